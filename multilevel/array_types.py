@@ -1,0 +1,14 @@
+"""Names for the array types that the annotations use."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+FloatVector: TypeAlias = NDArray[np.float64]
+FloatMatrix: TypeAlias = NDArray[np.float64]
+IntVector: TypeAlias = NDArray[np.intp]
+BoolVector: TypeAlias = NDArray[np.bool_]
