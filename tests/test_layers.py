@@ -1,0 +1,102 @@
+"""The layout enforces itself: imports point one way and files stay readable."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LAYERS = (
+    "errors array_types datasets formula design covariance likelihood optimize "
+    "prediction inference comparison diagnostics streaming "
+    "reporting plots results models cli"
+).split()
+PACKAGE = Path(__file__).parents[1] / "multilevel"
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__"))
+
+# Where a third party may be imported at all; packages not listed are free.
+PERMITTED = {
+    "patsy": {"formula/parse.py", "design/fixed_effects.py"},
+    "narwhals": {"design/frames.py"},
+    "tqdm": {"optimize/", "inference/", "cli/"},
+    "threadpoolctl": {"optimize/"},
+    "matplotlib": {"plots/"},
+    "jinja2": {"reporting/html_report.py"},
+    "pyarrow": {"cli/"},
+    "duckdb": {"streaming/sql_products.py"},
+    "dask": {"streaming/dask_products.py"},
+    "polars": set(),
+}
+
+
+def place_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def imported_on_import(tree: ast.Module) -> Iterator[str]:
+    """Modules imported by the file's own top level, type checking aside."""
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from imported_modules(node)
+
+
+def imported_layers(path: Path) -> Iterator[str]:
+    modules = imported_modules(ast.parse(path.read_text(encoding="utf-8")))
+    parts = (module.split(".") for module in modules)
+    yield from (part[1] for part in parts if part[0] == "multilevel" and len(part) > 1)
+
+
+def third_parties(path: Path) -> set[str]:
+    modules = imported_modules(ast.parse(path.read_text(encoding="utf-8")))
+    return {module.split(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize("path", FILES, ids=place_of)
+def test_imports_point_one_way(path: Path) -> None:
+    here = LAYERS.index(layer_of(path))
+    named = [layer for layer in imported_layers(path) if layer in LAYERS]
+    assert [layer for layer in named if LAYERS.index(layer) > here] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=place_of)
+def test_files_stay_readable(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", FILES, ids=place_of)
+def test_third_parties_stay_in_their_files(path: Path) -> None:
+    place = place_of(path)
+    strays = {
+        name
+        for name in third_parties(path) & PERMITTED.keys()
+        if not any(place.startswith(permitted) for permitted in PERMITTED[name])
+    }
+    assert strays == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=place_of)
+def test_numerical_layers_import_only_numpy_and_scipy(path: Path) -> None:
+    outside = third_parties(path) & {"pandas", "patsy", "statsmodels", "narwhals"}
+    if layer_of(path) in ("covariance", "likelihood") and path.stem != "families":
+        assert outside == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=place_of)
+def test_import_stays_light(path: Path) -> None:
+    heavy = ("statsmodels.api", "statsmodels.formula.api", "scipy.stats")
+    modules = set(imported_on_import(ast.parse(path.read_text(encoding="utf-8"))))
+    assert [m for m in modules if m.startswith(heavy)] == []
