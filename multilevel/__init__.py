@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Public name -> the module that it lives in; a module of the same name is itself public.
+# Public name -> the module that it lives in, or the module that it is.
 _HOMES = {
     "MixedLM": "multilevel.models.mixedlm",
     "MixedLMResults": "multilevel.results.mixedlm_results",

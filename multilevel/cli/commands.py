@@ -1,0 +1,124 @@
+"""What the commands do; the exit status says how it went."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from multilevel.cli.arguments import build_parser
+
+if TYPE_CHECKING:
+    from multilevel.results.mixedlm_results import MixedLMResults
+
+DONE, NOT_CONVERGED, BAD_INPUT = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 1 for a fit that did not converge, or 2 for bad input,
+        which one message on standard error explains.
+    """
+    arguments = build_parser().parse_args(argv)
+    # Only now, so that --version and --help answer without loading pandas.
+    from multilevel.errors import MultilevelError
+
+    try:
+        with _warnings_on_one_line():
+            return COMMANDS[arguments.command](arguments)
+    except MultilevelError as problem:
+        print(f"multilevel: {problem}", file=sys.stderr)
+    except OSError as problem:
+        place = f" {problem.filename!r}" if problem.filename else ""
+        print(f"multilevel: {problem.strerror}{place}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def fit_command(arguments: argparse.Namespace) -> int:
+    """Fit the model, print it, save it if asked.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        ``formula, data, ml, weights, json, save``.
+
+    Returns
+    -------
+    int
+        0, or 1 if the fit did not converge (it is printed all the same).
+    """
+    result = _fitted(arguments)
+    if arguments.json:
+        from multilevel.cli.fit_document import as_json
+
+        print(as_json(result))
+    else:
+        print(result.summary())
+    if arguments.save:
+        result.save(arguments.save)
+    return DONE if result.converged else NOT_CONVERGED
+
+
+def datasets_command(arguments: argparse.Namespace) -> int:
+    """List the embedded data sets, or describe one.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        ``name``, or None for the list.
+
+    Returns
+    -------
+    int
+        0.
+    """
+    from multilevel.datasets import describe, table
+
+    if arguments.name:
+        print(describe(arguments.name))
+        return DONE
+    for name, rows, title in table()[["rows", "title"]].itertuples(name=None):
+        print(f"{name:<12} {rows:>7,} rows  {title}")
+    return DONE
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "fit": fit_command,
+    "datasets": datasets_command,
+}
+
+
+def _fitted(arguments: argparse.Namespace) -> MixedLMResults:
+    """Return the fit that the arguments ask for."""
+    from multilevel.cli.progress import announced
+    from multilevel.cli.tables import read_table
+    from multilevel.models.formula_api import mixedlm
+
+    data = read_table(arguments.data)
+    with announced(f"fitting {len(data):,} rows", sys.stderr):
+        model = mixedlm(arguments.formula, data, weights=arguments.weights)
+        return model.fit(reml=not arguments.ml)
+
+
+@contextmanager
+def _warnings_on_one_line() -> Iterator[None]:
+    """Print warnings as ``multilevel: warning: ...``, without Python's source line."""
+
+    def show(message: Warning | str, *_: object) -> None:
+        print(f"multilevel: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
