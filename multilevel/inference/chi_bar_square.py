@@ -1,0 +1,334 @@
+"""Chi-bar-square null distributions of tests of variance parameters.
+
+When a null hypothesis puts variance parameters on the edge of their range, the
+likelihood-ratio statistic is asymptotically distributed as ``|P z|^2``, where z is
+normal with the inverse information as its covariance and P projects onto the cone
+of the directions in which the alternative lies, both in the metric of the
+information. That is a mixture of chi-square distributions; its weights depend on
+the cone and on the information.
+
+The covariance matrix of k random effects that is zero under the null may move into
+the cone of positive-semidefinite (k, k) matrices, a variance onto a half-line, and
+several terms into the product of their cones.
+
+References
+----------
+Chernoff (1954), Ann. Math. Statist. 25, 573-578.
+Shapiro (1985), Biometrika 72, 133-144 (mixtures; nuisance parameters).
+Self & Liang (1987), JASA 82, 605-610.
+Stram & Lee (1994), Biometrics 50, 1171-1177 (random effects).
+Kuriki & Takemura (2000), Ann. Statist. 28, 1368-1400 (weights of smooth cones).
+Silvapulle & Sen (2005), Constrained Statistical Inference, chapters 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import chdtrc
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.inference.psd_cone import (
+    block_slices,
+    from_svec,
+    positive_ranks,
+    project_in_metric,
+    projection_derivative_eigenvalues,
+    svec_scale,
+    to_svec,
+    triangle_indices,
+    triangle_length,
+)
+
+_DRAWS = 2000
+_SEED = 19941171  # Stram & Lee; fixed, so that a p-value is a function of the fit
+_NODES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class ChiBarSquare:
+    """Mixture of chi-square distributions.
+
+    Attributes
+    ----------
+    weights : tuple of float
+        Weight of ``chi2(first_df + i)``; they sum to one.
+    first_df : int
+        Degrees of freedom of the first component.
+
+    Examples
+    --------
+    >>> null = ChiBarSquare((0.5, 0.5))
+    >>> print(null)
+    0.5 chi2(0) + 0.5 chi2(1)
+    >>> round(null.survival(2.706), 3)
+    0.05
+    """
+
+    weights: tuple[float, ...]
+    first_df: int = 0
+
+    def survival(self, statistic: float) -> float:
+        """P(X >= statistic); chi2(0) is a point mass at zero."""
+        degrees = self.first_df + np.arange(len(self.weights))
+        if statistic <= 0:
+            return 1.0
+        tails = np.where(degrees > 0, chdtrc(np.maximum(degrees, 1), statistic), 0.0)
+        return float(np.dot(self.weights, tails))
+
+    def __str__(self) -> str:
+        if len(self.weights) == 1:
+            return f"chi2({self.first_df})"
+        return " + ".join(
+            f"{weight:.3g} chi2({self.first_df + i})"
+            for i, weight in enumerate(self.weights)
+            if weight >= 5e-5
+        )
+
+
+def efficient_information(information: FloatMatrix, n_nuisance: int) -> FloatMatrix:
+    """Information of the last parameters when the first `n_nuisance` are estimated.
+
+    ``I_22 - I_21 I_11^-1 I_12``
+
+    Parameters
+    ----------
+    information : (d, d)
+    n_nuisance : int
+
+    Returns
+    -------
+    (d - n_nuisance, d - n_nuisance) array
+    """
+    first, second = slice(0, n_nuisance), slice(n_nuisance, None)
+    across = information[first, second]
+    adjusted = np.linalg.lstsq(information[first, first], across, rcond=None)[0]
+    return np.asarray(information[second, second] - across.T @ adjusted)
+
+
+def cone_mixture(
+    information: FloatMatrix, sizes: Sequence[int], *, free: int = 0
+) -> ChiBarSquare:
+    """Null distribution when covariance matrices may leave zero.
+
+    Parameters
+    ----------
+    information : (d, d)
+        Information of the entries of the covariance matrices under the null, after
+        allowance for nuisance parameters (`efficient_information`). Entries of a
+        block: its lower triangle, column by column, d = sum k (k + 1) / 2.
+    sizes : sequence of int
+        Number of random effects k in each block.
+    free : int
+        Further parameters that the null fixes inside their range.
+
+    Returns
+    -------
+    ChiBarSquare
+
+    Examples
+    --------
+    One variance:
+
+    >>> print(cone_mixture(np.eye(1), [1]))
+    0.5 chi2(0) + 0.5 chi2(1)
+
+    Two independent variances, estimated independently:
+
+    >>> print(cone_mixture(np.eye(2), [1, 1]))
+    0.25 chi2(0) + 0.5 chi2(1) + 0.25 chi2(2)
+    """
+    if not len(sizes):
+        return ChiBarSquare((1.0,), free)
+    weights = cone_weights(_in_svec(information, sizes), sizes)
+    return ChiBarSquare(tuple(float(weight) for weight in weights), free)
+
+
+def cone_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
+    """Weights of chi2(0), ..., chi2(d) for a product of semidefinite cones.
+
+    Exact where a formula is known (up to three variances, one covariance matrix of
+    two effects, and products of these that are independent), otherwise from the derivative
+    of the projection at draws from a fixed seed.
+
+    Parameters
+    ----------
+    metric : (d, d)
+        Information in svec coordinates (`multilevel.inference.psd_cone`).
+    sizes : sequence of int
+
+    Returns
+    -------
+    (d + 1,) array
+    """
+    parts = _independent_parts(metric, sizes)
+    if len(parts) > 1:
+        weights = np.ones(1)
+        for part_metric, part_sizes in parts:
+            weights = np.convolve(weights, cone_weights(part_metric, part_sizes))
+        return weights
+    if len(metric) == 1:
+        return np.array([0.5, 0.5])
+    if tuple(sizes) == (1, 1):
+        return _quadrant_weights(metric)
+    if tuple(sizes) == (1, 1, 1):
+        return _octant_weights(metric)
+    if tuple(sizes) == (2,):
+        return _two_effect_weights(metric)
+    return _drawn_weights(metric, sizes)
+
+
+def _in_svec(information: FloatMatrix, sizes: Sequence[int]) -> FloatMatrix:
+    """The information in svec coordinates, made safely positive definite."""
+    scale = np.concatenate([svec_scale(size) for size in sizes])
+    metric = (information + information.T) / 2.0 / np.outer(scale, scale)
+    units = np.sqrt(np.maximum(np.diag(metric), 1e-300))
+    # A ridge: directions without information must not divide by zero.
+    return np.asarray(metric + np.diag(1e-9 * units**2))
+
+
+def _independent_parts(
+    metric: FloatMatrix, sizes: Sequence[int]
+) -> list[tuple[FloatMatrix, tuple[int, ...]]]:
+    """Groups of blocks between which the metric is zero."""
+    slices = block_slices(sizes)
+    units = np.sqrt(np.diag(metric))
+    linked = np.abs(metric) > 1e-6 * np.outer(units, units)
+    left = list(range(len(sizes)))
+    parts = []
+    while left:
+        group = [left.pop(0)]
+        for member in group:
+            near = [k for k in left if linked[slices[member], slices[k]].any()]
+            group.extend(near)
+            left = [k for k in left if k not in near]
+        group.sort()
+        where = np.concatenate([np.arange(len(metric))[slices[k]] for k in group])
+        parts.append((metric[np.ix_(where, where)], tuple(sizes[k] for k in group)))
+    return parts
+
+
+def _quadrant_weights(metric: FloatMatrix) -> FloatVector:
+    """Two variances: the angles of the quadrant in the metric and of its polar."""
+    cosine = metric[0, 1] / np.sqrt(metric[0, 0] * metric[1, 1])
+    both = float(np.arccos(np.clip(cosine, -1.0, 1.0))) / (2.0 * np.pi)
+    return np.array([0.5 - both, 0.5, both])
+
+
+def _octant_weights(metric: FloatMatrix) -> FloatVector:
+    """Three variances: a spherical triangle."""
+    units = np.sqrt(np.diag(metric))
+    cosines = metric / np.outer(units, units)
+    pairs = cosines[[0, 0, 1], [1, 2, 2]]
+    perimeter = float(np.arccos(np.clip(pairs, -1.0, 1.0)).sum())
+    volume = np.sqrt(max(float(np.linalg.det(cosines)), 0.0))
+    area = 2.0 * np.arctan2(volume, 1.0 + pairs.sum())  # Van Oosterom & Strackee
+    return _spherical_weights(float(area), perimeter)
+
+
+def _two_effect_weights(metric: FloatMatrix) -> FloatVector:
+    """One covariance matrix of two effects: a cone in three dimensions.
+
+    Area and perimeter of the region that it cuts out of the unit sphere are
+    integrals of smooth periodic functions along the boundary v v', v = (cos t,
+    sin t), for which the trapezoidal rule is exact to rounding.
+    """
+    t = np.arange(_NODES) * (np.pi / _NODES)
+    cosine, sine = np.cos(t), np.sin(t)
+    root = np.sqrt(2.0)
+    rays = np.column_stack([cosine**2, root * cosine * sine, sine**2])
+    turning = np.column_stack([-np.sin(2 * t), root * np.cos(2 * t), np.sin(2 * t)])
+    whiten = np.linalg.cholesky(metric)
+    balanced = _balancing_transform(metric, 2)
+    points, tangents = rays @ balanced.T @ whiten, turning @ balanced.T @ whiten
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    points, tangents = points / lengths, tangents / lengths
+    tangents -= points * np.sum(points * tangents, axis=1, keepdims=True)
+    perimeter = np.linalg.norm(tangents, axis=1).sum() * np.pi / _NODES
+    middle = points.mean(axis=0)
+    middle /= np.linalg.norm(middle)
+    turned = np.cross(points, tangents) @ middle / (1.0 + points @ middle)
+    return _spherical_weights(abs(turned.sum()) * np.pi / _NODES, perimeter)
+
+
+def _spherical_weights(area: float, perimeter: float) -> FloatVector:
+    """Weights of a cone in three dimensions, by Steiner's formula on the sphere."""
+    full = 2.0 * np.pi
+    return np.array([full - perimeter, full - area, perimeter, area]) / (2.0 * full)
+
+
+def _drawn_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
+    """Weights by integration over normal draws of the local weights.
+
+    Where the projection of z has derivative eigenvalues l_1, ..., l_t, the tube
+    around the cone's surface contributes to the weight of chi2(i) the probability
+    that i of t independent events with these probabilities happen: expand the
+    Jacobian ``prod (1 + k_j)`` of Weyl's tube formula with l_j = 1 / (1 + k_j).
+    For a polyhedral cone all l_j are one and faces are counted.
+    """
+    change = _balancing_transform(metric, *sizes)
+    metric = change.T @ metric @ change
+    draws = np.random.default_rng(_SEED).standard_normal((_DRAWS // 2, len(metric)))
+    draws = np.vstack([draws, -draws])
+    points = np.linalg.solve(np.linalg.cholesky(metric).T, draws.T).T
+    projections = project_in_metric(points, metric, sizes)
+    ranks = positive_ranks(projections, sizes)
+    weights = np.zeros(len(metric) + 1)
+    for pattern in np.unique(ranks, axis=0):
+        same = np.all(ranks == pattern, axis=1)
+        chances = projection_derivative_eigenvalues(
+            points[same], projections[same], metric, sizes, pattern
+        )
+        counts = _counts_of_events(chances)
+        weights[: len(counts)] += counts
+    # Even and odd weights sum to one half each (Gauss-Bonnet).
+    weights[::2] *= 0.5 / weights[::2].sum()
+    weights[1::2] *= 0.5 / weights[1::2].sum()
+    return weights
+
+
+def _counts_of_events(chances: FloatMatrix) -> FloatVector:
+    """Summed over rows (n, t): the probabilities (t + 1,) of 0, ..., t events."""
+    counts = np.zeros((len(chances), chances.shape[1] + 1))
+    counts[:, 0] = 1.0
+    for chance in chances.T[:, :, None]:
+        happened = counts[:, :-1] * chance
+        counts *= 1.0 - chance
+        counts[:, 1:] += happened
+    return np.asarray(counts.sum(axis=0))
+
+
+def _balancing_transform(metric: FloatMatrix, *sizes: int) -> FloatMatrix:
+    """Change of basis X -> A X A' of each block after which the metric is near I.
+
+    Such a change maps the cone onto itself. In a balanced design the metric of a
+    block is ``tr(D X D X)``, and A = D^-1/2 makes it the identity; D is read off
+    the metric at the matrices v v', where it is (v' D v)^2.
+    """
+    change = np.zeros_like(metric)
+    for size, where in zip(sizes, block_slices(sizes), strict=True):
+        block = metric[where, where]
+        values, vectors = np.linalg.eigh(_balanced_kernel(block, size))
+        values = np.maximum(values, 1e-6 * values[-1])
+        half = (vectors / np.sqrt(values)) @ vectors.T
+        unit = from_svec(np.eye(triangle_length(size)), size)
+        change[where, where] = to_svec(half @ unit @ half).T
+    return change
+
+
+def _balanced_kernel(metric: FloatMatrix, size: int) -> FloatMatrix:
+    """D (size, size) with ``v' D v = |v v'|`` in the metric for unit v and pairs."""
+    axes = np.eye(size)
+
+    def norm(v: FloatVector) -> float:
+        ray = to_svec(np.outer(v, v))
+        return float(np.sqrt(ray @ metric @ ray))
+
+    kernel = np.diag([norm(axis) for axis in axes])
+    for i, j in zip(*triangle_indices(size), strict=True):
+        if i != j:
+            both = norm(axes[i] + axes[j]) - kernel[i, i] - kernel[j, j]
+            kernel[i, j] = kernel[j, i] = both / 2.0
+    return kernel

@@ -1,0 +1,129 @@
+"""Likelihood-ratio tests as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from scipy.special import chdtrc
+
+from multilevel.inference.chi_bar_square import ChiBarSquare
+
+
+@dataclass(frozen=True, slots=True)
+class LRTest:
+    """Likelihood-ratio test of a restricted against a full model.
+
+    Attributes
+    ----------
+    statistic : float
+        Twice the difference of the log-likelihoods, not below zero.
+    df : int
+        Difference of the numbers of parameters.
+    pvalue : float
+        From the null distribution that applies.
+    pvalue_chi2 : float
+        From chi-square with `df` degrees of freedom, as if no parameter were on
+        the edge of its range.
+    null : str
+        The null distribution that applies, such as ``"0.5 chi2(0) + 0.5 chi2(1)"``.
+    restricted, full : str
+        The formulas of the two models.
+    criterion : str
+        ``"ML"``, or ``"REML"`` when restricted likelihoods are compared.
+
+    Examples
+    --------
+    >>> from multilevel.inference.chi_bar_square import ChiBarSquare
+    >>> from multilevel.inference.likelihood_ratio import likelihood_ratio_test
+    >>> test = likelihood_ratio_test(
+    ...     -166.36494, -163.66353, df=1, null=ChiBarSquare((0.5, 0.5)),
+    ...     restricted="Yield ~ 1", full="Yield ~ 1 + (1 | Batch)", criterion="ML")
+    >>> print(test)
+    Likelihood-ratio test (ML)
+      restricted  Yield ~ 1
+      full        Yield ~ 1 + (1 | Batch)
+      statistic   5.4028
+      null        0.5 chi2(0) + 0.5 chi2(1)
+      p           0.01005
+      naive p     0.0201  chi2(1)
+    """
+
+    statistic: float
+    df: int
+    pvalue: float
+    pvalue_chi2: float
+    null: str
+    restricted: str
+    full: str
+    criterion: str = "ML"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """Label and text of each line."""
+        rows = [
+            ("restricted", self.restricted),
+            ("full", self.full),
+            ("statistic", f"{self.statistic:.5g}"),
+            ("null", self.null),
+            ("p", f"{self.pvalue:.4g}"),
+        ]
+        if self.null != f"chi2({self.df})":
+            rows.append(("naive p", f"{self.pvalue_chi2:.4g}  chi2({self.df})"))
+        return rows
+
+    def __str__(self) -> str:
+        lines = [f"Likelihood-ratio test ({self.criterion})"]
+        lines += [f"  {label:<10}  {text}" for label, text in self._rows()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        body = "".join(
+            f'<tr><th style="text-align:left">{label}</th>'
+            f'<td style="text-align:left">{escape(text)}</td></tr>'
+            for label, text in self._rows()
+        )
+        caption = f"<caption>Likelihood-ratio test ({self.criterion})</caption>"
+        return f"<table>{caption}<tbody>{body}</tbody></table>"
+
+
+def likelihood_ratio_test(
+    llf_restricted: float,
+    llf_full: float,
+    *,
+    df: int,
+    null: ChiBarSquare,
+    restricted: str,
+    full: str,
+    criterion: str,
+) -> LRTest:
+    """Test statistic and p-values from two maximized log-likelihoods.
+
+    Parameters
+    ----------
+    llf_restricted, llf_full : float
+        Both restricted ones (REML) or both not.
+    df : int
+        Difference of the numbers of parameters.
+    null : ChiBarSquare
+        Distribution of the statistic under the null hypothesis.
+    restricted, full : str
+        Formulas.
+    criterion : str
+        ``"ML"`` or ``"REML"``.
+
+    Returns
+    -------
+    LRTest
+    """
+    # Below zero only by what the optimizer left on the table at a boundary.
+    statistic = max(2.0 * (llf_full - llf_restricted), 0.0)
+    return LRTest(
+        statistic=statistic,
+        df=df,
+        pvalue=null.survival(statistic),
+        pvalue_chi2=float(chdtrc(df, statistic)) if df else 1.0,
+        null=str(null),
+        restricted=restricted,
+        full=full,
+        criterion=criterion,
+    )
