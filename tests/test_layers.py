@@ -72,6 +72,13 @@ def test_imports_point_one_way(path: Path) -> None:
     assert [layer for layer in named if LAYERS.index(layer) > here] == []
 
 
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in FILES}), ids=place_of
+)
+def test_every_folder_is_a_package(folder: Path) -> None:
+    assert (folder / "__init__.py").is_file()
+
+
 @pytest.mark.parametrize("path", FILES, ids=place_of)
 def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400

@@ -116,7 +116,7 @@ def _fitted(arguments: argparse.Namespace) -> MixedLMResults:
 def _warnings_on_one_line() -> Iterator[None]:
     """Print warnings as ``multilevel: warning: ...``, without Python's source line."""
 
-    def show(message: Warning | str, *_: object) -> None:
+    def show(message: Warning | str, *_: object, **__: object) -> None:
         print(f"multilevel: warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from importlib import resources
+from typing import Literal
 
 import pandas as pd
 
@@ -46,7 +47,7 @@ def load(name: str) -> pd.DataFrame:
     data_set = _found(name)
     text = {column.name: str for column in data_set.factors}
     file = resources.files("multilevel.datasets") / "data" / data_set.file
-    packed = "gzip" if data_set.file.endswith(".gz") else None
+    packed: Literal["gzip"] | None = "gzip" if file.name.endswith(".gz") else None
     with file.open("rb") as stream:
         frame = pd.read_csv(stream, dtype=text, compression=packed)
     for column in data_set.factors:
