@@ -6,6 +6,7 @@ that a caller may catch one kind without the others.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -27,7 +28,7 @@ __all__ = [
     "warn_caller",
 ]
 
-_PACKAGE_FOLDER = str(Path(__file__).parent)
+_PACKAGE_FOLDER = str(Path(__file__).parent) + os.sep
 
 
 class MultilevelError(ValueError):

@@ -1,0 +1,238 @@
+"""The right side taken apart: fixed effects, random terms, offsets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from multilevel.errors import FormulaError
+from multilevel.formula.algebra import EffectTerms, expand_effects, expand_groups
+from multilevel.formula.screen import mask_quotes
+from multilevel.formula.terms import BarTerm
+from multilevel.formula.tree import BARS, VARIABLE, Node, Source
+
+_CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*\((.*)\)\s*$", re.DOTALL)
+_NOT_A_WRAPPER = ("I", "C", "Q", "factor")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFormula:
+    """The parts of a right-hand side.
+
+    Attributes
+    ----------
+    fixed : tuple of (sign, Node)
+        What is left for the fixed effects; sign is ``"+"`` or ``"-"``.
+    random : tuple of BarTerm
+        Expanded.
+    offsets : tuple of str
+        Expressions inside ``offset(...)``.
+    """
+
+    fixed: tuple[tuple[str, Node], ...]
+    random: tuple[BarTerm, ...]
+    offsets: tuple[str, ...]
+
+    def fixed_text(self, source: Source) -> str:
+        """The fixed part as one right-hand side; ``"1"`` if nothing is written."""
+        text = ""
+        for sign, node in self.fixed:
+            joint = {"+": " + ", "-": " - "}[sign] if text else sign.strip("+")
+            text += joint + source.piece(node)
+        return text or "1"
+
+
+@dataclass(frozen=True, slots=True)
+class TermReader:
+    """Splits a right-hand side; knows the covariance structures there are.
+
+    Attributes
+    ----------
+    source : Source
+        The formula.
+    read : callable
+        ``read(start, end)`` gives the tree of that piece of the text.
+    structures : collection of str
+        Registered names.
+    """
+
+    source: Source
+    read: Callable[[int, int], Node]
+    structures: Collection[str]
+
+    def split(self, node: Node) -> SplitFormula:
+        """Separate the terms of a sum by what they are."""
+        fixed: list[tuple[str, Node]] = []
+        random: list[tuple[BarTerm, EffectTerms]] = []
+        offsets: list[str] = []
+        for sign, piece in self._summands(node):
+            bars = self._bars(piece)
+            offset = _argument_of(piece, "offset")
+            if (bars or offset) and sign == "-":
+                raise self.source.error_at(
+                    piece, "a random term or an offset cannot be subtracted"
+                )
+            random += bars
+            if bars:
+                continue
+            if offset:
+                offsets.append(offset)
+            else:
+                self._refuse_buried(piece)
+                fixed.append((sign, piece))
+        self._refuse_repeated(random)
+        terms = tuple(term for term, _ in random)
+        return SplitFormula(tuple(fixed), terms, tuple(offsets))
+
+    def _summands(self, node: Node) -> list[tuple[str, Node]]:
+        has_bar = any(piece.kind in BARS for piece in node.walk())
+        is_sum = node.kind == "+" or (node.kind == "-" and len(node.args) == 2)
+        if is_sum and (has_bar or not node.parenthesized):
+            *left, right = node.args
+            first = self._summands(left[0]) if left else []
+            rest = [("-", right)] if node.kind == "-" else self._summands(right)
+            return [*first, *rest]
+        return [("+", node)]
+
+    def _bars(self, node: Node) -> list[tuple[BarTerm, EffectTerms]]:
+        """The random terms that a summand stands for, each with its effects."""
+        if node.kind in BARS:
+            if not node.parenthesized:
+                piece = self.source.piece(node)
+                raise self.source.error_at(
+                    node,
+                    "a random term needs parentheses around it",
+                    f"write ({piece})",
+                )
+            structure = "diag" if node.kind == "||" else "us"
+            return self._expanded(node, structure, node)
+        if node.kind == VARIABLE:
+            return self._wrapped_bars(node)
+        return []
+
+    def _wrapped_bars(self, node: Node) -> list[tuple[BarTerm, EffectTerms]]:
+        """Terms of ``ar1(0 + t | g)``, which patsy reads as one Python expression."""
+        match = _CALL.match(self.source.piece(node))
+        if not match or match[1] in _NOT_A_WRAPPER:
+            return []
+        start = node.start + match.start(2)
+        inside = mask_quotes(Source(match[2]))
+        if not _has_own_bar(inside):
+            return []
+        self._refuse_unregistered(match[1], node)
+        inner = self.read(start, start + len(match[2]))
+        if inner.kind not in BARS:
+            raise self.source.error_at(
+                node, f"{match[1]}(...) takes one random term, as {match[1]}(x | g)"
+            )
+        if inner.kind == "||" and match[1] != "diag":
+            raise self.source.error_at(
+                node,
+                f"'||' asks for independent effects, {match[1]}() for something else",
+                f"write {match[1]}(... | ...) or diag(... | ...)",
+            )
+        return self._expanded(inner, match[1], node)
+
+    def _refuse_unregistered(self, name: str, node: Node) -> None:
+        if name not in self.structures:
+            registered = ", ".join(f"{known}()" for known in self.structures)
+            raise self.source.error(
+                f"{name}() is not a covariance structure that can be fitted here",
+                node.start,
+                node.start + len(name),
+                f"a call around a random term names the structure: {registered}; "
+                "for a logical 'or' write I(a | b)",
+            )
+
+    def _expanded(
+        self, bar: Node, structure: str, whole: Node
+    ) -> list[tuple[BarTerm, EffectTerms]]:
+        effects_node, groups_node = bar.args
+        effects = expand_effects(effects_node, self.source)
+        groups = expand_groups(groups_node, self.source)
+        self._check_effects(effects, effects_node, groups)
+        place = (structure, whole.start, whole.end)
+        return [
+            (BarTerm(str(effects), group, ":".join(group), *place), effects)
+            for group in groups
+        ]
+
+    def _check_effects(
+        self, effects: EffectTerms, node: Node, groups: tuple[tuple[str, ...], ...]
+    ) -> None:
+        if not (effects.intercept or effects.terms):
+            raise self.source.error_at(
+                node,
+                "nothing varies in this random term",
+                "write (1 | g) for an intercept per group, (0 + x | g) for a slope",
+            )
+        for expression in effects.expressions:
+            if expression.startswith("offset("):
+                raise self.source.error_at(node, "an offset cannot vary by group")
+            if any(expression in group for group in groups):
+                raise self.source.error_at(
+                    node,
+                    f"the grouping factor {expression!r} also stands left of the bar",
+                    f"write (1 | {expression}) for an intercept per {expression}",
+                )
+
+    def _refuse_buried(self, node: Node) -> None:
+        for piece in node.walk():
+            if piece is not node and self._bars(piece):
+                raise self.source.error_at(
+                    piece,
+                    "a random term cannot be multiplied or nested",
+                    "random terms are added: y ~ x + (1 | g)",
+                )
+            if _argument_of(piece, "offset"):
+                raise self.source.error_at(
+                    piece,
+                    "an offset cannot be multiplied or nested",
+                    "offsets are added: y ~ x + offset(z) + (1 | g)",
+                )
+
+    def _refuse_repeated(self, terms: list[tuple[BarTerm, EffectTerms]]) -> None:
+        seen: set[tuple[frozenset[str], frozenset[str]]] = set()
+        for term, effects in terms:
+            for effect in [()] * effects.intercept + list(effects.terms):
+                key = (frozenset(term.groups), frozenset(effect))
+                if key in seen:
+                    raise _repetition(self.source, ":".join(effect), term)
+                seen.add(key)
+
+
+def _repetition(source: Source, effect: str, term: BarTerm) -> FormulaError:
+    if not effect:
+        name = "an intercept"
+        hint = (
+            f"write (0 + x | {term.factor}) for a slope that is independent of the "
+            "intercept"
+        )
+    else:
+        name = f"{effect!r}"
+        hint = "leave it in one of the two terms"
+    return source.error(
+        f"{name} per {term.factor!r} is in two random terms, which cannot be told apart",
+        term.start,
+        term.end,
+        hint,
+    )
+
+
+def _argument_of(node: Node, function: str) -> str | None:
+    """``"log(n)"`` of ``offset(log(n))``; None for anything else."""
+    match = _CALL.match(node.code) if node.kind == VARIABLE else None
+    return match[2].strip() if match and match[1] == function else None
+
+
+def _has_own_bar(inside: str) -> bool:
+    """Whether a bar, and no comma, stands outside all further brackets."""
+    depth = 0
+    found = False
+    for character in inside:
+        depth += (character in "([{") - (character in ")]}")
+        if depth < 0 or (character == "," and not depth):
+            return False
+        found = found or (character == "|" and not depth)
+    return found
