@@ -104,9 +104,10 @@ def _fitted(arguments: argparse.Namespace) -> MixedLMResults:
     """Return the fit that the arguments ask for."""
     from multilevel.cli.progress import announced
     from multilevel.cli.tables import read_table
-    from multilevel.models.formula_api import mixedlm
 
     data = read_table(arguments.data)
+    from multilevel.models.formula_api import mixedlm
+
     with announced(f"fitting {len(data):,} rows", sys.stderr):
         model = mixedlm(arguments.formula, data, weights=arguments.weights)
         return model.fit(reml=not arguments.ml)

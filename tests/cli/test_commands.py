@@ -1,0 +1,203 @@
+"""The command line, in this process and as a program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import multilevel as ml
+from multilevel.cli.commands import main
+
+SLEEP = "Reaction ~ Days + (Days | Subject)"
+
+
+def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "multilevel", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture
+def sleep_csv(tmp_path: Path) -> Path:
+    path = tmp_path / "sleep.csv"
+    ml.datasets.load("sleepstudy").to_csv(path, index=False)
+    return path
+
+
+def test_program_prints_the_summary_and_exits_with_0() -> None:
+    done = run("fit", SLEEP, "sleepstudy")
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = ml.mixedlm(SLEEP, ml.datasets.load("sleepstudy")).fit().summary()
+    # The header may carry the time of day; the coefficients do not.
+    assert [line for line in str(expected).splitlines() if "Days" in line] == [
+        line for line in done.stdout.splitlines() if "Days" in line
+    ]
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"multilevel {ml.__version__}\n")
+
+
+def test_bad_formula_shows_the_place_without_a_traceback() -> None:
+    done = run("fit", "math ~ ses + (ses | scool)", "hsb")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("multilevel: ")
+    assert "scool" in done.stderr
+    assert "^^^^^" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["fit", SLEEP, "sleep"], "'sleep' is neither"),
+        (["fit", SLEEP, "absent.csv"], "there is no file 'absent.csv'"),
+        (["fit", SLEEP, "absent.parquet"], "there is no file 'absent.parquet'"),
+        (["fit", SLEEP, "sleepstudy", "--weights", "nothing"], "nothing"),
+        (["datasets", "hbs"], "did you mean 'hsb'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert complaint in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["fit"], ["fit", SLEEP], ["guess"]])
+def test_missing_words_are_refused_in_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00bad", b'a,b\n1,2\n"3,4\n5,6,7'])
+def test_unreadable_file_is_bad_input(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    assert main(["fit", "b ~ 1 + (1 | a)", str(path)]) == 2
+    assert f"multilevel: cannot read {str(path)!r}: " in capsys.readouterr().err
+
+
+def test_file_of_unknown_format_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sleep.txt"
+    path.write_text("a b")
+    assert main(["fit", SLEEP, str(path)]) == 2
+    assert "cannot tell the format" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
+def test_formats_of_files(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, data = tmp_path / f"sleep{ending}", ml.datasets.load("sleepstudy")
+    if ending == ".parquet":
+        data.to_parquet(path)
+    else:
+        data.to_csv(path, index=False)
+    assert main(["fit", SLEEP, str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fit"]["llf"] == pytest.approx(
+        -871.814136, abs=1e-6
+    )
+
+
+def test_json_holds_what_the_result_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", SLEEP, "sleepstudy", "--ml", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    result = ml.mixedlm(SLEEP, ml.datasets.load("sleepstudy")).fit(reml=False)
+    intercept, days = document["fixed_effects"]
+    assert intercept["name"] == "Intercept"
+    assert days["name"] == "Days"
+    assert days["estimate"] == result.params["Days"]
+    assert days["se"] == result.bse["Days"]
+    assert days["pvalue"] == result.pvalues["Days"]
+    assert document["criterion"] == "ML"
+    assert document["formula"] == SLEEP
+    assert document["nobs"] == 180
+    assert document["groups"] == {"Subject": 18}
+    assert document["sigma"] == result.sigma
+    assert document["fit"]["deviance"] == pytest.approx(1751.93934, abs=1e-5)
+    assert document["convergence"]["converged"] is True
+    assert document["convergence"]["is_singular"] is False
+    assert document["compare_pooled"]["pvalue"] == result.compare_pooled().pvalue
+    sd = [row["sdcor"] for row in document["variance_components"]]
+    assert sd[0] == pytest.approx(23.780, abs=1e-3)
+
+
+def test_json_has_no_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ml.datasets.load("sleepstudy").assign(twice=lambda d: 2 * d["Days"])
+    path = tmp_path / "aliased.csv"
+    data.to_csv(path, index=False)
+    with pytest.warns(Warning, match="twice"):
+        ml.mixedlm("Reaction ~ Days + twice + (1 | Subject)", data).fit()
+    done = run("fit", "Reaction ~ Days + twice + (1 | Subject)", str(path), "--json")
+    assert done.returncode == 0
+    assert "multilevel: warning: " in done.stderr
+    aliased = json.loads(done.stdout)["fixed_effects"][2]
+    assert aliased["name"] == "twice"
+    assert aliased["estimate"] is None
+
+
+def test_weights_are_a_column(
+    sleep_csv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weighted = pd.read_csv(sleep_csv).assign(trust=lambda data: data["Days"] + 1)
+    weighted.to_csv(sleep_csv, index=False)
+    assert main(["fit", SLEEP, str(sleep_csv), "--weights", "trust", "--json"]) == 0
+    llf = json.loads(capsys.readouterr().out)["fit"]["llf"]
+    assert llf == ml.mixedlm(SLEEP, weighted, weights="trust").fit().llf
+
+
+def test_saved_result_can_be_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sleep.fit"
+    assert main(["fit", SLEEP, "sleepstudy", "--save", str(path)]) == 0
+    assert "Days" in capsys.readouterr().out
+    assert ml.load(path).llf == pytest.approx(-871.814136, abs=1e-6)
+
+
+def test_saving_into_nowhere_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = str(tmp_path / "absent" / "sleep.fit")
+    assert main(["fit", SLEEP, "sleepstudy", "--save", place]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_fit_that_did_not_converge_is_printed_with_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Unfinished:
+        converged = False
+
+        def summary(self) -> str:
+            return "the summary"
+
+    monkeypatch.setattr("multilevel.cli.commands._fitted", lambda _: Unfinished())
+    assert main(["fit", SLEEP, "sleepstudy"]) == 1
+    assert capsys.readouterr().out == "the summary\n"
+
+
+def test_datasets_lists_and_describes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["datasets"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == (
+        ml.datasets.names()
+    )
+    assert main(["datasets", "hsb"]) == 0
+    assert ml.datasets.describe("hsb") in capsys.readouterr().out
