@@ -1,0 +1,1 @@
+"""Covariance structures of random terms: from theta to relative covariance factors."""

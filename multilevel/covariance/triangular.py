@@ -1,0 +1,32 @@
+"""Lower-triangular factors of covariance matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix
+
+
+def lower_factor(square_root: FloatMatrix) -> FloatMatrix:
+    """Lower-triangular C with ``C C' = S S'`` and a diagonal that is not negative.
+
+    Parameters
+    ----------
+    square_root : (k, r)
+        Any square root S; its rank may be below k.
+
+    Notes
+    -----
+    By a QR factorization of S', so that no accuracy is lost to squaring and a
+    singular covariance needs no special case.
+    """
+    n_effects = len(square_root)
+    if n_effects == 1:
+        return np.sqrt((square_root**2).sum(keepdims=True))
+    padded = square_root
+    if square_root.shape[1] < n_effects:
+        missing = n_effects - square_root.shape[1]
+        padded = np.hstack([square_root, np.zeros((n_effects, missing))])
+    factor = np.linalg.qr(padded.T, mode="r").T
+    signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
+    return np.ascontiguousarray(np.tril(factor * signs))

@@ -1,0 +1,64 @@
+"""Unstructured covariance: every variance and correlation is free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+from multilevel.covariance.structure import ColumnFreedom
+from multilevel.covariance.triangular import lower_factor
+
+
+@dataclass(frozen=True)
+class Unstructured:
+    """theta holds the lower triangle of the factor, column by column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.covariance.unstructured import Unstructured
+    >>> Unstructured(2).factor(np.array([2.0, 1.0, 0.5]))
+    array([[2. , 0. ],
+           [1. , 0.5]])
+    """
+
+    n_effects: int
+    name: ClassVar[str] = "us"
+    freedom: ClassVar[ColumnFreedom] = "any"
+
+    @property
+    def n_theta(self) -> int:
+        """k (k + 1) / 2."""
+        return self.n_effects * (self.n_effects + 1) // 2
+
+    def _positions(self) -> tuple[IntVector, IntVector]:
+        columns, rows = np.triu_indices(self.n_effects)
+        return rows, columns
+
+    def factor(self, theta: FloatVector) -> FloatMatrix:
+        """Lower-triangular factor (k, k)."""
+        factor = np.zeros((self.n_effects, self.n_effects))
+        factor[self._positions()] = theta
+        return factor
+
+    def jacobian(self, theta: FloatVector) -> FloatArray:
+        """One unit matrix for each entry of the triangle, (m, k, k)."""
+        rows, columns = self._positions()
+        jacobian = np.zeros((self.n_theta, self.n_effects, self.n_effects))
+        jacobian[np.arange(self.n_theta), rows, columns] = 1.0
+        return jacobian
+
+    def curvature(self, theta: FloatVector, weight: FloatMatrix) -> FloatMatrix:
+        """Zero: the factor is linear in theta."""
+        return np.zeros((self.n_theta, self.n_theta))
+
+    def theta_of(self, factor: FloatMatrix) -> FloatVector:
+        """Parameters of the lower-triangular factor of ``factor factor'``."""
+        return lower_factor(factor)[self._positions()]
+
+    def start(self, variances: FloatVector) -> FloatVector:
+        """Square roots of the variances on the diagonal, zero below."""
+        return np.diag(np.sqrt(variances))[self._positions()]

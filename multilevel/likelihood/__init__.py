@@ -1,0 +1,1 @@
+"""The numerical core: functions of arrays, numpy and scipy only."""

@@ -1,0 +1,243 @@
+"""Elimination of grouping factors one after another.
+
+Absorbing factor c replaces the weights W by V^-1 with V = V_before + Z_c G_c Z_c':
+every product P of the remaining columns becomes P - P_tc K_c P_ct, where
+K_c = lambda_c (lambda_c' P_cc lambda_c + I)^-1 lambda_c', and log|M| grows by the log
+determinant of the bracket.  lambda may be singular or zero.
+
+References
+----------
+Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), section 3 (the
+factorization); Harville (1977), JASA 72, section 5 (absorption).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg as sla
+
+from multilevel.array_types import FloatArray, FloatMatrix, IntVector
+from multilevel.likelihood.block_system import BlockSystem
+from multilevel.likelihood.level_blocks import absorb_levels, level_gram
+
+
+@dataclass(frozen=True, slots=True)
+class AbsorbedFactor:
+    """Products of one chain factor at the moment it is absorbed.
+
+    Parameters
+    ----------
+    diagonal : (S, S, J)
+        P_cc.
+    K : (S, S, J)
+    upward : {b: (S, S_b, J)}
+        P_cb for the coarser chain factors.
+    sparse : (S, nnz) or None
+        P_c,rest.
+    """
+
+    diagonal: FloatArray
+    K: FloatArray
+    upward: dict[int, FloatArray]
+    sparse: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Elimination:
+    """All factors absorbed, at one set of relative covariance factors.
+
+    Parameters
+    ----------
+    system : BlockSystem
+    absorbed : {c: AbsorbedFactor}
+    dense : (m, m)
+        Products of the rest after the chain.
+    K_dense : (m, m)
+        K of the rest; (0, 0) if there is none.
+    log_det : float
+        log|M|.
+    lams : one (S, S) relative covariance factor for each grouping factor
+    """
+
+    system: BlockSystem
+    absorbed: dict[int, AbsorbedFactor]
+    dense: FloatMatrix
+    K_dense: FloatMatrix
+    log_det: float
+    lams: tuple[FloatMatrix, ...]
+
+
+def sum_by_parent(values: FloatArray, parent: IntVector, n_parents: int) -> FloatArray:
+    """Sum the last axis (J_child) into the parents' levels."""
+    flat = values.reshape(-1, values.shape[-1])
+    sums = np.empty((len(flat), n_parents))
+    for row, out in zip(flat, sums, strict=True):
+        out[:] = np.bincount(parent, weights=row, minlength=n_parents)
+    return sums.reshape(*values.shape[:-1], n_parents)
+
+
+def level_product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """left_j right_j for every level: (a, s, J), (s, b, J) -> (a, b, J)."""
+    if left.shape[1] == 1:
+        return np.asarray(left[:, 0][:, None] * right[0][None, :])
+    return np.einsum("asj,sbj->abj", left, right)
+
+
+def scale_dense(
+    system: BlockSystem, matrix: FloatMatrix, lams: Sequence[FloatMatrix]
+) -> FloatMatrix:
+    """blockdiag(I x lambda)' applied to the rows (m, c) of the dense rest."""
+    scaled = np.empty_like(matrix)
+    plan = system.plan
+    for k, start, end in zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False):
+        rows = matrix[start:end]
+        if system.sizes[k] == 1:
+            np.multiply(rows, lams[k][0, 0], out=scaled[start:end])
+        else:
+            blocks = rows.reshape(system.levels[k], system.sizes[k], -1)
+            scaled[start:end] = np.einsum("ab,jac->jbc", lams[k], blocks).reshape(
+                rows.shape
+            )
+    return scaled
+
+
+def _absorb_dense(
+    system: BlockSystem, dense: FloatMatrix, lams: Sequence[FloatMatrix]
+) -> tuple[float, FloatMatrix]:
+    """log determinant and K (m, m) of the dense rest."""
+    half = scale_dense(system, dense, lams)
+    M = scale_dense(system, np.ascontiguousarray(half.T), lams)
+    M.flat[:: len(M) + 1] += 1.0
+    factor, info = sla.lapack.dpotrf(M.T, lower=1, clean=0, overwrite_a=1)
+    if info:
+        raise np.linalg.LinAlgError("the penalized system is not positive definite")
+    log_det = 2.0 * float(np.log(np.diag(factor)).sum())
+    inverse, _ = sla.lapack.dpotri(factor, lower=1, overwrite_c=1)
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
+    transposed = [lam.T for lam in lams]
+    half = scale_dense(system, inverse, transposed)
+    return log_det, scale_dense(system, np.ascontiguousarray(half.T), transposed)
+
+
+def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
+    """Absorb every grouping factor.
+
+    Parameters
+    ----------
+    system : BlockSystem
+    lams : one (S, S) relative covariance factor for each grouping factor
+    """
+    plan = system.plan
+    diagonal, upward = dict(system.diagonal), dict(system.upward)
+    sparse, dense = dict(system.sparse_values), system.dense
+    absorbed, log_det = {}, 0.0
+    for position, c in enumerate(plan.chain):
+        part, K = absorb_levels(diagonal[c], lams[c])
+        log_det += part
+        later = plan.chain[position + 1 :]
+        own = {b: upward[c, b] for b in later}
+        absorbed[c] = AbsorbedFactor(diagonal[c], K, own, sparse.get(c))
+        for b in later:
+            KP = level_product(K, own[b])
+            parent = plan.parents[c, b]
+            diagonal[b] = diagonal[b] - sum_by_parent(
+                level_gram(own[b], KP), parent, system.levels[b]
+            )
+            for d in later[later.index(b) + 1 :]:
+                upward[b, d] = upward[b, d] - sum_by_parent(
+                    level_gram(KP, own[d]), parent, system.levels[b]
+                )
+            if plan.rest:
+                sparse[b] = sparse[b] - _entry_sums(system, c, b, KP, sparse[c])
+        if plan.rest:
+            dense = dense - _dense_update(system, c, K, sparse[c])
+    K_dense = dense
+    if plan.rest:
+        part, K_dense = _absorb_dense(system, dense, lams)
+        log_det += part
+    return Elimination(system, absorbed, dense, K_dense, log_det, tuple(lams))
+
+
+def _entry_sums(
+    system: BlockSystem, c: int, b: int, KP: FloatArray, values: FloatArray
+) -> FloatArray:
+    """P_bc K_c P_c,rest on the sparse entries of b, (S_b, nnz_b)."""
+    level = system.sparse[c].level
+    terms = np.einsum("sbe,se->be", KP[:, :, level], values)
+    return sum_by_parent(
+        terms, system.entry_parent[c, b], len(system.sparse[b].level)
+    )
+
+
+def _dense_update(
+    system: BlockSystem, c: int, K: FloatArray, values: FloatArray
+) -> FloatMatrix:
+    """P_rest,c K_c P_c,rest, (m, m)."""
+    pattern = system.sparse[c]
+    level = pattern.level
+    total = None
+    for s in range(len(values)):
+        weighted = sum(K[s, t][level] * values[t] for t in range(len(values)))
+        part = pattern.matrix(values[s]).T @ pattern.matrix(np.asarray(weighted))
+        total = part if total is None else total + part
+    if total is None:
+        return np.zeros_like(system.dense)
+    return np.asarray(total.toarray())
+
+
+@dataclass(frozen=True, slots=True)
+class AbsorbedColumns:
+    """Products of some further columns with every factor at its absorption.
+
+    Parameters
+    ----------
+    chain : {c: (S, r, J)}
+    dense : (m, r)
+    """
+
+    chain: dict[int, FloatArray]
+    dense: FloatMatrix
+
+
+def absorb_columns(
+    elimination: Elimination, chain: dict[int, FloatArray], dense: FloatMatrix
+) -> AbsorbedColumns:
+    """Carry the products of r further columns with Z through the elimination.
+
+    Parameters
+    ----------
+    chain : {c: (S, r, J)}
+        Products of chain factor c with the columns, before any elimination.
+    dense : (m, r)
+    """
+    system = elimination.system
+    plan = system.plan
+    current = dict(chain)
+    for position, c in enumerate(plan.chain):
+        step = elimination.absorbed[c]
+        KP = level_product(step.K, current[c])
+        for b in plan.chain[position + 1 :]:
+            current[b] = current[b] - sum_by_parent(
+                level_gram(step.upward[b], KP), plan.parents[c, b], system.levels[b]
+            )
+        if step.sparse is not None:
+            pattern = system.sparse[c]
+            for s in range(len(KP)):
+                dense = dense - pattern.matrix(step.sparse[s]).T @ KP[s].T
+    return AbsorbedColumns(current, dense)
+
+
+def reduced_products(
+    elimination: Elimination, left: AbsorbedColumns, right: AbsorbedColumns
+) -> FloatMatrix:
+    """What elimination takes off the products of two sets of columns, (r, t)."""
+    total = left.dense.T @ (elimination.K_dense @ right.dense)
+    for c, step in elimination.absorbed.items():
+        KP = level_product(step.K, right.chain[c])
+        for s in range(len(KP)):
+            total = total + left.chain[c][s] @ KP[s].T
+    return np.asarray(total)

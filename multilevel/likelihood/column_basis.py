@@ -1,0 +1,155 @@
+"""Well-conditioned bases of the fixed and random columns.
+
+Cross-products square the condition number of their columns.  So columns are first
+centred and made orthonormal; estimates are carried back to the user's columns at the
+end.  The basis need not be exactly orthonormal, only well conditioned, because the
+products are then taken of the transformed rows themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg as sla
+
+from multilevel.array_types import FloatMatrix, FloatVector
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnBasis:
+    """Transformed columns ``rows = (columns - centre) @ solve`` and how to undo it.
+
+    Parameters
+    ----------
+    centre : (k,)
+        Subtracted from each column first; zero for the constant column, and
+        everywhere when the columns do not hold a constant.
+    inner : (k, k)
+        Upper triangular; multiplies the centred columns.
+    transform : (k, k)
+        T with ``transformed = columns @ T`` in exact arithmetic.
+    """
+
+    centre: FloatVector
+    inner: FloatMatrix
+    transform: FloatMatrix
+
+    def apply(self, columns: FloatMatrix) -> FloatMatrix:
+        """Transformed columns (n, k), Fortran order."""
+        centred = columns - self.centre if self.centre.any() else columns
+        return np.asfortranarray(centred @ self.inner)
+
+    def log_det(self) -> float:
+        """log|det T|."""
+        return float(np.log(np.abs(np.diag(self.inner))).sum())
+
+
+def constant_column(columns: FloatMatrix) -> int:
+    """Position of the first constant, non-zero column; -1 if there is none."""
+    for j in range(columns.shape[1]):
+        column = columns[:, j]
+        if len(column) and column[0] != 0 and (column == column[0]).all():
+            return j
+    return -1
+
+
+def weighted_mean(column: FloatVector, weights: FloatVector | None) -> float:
+    """Mean of a column, exact enough to centre by."""
+    if weights is None:
+        return float(column.mean())
+    return float(column @ weights / weights.sum())
+
+
+def _centre(
+    columns: FloatMatrix, constant: int, weights: FloatVector | None
+) -> FloatVector:
+    centre = np.zeros(columns.shape[1])
+    if constant >= 0:
+        for j in range(columns.shape[1]):
+            if j != constant:
+                centre[j] = weighted_mean(columns[:, j], weights)
+    return centre
+
+
+def _triangle(columns: FloatMatrix, weights: FloatVector | None) -> FloatMatrix | None:
+    """Upper R with ``R'R = columns' W columns / n``, or None if not of full rank."""
+    n_rows, n_columns = columns.shape
+    scale = np.sqrt(np.abs(columns).max(axis=0, initial=0.0) ** 2)
+    if not (scale > 0).all():
+        return None
+    scaled = columns / scale
+    weighted = scaled if weights is None else scaled * weights[:, None]
+    gram = scaled.T @ weighted / n_rows
+    norms = np.sqrt(np.diag(gram))
+    gram = gram / np.outer(norms, norms)
+    try:
+        R = np.linalg.cholesky(gram).T
+    except np.linalg.LinAlgError:
+        R = np.zeros_like(gram)
+    # Squaring costs digits when the columns are nearly collinear: then Householder.
+    if np.diag(R).min(initial=1.0) < 1e-3:
+        root = scaled if weights is None else scaled * np.sqrt(weights)[:, None]
+        R = np.linalg.qr(root / norms, mode="r") / np.sqrt(n_rows)
+        if np.abs(np.diag(R)).min() < 1e-13:
+            return None
+    return np.asarray(R * (norms * scale))
+
+
+def orthonormal_basis(
+    columns: FloatMatrix, weights: FloatVector | None
+) -> ColumnBasis | None:
+    """Basis in which ``columns' W columns = n I`` up to rounding.
+
+    Parameters
+    ----------
+    columns : (n, k)
+    weights : (n,) or None
+
+    Returns
+    -------
+    ColumnBasis or None
+        None if the columns are linearly dependent.
+    """
+    n_columns = columns.shape[1]
+    if n_columns == 0:
+        return ColumnBasis(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
+    constant = constant_column(columns)
+    centre = _centre(columns, constant, weights)
+    R = _triangle(columns - centre if centre.any() else columns, weights)
+    if R is None:
+        return None
+    inner = sla.solve_triangular(R, np.eye(n_columns), check_finite=False)
+    return ColumnBasis(centre, inner, _with_centring(inner, columns, constant, centre))
+
+
+def _with_centring(
+    inner: FloatMatrix, columns: FloatMatrix, constant: int, centre: FloatVector
+) -> FloatMatrix:
+    if constant < 0:
+        return inner
+    unit = np.eye(len(centre))
+    unit[constant] -= centre / columns[0, constant]
+    unit[constant, constant] = 1.0
+    return np.asarray(unit @ inner)
+
+
+def scaling_basis(columns: FloatMatrix, weights: FloatVector | None) -> ColumnBasis:
+    """Basis that scales each column to a weighted root mean square of one."""
+    peak = np.abs(columns).max(axis=0, initial=0.0)
+    peak = np.where(peak > 0, peak, 1.0)
+    squares = (columns / peak) ** 2
+    weighted = squares if weights is None else squares * weights[:, None]
+    mean_square = weighted.sum(axis=0) / max(len(columns), 1)
+    scale = np.where(mean_square > 0, np.sqrt(mean_square), 1.0) * peak
+    inner = np.diag(1.0 / scale)
+    return ColumnBasis(np.zeros(columns.shape[1]), inner, inner)
+
+
+def common_scale_basis(
+    columns: FloatMatrix, weights: FloatVector | None
+) -> ColumnBasis:
+    """Basis that scales all columns by one number, for structures tied together."""
+    scales = np.diag(scaling_basis(columns, weights).inner)
+    inner = np.eye(columns.shape[1]) / np.mean(1.0 / scales)
+    return ColumnBasis(np.zeros(columns.shape[1]), inner, inner)

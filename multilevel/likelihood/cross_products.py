@@ -1,0 +1,91 @@
+"""The cross-products that a linear mixed model sees of its data.
+
+With the fixed columns X, the response y and the random columns Z_k of grouping
+factor k, all weighted, the products are A_kl = Z_k'W Z_l, B_k = Z_k'W [X y] and
+C = [X y]'W [X y].  A_kk is block-diagonal and A_kl is held at the pairs of levels
+that occur together.  Products of disjoint sets of rows add up, so rows may come in
+pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, IntVector
+
+
+@dataclass(frozen=True, slots=True)
+class PairProducts:
+    """A_kl at the pairs of levels that occur together.
+
+    Parameters
+    ----------
+    rows, cols : (n_pairs,)
+        Level of factor k and of factor l of each pair, sorted by row, then column.
+    blocks : (S_k, S_l, n_pairs)
+    """
+
+    rows: IntVector
+    cols: IntVector
+    blocks: FloatArray
+
+    def __add__(self, other: PairProducts) -> PairProducts:
+        """Union of the pairs; blocks of pairs in both are added."""
+        n_cols = 1 + max(self.cols.max(initial=0), other.cols.max(initial=0))
+        keys = [pair.rows * n_cols + pair.cols for pair in (self, other)]
+        union, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+        blocks = np.zeros((*self.blocks.shape[:2], len(union)))
+        blocks[:, :, inverse[: len(keys[0])]] = self.blocks
+        blocks[:, :, inverse[len(keys[0]) :]] += other.blocks
+        return PairProducts(union // n_cols, union % n_cols, blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossProducts:
+    """Products of one data set, or of one part of it.
+
+    Parameters
+    ----------
+    n_rows : int
+    sum_log_weights : float
+        Sum of log(w_i), zero without prior weights.
+    diagonal : one (S_k, S_k, J_k) for each factor
+        Blocks of A_kk by level, the level index last.
+    pairs : {(k, l): PairProducts}, k < l
+    rhs : one (S_k, p + 1, J_k) for each factor
+        Rows of B_k by level; the response is the last column.
+    fixed : (p + 1, p + 1)
+        C.
+    within : (p + 1, p + 1) or None
+        For a single factor, products of the residuals of [X y] on Z within each
+        level.  C minus the between-level part is the same number, less accurately.
+    """
+
+    n_rows: int
+    sum_log_weights: float
+    diagonal: tuple[FloatArray, ...]
+    pairs: Mapping[tuple[int, int], PairProducts]
+    rhs: tuple[FloatArray, ...]
+    fixed: FloatMatrix
+    within: FloatMatrix | None = None
+
+    def __add__(self, other: CrossProducts) -> CrossProducts:
+        """Products of the rows of both; columns and levels must be the same."""
+        keys = sorted({*self.pairs, *other.pairs})
+        pairs = {
+            key: self.pairs[key] + other.pairs[key]
+            if key in self.pairs and key in other.pairs
+            else self.pairs.get(key, other.pairs.get(key))
+            for key in keys
+        }
+        return CrossProducts(
+            self.n_rows + other.n_rows,
+            self.sum_log_weights + other.sum_log_weights,
+            tuple(a + b for a, b in zip(self.diagonal, other.diagonal, strict=True)),
+            {key: pair for key, pair in pairs.items() if pair is not None},
+            tuple(a + b for a, b in zip(self.rhs, other.rhs, strict=True)),
+            self.fixed + other.fixed,
+        )

@@ -1,0 +1,57 @@
+"""One way to evaluate the deviance, whatever the grouping factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from multilevel.array_types import FloatArray, FloatMatrix
+from multilevel.likelihood.block_system import BlockSystem, block_system
+from multilevel.likelihood.cross_products import CrossProducts
+from multilevel.likelihood.profiled import ProfiledDeviance
+from multilevel.likelihood.several_factors import several_factors_point
+from multilevel.likelihood.single_factor import RotatedLevels, single_factor_point
+
+PreparedProducts: TypeAlias = RotatedLevels | BlockSystem
+
+
+class LikelihoodPoint(Protocol):
+    """The deviance at one set of relative covariance factors."""
+
+    @property
+    def profiled(self) -> ProfiledDeviance:
+        """Deviance, fixed effects and residual variance."""
+
+    def gradients(self) -> list[FloatMatrix]:
+        """Derivative in the entries of G, one (S, S) for each grouping factor."""
+
+    def hessian(self, directions: list[FloatArray]) -> FloatMatrix:
+        """Second derivatives, exact or average information, along dG_a, (m, m)."""
+
+    def modes(self) -> list[FloatArray]:
+        """Conditional modes, (S, J) for each factor."""
+
+    def score(self) -> list[FloatArray]:
+        """Z'V0^-1 (y - X beta), (S, J) for each factor."""
+
+    def whitened_fixed(self) -> list[FloatArray]:
+        """Z'V0^-1 [X y], (S, p + 1, J) for each factor."""
+
+    def conditional_blocks(self) -> list[FloatArray]:
+        """Blocks of Lam M^-1 Lam' by level, (S, S, J) for each factor."""
+
+
+def prepare_products(products: CrossProducts) -> PreparedProducts:
+    """What can be done once, before any theta is known."""
+    if len(products.diagonal) == 1:
+        return RotatedLevels.from_products(products)
+    return block_system(products)
+
+
+def evaluate_point(
+    prepared: PreparedProducts, lams: Sequence[FloatMatrix], *, reml: bool
+) -> LikelihoodPoint:
+    """Profiled deviance and its derivatives at relative covariance factors."""
+    if isinstance(prepared, RotatedLevels):
+        return single_factor_point(prepared, lams[0], reml=reml)
+    return several_factors_point(prepared, lams, reml=reml)
