@@ -213,7 +213,7 @@ def _repetition(source: Source, effect: str, term: BarTerm) -> FormulaError:
         name = f"{effect!r}"
         hint = "leave it in one of the two terms"
     return source.error(
-        f"{name} per {term.factor!r} is in two random terms, which cannot be told apart",
+        f"{name} per {term.factor!r} is in two random terms: no data tell them apart",
         term.start,
         term.end,
         hint,

@@ -229,9 +229,7 @@ def _in_plain_words(error: PatsyError, source: Source, shift: int) -> FormulaErr
             "terms are joined by +, : or *; a random term is (x | g)",
         )
     if "comments" in said:
-        return source.error(
-            "'#' begins a comment, which a formula cannot hold", start, end
-        )
+        return source.error("'#' begins a comment, not allowed here", start, end)
     return source.error(f"this cannot be read: {said}", start, end, _EXAMPLE)
 
 

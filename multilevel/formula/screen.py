@@ -142,9 +142,7 @@ def refuse_r_spelling(masked: str, depths: list[int], source: Source) -> None:
                 position + 1,
                 'write Q("the name")',
             )
-        if character in "$?;@" or (
-            character == "!" and masked[position + 1 :][:1] != "="
-        ):
+        if character in "$?;@!" and not masked.startswith("!=", position):
             raise source.error(
                 f"{character!r} has no meaning in a formula",
                 position,

@@ -39,7 +39,7 @@ class Node:
     args: tuple[Node, ...] = ()
 
     def walk(self) -> Iterator[Node]:
-        """This node and everything below it."""
+        """The node and everything below it."""
         yield self
         for arg in self.args:
             yield from arg.walk()

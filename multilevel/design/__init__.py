@@ -1,0 +1,1 @@
+"""Formula and data to arrays: response, fixed effects, raw columns of random terms."""

@@ -1,0 +1,235 @@
+"""Columns of a design matrix from terms, coded by patsy's rules.
+
+The rules (which categorical factor of which term gets a full set of columns, and in
+what order the terms come) are patsy's own functions; the columns are filled here, each
+distinct expression being evaluated once for all parts of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from patsy import PatsyError
+from patsy import builtins as patsy_builtins
+from patsy.contrasts import ContrastMatrix, Treatment, code_contrast_matrix
+from patsy.desc import Term as PatsyTerm
+from patsy.redundancy import pick_contrasts_for_term
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.design.transforms import STATEFUL_TRANSFORMS
+from multilevel.design.variables import CategoricalVariable, Variable
+from multilevel.errors import FormulaError
+from multilevel.formula.algebra import EffectTerms, Term
+
+INTERCEPT = "Intercept"
+
+# Per factor of a column: the expression, with the number of its numeric column or with
+# the value for each level.
+Ingredient: TypeAlias = tuple[str, int | FloatVector]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """How the columns of one right-hand side are made.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One per column, as patsy names them.
+    recipes : tuple of tuple
+        Per column the ingredients that are multiplied; none for the intercept.
+    terms : tuple of (Term, start, stop)
+        Which columns belong to which term, in column order; ``()`` is the intercept.
+    """
+
+    names: tuple[str, ...]
+    recipes: tuple[tuple[Ingredient, ...], ...]
+    terms: tuple[tuple[Term, int, int], ...]
+
+    def fill(
+        self, out: FloatMatrix, variables: Mapping[str, Variable], columns: range
+    ) -> None:
+        """Write columns of the plan into an array.
+
+        Parameters
+        ----------
+        out : (n, len(columns))
+            Overwritten.
+        variables : mapping
+            Expression -> values of the n rows, without missing ones.
+        columns : range
+            Which columns of the plan.
+        """
+        for position, column in enumerate(columns):
+            target = out[:, position]
+            recipe = self.recipes[column]
+            if not recipe:
+                target[:] = 1.0
+            for step, ingredient in enumerate(recipe):
+                _write_ingredient(target, ingredient, variables, multiply=step > 0)
+
+
+def formula_functions() -> dict[str, Any]:
+    """What a formula may call without any import, by name."""
+    return dict(_FUNCTIONS)
+
+
+def plan_columns(effects: EffectTerms, variables: Mapping[str, Variable]) -> ColumnPlan:
+    """Choose the coding of every term.
+
+    Parameters
+    ----------
+    effects : EffectTerms
+        The terms.
+    variables : mapping
+        Expression -> variable; only kind, levels and contrast matter.
+
+    Returns
+    -------
+    ColumnPlan
+        Terms without numbers first, then by the numeric expressions they share, in
+        each of these by degree: patsy's order.
+
+    Raises
+    ------
+    FormulaError
+        If a contrast cannot be made for the levels there are.
+    """
+    names: list[str] = []
+    recipes: list[tuple[Ingredient, ...]] = []
+    slices: list[tuple[Term, int, int]] = []
+    for bucket in _terms_by_numeric_part(effects, variables):
+        used: set[Any] = set()
+        for term in bucket:
+            start = len(names)
+            numeric = {p for p in term if not _is_categorical(variables[p])}
+            codings = pick_contrasts_for_term(_patsy_term(term), numeric, used)
+            for coding in codings:
+                for name, recipe in _columns_of(term, coding, numeric, variables):
+                    names.append(name)
+                    recipes.append(recipe)
+            slices.append((term, start, len(names)))
+    return ColumnPlan(tuple(names), tuple(recipes), tuple(slices))
+
+
+def _terms_by_numeric_part(
+    effects: EffectTerms, variables: Mapping[str, Variable]
+) -> list[list[Term]]:
+    buckets: dict[frozenset[str], list[Term]] = {frozenset(): []}
+    if effects.intercept:
+        buckets[frozenset()].append(())
+    for term in effects.terms:
+        numeric = frozenset(p for p in term if not _is_categorical(variables[p]))
+        buckets.setdefault(numeric, []).append(term)
+    return [sorted(bucket, key=len) for bucket in buckets.values()]
+
+
+def _is_categorical(variable: Variable) -> bool:
+    return isinstance(variable, CategoricalVariable)
+
+
+@lru_cache(maxsize=4096)
+def _patsy_term(term: Term) -> PatsyTerm:
+    return PatsyTerm(term)
+
+
+def _columns_of(
+    term: Term,
+    coding: dict[str, bool],
+    numeric: set[str],
+    variables: Mapping[str, Variable],
+) -> list[tuple[str, tuple[Ingredient, ...]]]:
+    """Name and recipe of each product of the factors' columns, leftmost fastest."""
+    products: list[tuple[list[str], tuple[Ingredient, ...]]] = [([], ())]
+    for piece in reversed([p for p in term if p in numeric or p in coding]):
+        columns = _ingredients(piece, variables[piece], coding.get(piece, False))
+        products = [
+            ([suffix, *pieces], (ingredient, *recipe))
+            for pieces, recipe in products
+            for suffix, ingredient in columns
+        ]
+    return [(":".join(pieces) or INTERCEPT, recipe) for pieces, recipe in products]
+
+
+def _ingredients(
+    piece: str, variable: Variable, full_rank: bool
+) -> list[tuple[str, Ingredient]]:
+    if isinstance(variable, CategoricalVariable):
+        contrast = _contrast(piece, variable, full_rank)
+        return [
+            (piece + suffix, (piece, np.ascontiguousarray(column, dtype=float)))
+            for suffix, column in zip(
+                contrast.column_suffixes, contrast.matrix.T, strict=True
+            )
+        ]
+    n_columns = variable.values.shape[1]
+    if n_columns == 1:
+        return [(piece, (piece, 0))]
+    return [(f"{piece}[{number}]", (piece, number)) for number in range(n_columns)]
+
+
+def _contrast(
+    piece: str, variable: CategoricalVariable, full_rank: bool
+) -> ContrastMatrix:
+    # A list, not an Index: patsy looks levels up, and prints Python's own numbers.
+    levels = variable.labels.levels.tolist()
+    try:
+        contrast = code_contrast_matrix(
+            full_rank, levels, variable.contrast, default=Treatment
+        )
+    except PatsyError as error:
+        raise FormulaError(
+            f"{piece}: {error.message}", hint=f"its levels are {_listed(levels)}"
+        ) from None
+    if len(contrast.matrix) != len(levels):
+        raise FormulaError(
+            f"{piece}: the contrast has {len(contrast.matrix)} rows, "
+            f"the variable {len(levels)} levels",
+            hint=f"its levels are {_listed(levels)}",
+        )
+    return contrast
+
+
+def _listed(levels: list[Any]) -> str:
+    shown = ", ".join(repr(level) for level in levels[:6])
+    return shown + (", ..." if len(levels) > 6 else "")
+
+
+def _write_ingredient(
+    target: FloatVector,
+    ingredient: Ingredient,
+    variables: Mapping[str, Variable],
+    *,
+    multiply: bool,
+) -> None:
+    piece, source = ingredient
+    variable = variables[piece]
+    if isinstance(variable, CategoricalVariable):
+        codes = variable.labels.codes
+        if multiply:
+            target *= np.asarray(source)[codes]
+        else:
+            # Every code is valid; "clip" only spares numpy a buffer.
+            np.take(np.asarray(source), codes, out=target, mode="clip")
+    elif multiply:
+        target *= variable.values[:, source]
+    else:
+        target[:] = variable.values[:, source]
+
+
+_FUNCTIONS: dict[str, Any] = {
+    **{name: getattr(patsy_builtins, name) for name in patsy_builtins.__all__},
+    **STATEFUL_TRANSFORMS,
+    **{
+        name: getattr(np, name)
+        for name in ("log", "log2", "log10", "log1p", "exp", "sqrt")
+    },
+    "factor": patsy_builtins.C,
+    "np": np,
+    "pd": pd,
+}

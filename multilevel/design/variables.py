@@ -1,0 +1,243 @@
+"""What an expression gives: numbers, or categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import BoolVector, FloatMatrix, IntVector
+from multilevel.design.labels import Labels, encode_labels
+from multilevel.errors import DataError, FormulaError
+
+# What pandas calls the content of an object column that holds numbers only.
+_NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
+
+
+@dataclass(frozen=True, slots=True)
+class NumericVariable:
+    """Numbers, one or more columns.
+
+    Attributes
+    ----------
+    values : (n, c) floats or integers
+        NaN where missing.
+    """
+
+    values: FloatMatrix
+
+    @property
+    def missing(self) -> BoolVector | None:
+        """Rows in which a column is missing, (n,); None if none is."""
+        values = self.values
+        # A sum is NaN if an entry is, and much cheaper than looking at each.
+        if values.dtype.kind != "f" or not np.isnan(values.sum()):
+            return None
+        missing = np.isnan(values).any(axis=1)
+        return missing if missing.any() else None
+
+    def of_rows(self, rows: IntVector) -> NumericVariable:
+        """The same variable, fewer rows."""
+        return NumericVariable(self.values[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class CategoricalVariable:
+    """Categories.
+
+    Attributes
+    ----------
+    labels : Labels
+        Codes (n,) and levels.
+    contrast : object
+        What ``C(x, contrast)`` asked for; None for treatment coding.
+    """
+
+    labels: Labels
+    contrast: Any = None
+
+    @property
+    def missing(self) -> BoolVector | None:
+        """Rows without a category, (n,); None if there are none."""
+        missing = self.labels.missing
+        return missing if missing.any() else None
+
+    def of_rows(self, rows: IntVector) -> CategoricalVariable:
+        """The same variable, fewer rows."""
+        return CategoricalVariable(self.labels.of_rows(rows), self.contrast)
+
+    def without_unused_levels(self) -> CategoricalVariable:
+        """Only the levels that occur; all, if the contrast has a row for each."""
+        is_matrix = isinstance(self.contrast, (np.ndarray, list)) or hasattr(
+            self.contrast, "matrix"
+        )
+        if is_matrix:
+            return self
+        return CategoricalVariable(self.labels.without_unused_levels(), self.contrast)
+
+
+Variable: TypeAlias = NumericVariable | CategoricalVariable
+
+
+def as_variable(value: Any, name: str, n_rows: int) -> Variable:
+    """Tell numbers from categories, by patsy's rules.
+
+    Parameters
+    ----------
+    value : Series, array, Categorical, DataFrame, ``C(...)``
+        What the expression gave.
+    name : str
+        The expression, for errors.
+    n_rows : int
+        Number of values there must be.
+
+    Returns
+    -------
+    NumericVariable or CategoricalVariable
+        Numbers (also in an object column) are numeric; booleans, text and categories
+        categorical.
+
+    Raises
+    ------
+    DataError
+        For dates and complex numbers.
+    FormulaError
+        If there is not one value per row.
+    """
+    if hasattr(value, "contrast") and hasattr(value, "levels"):
+        labels = boxed_labels(value, name, n_rows)
+        return CategoricalVariable(labels, value.contrast)
+    value = _one_per_row(value, name, n_rows)
+    if value.ndim == 2:
+        return NumericVariable(_float_columns(value, name))
+    dtype = value.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+        return NumericVariable(np.asarray(value)[:, np.newaxis])
+    if is_numeric(value):
+        return NumericVariable(as_floats(value, name)[:, np.newaxis])
+    _refuse_dates(value, name)
+    return CategoricalVariable(encode_labels(value))
+
+
+def boxed_labels(box: Any, name: str, n_rows: int) -> Labels:
+    """Labels of ``C(x, levels=[...])``, in the order that it names."""
+    labels = encode_labels(_one_per_row(box.data, name, n_rows))
+    if box.levels is None:
+        return labels
+    wanted = pd.Index(list(box.levels), tupleize_cols=False)
+    positions = wanted.get_indexer(labels.without_unused_levels().levels)
+    if (positions < 0).any():
+        unlisted = labels.without_unused_levels().levels[positions < 0]
+        raise DataError(
+            f"{name} does not list the level {unlisted[0]!r} that occurs in the data; "
+            "add it to levels=, or make it missing"
+        )
+    all_positions = wanted.get_indexer(labels.levels)
+    return Labels(np.append(all_positions, -1)[labels.codes], wanted)
+
+
+def is_numeric(values: Any) -> bool:
+    """Whether a column holds numbers; booleans are not, text of digits is not."""
+    dtype = values.dtype
+    if dtype == object:
+        return pd.api.types.infer_dtype(values, skipna=True) in _NUMBERS
+    return pd.api.types.is_numeric_dtype(dtype) and not (
+        pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype)
+    )
+
+
+def as_floats(values: Any, name: str) -> FloatMatrix:
+    """A column of numbers or booleans as floats (n,), NaN where missing.
+
+    Raises
+    ------
+    DataError
+        For anything else, with an example of it.
+    """
+    dtype = values.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiub":
+        return np.asarray(values, dtype=float)
+    _refuse_complex(values, name)
+    if pd.api.types.is_bool_dtype(dtype) or is_numeric(values):
+        series = pd.Series(values)
+        if series.dtype == object:
+            return np.asarray(series.where(series.notna(), np.nan), dtype=float)
+        return series.to_numpy(dtype=float, na_value=np.nan)
+    present = pd.Series(values).dropna()
+    example = f", such as {present.iloc[0]!r}" if len(present) else ""
+    raise DataError(
+        f"{name!r} must hold numbers, but it holds {_kind_of(values)}{example}; convert "
+        f"it, for example by pd.to_numeric(data[{name!r}], errors='coerce')"
+    )
+
+
+def _one_per_row(value: Any, name: str, n_rows: int) -> Any:
+    if not hasattr(value, "dtype") and not isinstance(value, pd.DataFrame):
+        if np.ndim(value) == 0 or isinstance(value, (str, bytes)):
+            raise FormulaError(
+                f"{name!r} gives {_short(value)}, not one value per row",
+                hint="use it in an expression with a column",
+            )
+        value = np.asarray(value)
+    if value.ndim == 0 or value.ndim > 2 or len(value) != n_rows:
+        raise FormulaError(
+            f"{name!r} gives {_short(value)} of shape {np.shape(value)}, "
+            f"but there are {n_rows} rows"
+        )
+    return value
+
+
+def _short(value: Any) -> str:
+    is_array = hasattr(value, "dtype") and np.ndim(value) > 0
+    return "an array" if is_array else f"a single {type(value).__name__}"
+
+
+def _float_columns(value: Any, name: str) -> FloatMatrix:
+    array = value.to_numpy() if isinstance(value, pd.DataFrame) else np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{name!r} gives {array.shape[1]} columns that are not numbers "
+            f"({array.dtype})"
+        )
+    return np.asarray(array, dtype=float)
+
+
+def _refuse_complex(values: Any, name: str) -> None:
+    is_complex = pd.api.types.is_complex_dtype(values.dtype) or (
+        values.dtype == object
+        and pd.api.types.infer_dtype(values, skipna=True) == "complex"
+    )
+    if is_complex:
+        n_complex = int(np.count_nonzero(np.imag(np.asarray(values, dtype=complex))))
+        raise DataError(
+            f"{name!r} holds complex numbers ({n_complex} of {len(values)} rows have an "
+            "imaginary part); use np.real() or np.abs() of it"
+        )
+
+
+def _refuse_dates(values: Any, name: str) -> None:
+    _refuse_complex(values, name)
+    kind = _kind_of(values)
+    if kind in ("dates", "durations", "periods"):
+        raise DataError(
+            f"{name!r} holds {kind}; make numbers of them, for example days since the "
+            f"first, or write C({name}) for a level per value"
+        )
+
+
+def _kind_of(values: Any) -> str:
+    inferred = pd.api.types.infer_dtype(values, skipna=True)
+    kinds = {
+        "string": "text",
+        "categorical": "categories",
+        "datetime64": "dates",
+        "datetime": "dates",
+        "date": "dates",
+        "timedelta64": "durations",
+        "timedelta": "durations",
+        "period": "periods",
+        "empty": "missing values only",
+    }
+    return kinds.get(inferred, f"values of kind {inferred!r}")
