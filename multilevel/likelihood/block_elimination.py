@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sla
 
-from multilevel.array_types import FloatArray, FloatMatrix, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.likelihood.block_system import BlockSystem
 from multilevel.likelihood.level_blocks import absorb_levels, level_gram
 
@@ -37,12 +37,15 @@ class AbsorbedFactor:
         P_cb for the coarser chain factors.
     sparse : (S, nnz) or None
         P_c,rest.
+    log_det : (J,)
+        log determinant of each level's bracket.
     """
 
     diagonal: FloatArray
     K: FloatArray
     upward: dict[int, FloatArray]
     sparse: FloatArray | None
+    log_det: FloatVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +140,10 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
     absorbed, log_det = {}, 0.0
     for position, c in enumerate(plan.chain):
         part, K = absorb_levels(diagonal[c], lams[c])
-        log_det += part
+        log_det += float(part.sum())
         later = plan.chain[position + 1 :]
         own = {b: upward[c, b] for b in later}
-        absorbed[c] = AbsorbedFactor(diagonal[c], K, own, sparse.get(c))
+        absorbed[c] = AbsorbedFactor(diagonal[c], K, own, sparse.get(c), part)
         for b in later:
             KP = level_product(K, own[b])
             parent = plan.parents[c, b]
@@ -157,8 +160,8 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
             dense = dense - _dense_update(system, c, K, sparse[c])
     K_dense = dense
     if plan.rest:
-        part, K_dense = _absorb_dense(system, dense, lams)
-        log_det += part
+        dense_log_det, K_dense = _absorb_dense(system, dense, lams)
+        log_det += dense_log_det
     return Elimination(system, absorbed, dense, K_dense, log_det, tuple(lams))
 
 

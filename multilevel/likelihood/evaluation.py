@@ -28,6 +28,11 @@ class LikelihoodPoint(Protocol):
     def hessian(self, directions: list[FloatArray]) -> FloatMatrix:
         """Second derivatives, exact or average information, along dG_a, (m, m)."""
 
+    def working_products(
+        self, directions: list[FloatArray]
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        """f_a'V0^-1 f_b and f_a'V0^-1 [X y] with f_a = Z dG_a g."""
+
     def modes(self) -> list[FloatArray]:
         """Conditional modes, (S, J) for each factor."""
 

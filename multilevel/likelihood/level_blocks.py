@@ -87,11 +87,11 @@ def summed_gram(left: FloatArray, right: FloatArray) -> FloatMatrix:
 
 def absorb_levels(
     diagonal: FloatArray, lam: FloatMatrix
-) -> tuple[float, FloatArray]:
-    """log determinant and K (S, S, J) of a block-diagonal factor."""
+) -> tuple[FloatVector, FloatArray]:
+    """log determinants (J,) and K (S, S, J) of a block-diagonal factor."""
     size, _, n_levels = diagonal.shape
     N = np.einsum("ba,bcj,cd->adj", lam, diagonal, lam, optimize=size > 1)
     N[np.arange(size), np.arange(size)] += 1.0
     rhs = np.repeat(lam.T[:, :, None], n_levels, axis=2)
     log_det, root = cholesky_solve_rows(N, rhs)
-    return float(log_det.sum()), level_gram(root, root)
+    return log_det, level_gram(root, root)

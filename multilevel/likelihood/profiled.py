@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg as sla
@@ -31,6 +31,10 @@ class ProfiledDeviance:
     nu : int
         n for ML, n - p for REML.
     reml : bool
+    whitened : (p + 1, p + 1)
+        [X y]'V0^-1 [X y].
+    log_det : float
+        log|M|.
     """
 
     deviance: float
@@ -40,6 +44,18 @@ class ProfiledDeviance:
     residual: FloatVector
     nu: int
     reml: bool
+    whitened: FloatMatrix
+    log_det: float
+
+    def at(self, beta: FloatVector, sigma2: float) -> ProfiledDeviance:
+        """The same products with other fixed effects and residual variance, by ML."""
+        return replace(
+            self,
+            beta=beta,
+            sigma2=sigma2,
+            residual=np.append(-beta, 1.0),
+            reml=False,
+        )
 
     def outer(self) -> FloatMatrix:
         """Derivative of the deviance in [X y]'V0^-1 [X y], (p + 1, p + 1)."""
@@ -80,7 +96,15 @@ def profile_deviance(
         deviance += 2.0 * np.log(np.diag(RX)).sum()
     residual = np.append(-beta, 1.0)
     return ProfiledDeviance(
-        float(deviance), beta, float(pwrss / nu), RX_inverse, residual, nu, reml
+        float(deviance),
+        beta,
+        float(pwrss / nu),
+        RX_inverse,
+        residual,
+        nu,
+        reml,
+        whitened,
+        log_det,
     )
 
 
@@ -91,3 +115,21 @@ def _triangular_inverse(upper: FloatMatrix) -> FloatMatrix:
     if info:
         raise np.linalg.LinAlgError("X'V0^-1 X is singular")
     return np.asarray(np.triu(inverse))
+
+
+def profiled_curvature(
+    profiled: ProfiledDeviance, quadratic: FloatMatrix, cross: FloatMatrix
+) -> tuple[FloatMatrix, FloatMatrix]:
+    """f_a'P0 f_b / sigma^2, and what profiling sigma out takes off, both (m, m).
+
+    Parameters
+    ----------
+    quadratic : (m, m)
+        f_a'V0^-1 f_b of the working variates f_a.
+    cross : (m, p + 1)
+        f_a'V0^-1 [X y].
+    """
+    along = cross[:, :-1] @ profiled.RX_inverse
+    length = cross @ profiled.residual
+    scaled = (quadratic - along @ along.T) / profiled.sigma2
+    return scaled, np.outer(length, length) / (profiled.nu * profiled.sigma2**2)

@@ -26,7 +26,11 @@ from multilevel.likelihood.block_solve import (
     random_gram_product,
 )
 from multilevel.likelihood.block_system import BlockSystem
-from multilevel.likelihood.profiled import ProfiledDeviance, profile_deviance
+from multilevel.likelihood.profiled import (
+    ProfiledDeviance,
+    profile_deviance,
+    profiled_curvature,
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,14 @@ class SeveralFactorsPoint:
         ----------
         Gilmour, Thompson & Cullis (1995), Biometrics 51, section 3.4.
         """
+        products = self.working_products(directions)
+        quadratic, correction = profiled_curvature(self.profiled, *products)
+        return quadratic - correction
+
+    def working_products(
+        self, directions: Sequence[FloatArray]
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        """f_a'V0^-1 f_b and f_a'V0^-1 [X y] with f_a = Z dG_a g."""
         vectors = self._working_variates(directions)
         products = random_gram_product(self.system, vectors)
         columns = absorb_columns(self.elimination, products.chain, products.dense)
@@ -117,12 +129,7 @@ class SeveralFactorsPoint:
         cross = vectors.gram(self._fixed_columns()) - reduced_products(
             self.elimination, columns, self.columns
         )
-        profiled = self.profiled
-        along = cross[:, :-1] @ profiled.RX_inverse
-        length = cross @ profiled.residual
-        scaled = (quadratic - along @ along.T) / profiled.sigma2
-        correction = np.outer(length, length) / (profiled.nu * profiled.sigma2**2)
-        return np.asarray(scaled - correction)
+        return quadratic, cross
 
     def _working_variates(self, directions: Sequence[FloatArray]) -> RandomVectors:
         """dG_a g for every direction a, as vectors of random effects (q, m)."""

@@ -25,7 +25,11 @@ from multilevel.likelihood.level_blocks import (
     semidefinite_rows,
     summed_gram,
 )
-from multilevel.likelihood.profiled import ProfiledDeviance, profile_deviance
+from multilevel.likelihood.profiled import (
+    ProfiledDeviance,
+    profile_deviance,
+    profiled_curvature,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,9 @@ class SingleFactorPoint:
         ----------
         directions : one (m, S, S) array of symmetric dG_a
         """
-        (dG,) = directions
-        return self._curvature(dG) - self._traces(dG)
+        products = self.working_products(directions)
+        quadratic, correction = profiled_curvature(self.profiled, *products)
+        return 2.0 * quadratic - correction - self._traces(directions[0])
 
     def _traces(self, dG: FloatArray) -> FloatMatrix:
         """tr(D dG_a D dG_b), with the fixed effects projected out for REML."""
@@ -135,22 +140,17 @@ class SingleFactorPoint:
             traces = traces + inner @ inner.T
         return traces
 
-    def _curvature(self, dG: FloatArray) -> FloatMatrix:
-        """2 f_a'P0 f_b / sigma^2 - (g'dG_a g)(g'dG_b g) / (nu sigma^4), f_a = Z dG_a g."""
+    def working_products(
+        self, directions: list[FloatArray]
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        """f_a'V0^-1 f_b and f_a'V0^-1 [X y] with f_a = Z dG_a g."""
+        (dG,), (g,) = directions, self.score()
         size, levels = len(self.D), self.D.shape[2]
-        sigma2, (g,) = self.profiled.sigma2, self.score()
         gg = (g[:, None] * g[None, :]).reshape(size * size, levels)
         D = self.D.reshape(size * size, levels)
-        quadratic = _contract(D @ gg.T, dG)
-        if self.E.shape[1] > 1:
-            Ug = np.einsum("apj,bj->pab", self.projected(), g)
-            along = np.einsum("pab,mab->mp", Ug, dG)
-            quadratic = quadratic - along @ along.T
-        length = np.einsum("mab,ab->m", dG, g @ g.T)
-        nu = self.profiled.nu
-        return np.asarray(
-            2.0 * quadratic / sigma2 - np.outer(length, length) / (nu * sigma2**2)
-        )
+        Eg = np.tensordot(self.E, g, axes=(2, 1))
+        cross = np.tensordot(dG, Eg, axes=((1, 2), (0, 2)))
+        return _contract(D @ gg.T, dG), cross
 
 
 def _contract(sums: FloatMatrix, dG: FloatArray) -> FloatMatrix:

@@ -1,0 +1,148 @@
+"""The log-likelihood in all parameters at once, [beta, theta, sigma].
+
+For maximum likelihood only: with e = y - X beta,
+
+    -2 l = log|M| - sum log w + n log(2 pi sigma^2) + e'V0^-1 e / sigma^2
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.evaluation import LikelihoodPoint
+from multilevel.likelihood.profiled import LOG_2PI
+from multilevel.likelihood.theta_derivatives import (
+    covariance_directions,
+    theta_gradient,
+)
+from multilevel.optimize.linear_problem import LinearProblem
+
+
+@dataclass(frozen=True, slots=True)
+class _JointPoint:
+    point: LikelihoodPoint  # at the given beta and sigma, working units
+    theta: FloatVector
+    beta_map: FloatMatrix  # d(working beta)/d(beta), (p, p)
+    sigma: float  # working units
+    scale: float
+
+
+def split_params(
+    problem: LinearProblem, params: FloatVector
+) -> tuple[FloatVector, FloatVector, float]:
+    """params -> beta (p,), theta (m,), sigma.
+
+    Raises
+    ------
+    ValueError
+        If the length is not p + m + 1.
+    """
+    params = np.asarray(params, dtype=float)
+    p, m = problem.n_fixed, problem.terms.n_theta
+    if params.shape != (p + m + 1,):
+        raise ValueError(
+            f"params has shape {params.shape}; this model has {p} fixed effects, "
+            f"{m} covariance parameters theta and sigma: {p + m + 1} in all"
+        )
+    return params[:p], params[p : p + m], float(params[-1])
+
+
+def _joint_point(problem: LinearProblem, params: FloatVector) -> _JointPoint:
+    beta, theta, sigma = split_params(problem, params)
+    basis = problem.basis
+    scale = basis.response_scale
+    point = problem.point(problem.user.factors(theta), reml=False)
+    working = point.profiled.at(basis.working_beta(beta), (sigma / scale) ** 2)
+    beta_map = np.linalg.inv(basis.user_rows(np.eye(len(beta)))) / scale
+    return _JointPoint(
+        replace(point, profiled=working),  # type: ignore[type-var]
+        theta,
+        beta_map,
+        sigma / scale,
+        scale,
+    )
+
+
+def loglike(problem: LinearProblem, params: FloatVector) -> float:
+    """Log-likelihood at [beta, theta, sigma]."""
+    joint = _joint_point(problem, params)
+    profiled = joint.point.profiled
+    squares = profiled.residual @ profiled.whitened @ profiled.residual
+    n_rows = problem.n_rows
+    deviance = (
+        profiled.log_det
+        - problem.products.sum_log_weights
+        + n_rows * (LOG_2PI + 2.0 * np.log(abs(joint.sigma) * joint.scale))
+        + squares / profiled.sigma2
+    )
+    return float(-0.5 * deviance)
+
+
+def score(problem: LinearProblem, params: FloatVector) -> FloatVector:
+    """Gradient of the log-likelihood in [beta, theta, sigma]."""
+    return _score(problem, _joint_point(problem, params))
+
+
+def _score(problem: LinearProblem, joint: _JointPoint) -> FloatVector:
+    profiled = joint.point.profiled
+    products = profiled.whitened @ profiled.residual
+    in_beta = joint.beta_map.T @ products[:-1] / profiled.sigma2
+    in_theta = -0.5 * theta_gradient(joint.point, problem.user, joint.theta)
+    squares = profiled.residual @ products
+    in_sigma = (squares / profiled.sigma2 - problem.n_rows) / joint.sigma
+    return np.concatenate([in_beta, in_theta, [in_sigma / joint.scale]])
+
+
+def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
+    """Second derivatives of the log-likelihood in [beta, theta, sigma].
+
+    Analytic but for the theta block, which is the central difference of the analytic
+    score.
+    """
+    params = np.asarray(params, dtype=float)
+    joint = _joint_point(problem, params)
+    profiled = joint.point.profiled
+    p, m = problem.n_fixed, problem.terms.n_theta
+    user = problem.user
+    directions = covariance_directions(
+        user.factors(joint.theta), user.jacobians(joint.theta)
+    )
+    _, cross = joint.point.working_products(directions)
+    products = profiled.whitened @ profiled.residual
+    sigma, scale, sigma2 = joint.sigma, joint.scale, profiled.sigma2
+    out = np.zeros((p + m + 1, p + m + 1))
+    B = joint.beta_map
+    out[:p, :p] = -B.T @ profiled.whitened[:-1, :-1] @ B / sigma2
+    out[:p, p:-1] = -(cross[:, :-1] @ B).T / sigma2
+    out[:p, -1] = -2.0 * B.T @ products[:-1] / (sigma2 * sigma * scale)
+    out[p:-1, -1] = -(cross @ profiled.residual) / (sigma2 * sigma * scale)
+    squares = profiled.residual @ products
+    out[-1, -1] = (problem.n_rows - 3.0 * squares / sigma2) / (sigma2 * scale**2)
+    out = np.triu(out) + np.triu(out, 1).T
+    out[p:-1, p:-1] = _theta_block(problem, params)
+    return out
+
+
+def theta_steps(problem: LinearProblem, theta: FloatVector) -> FloatVector:
+    """Steps (m,) for differences in theta, equal in the working columns."""
+    jacobians = problem.user.jacobians(theta)
+    size = np.max(
+        [np.abs(J).max(axis=(1, 2), initial=0.0) for J in jacobians], axis=0
+    )
+    return np.asarray(1e-5 / np.maximum(size, 1e-300))
+
+
+def _theta_block(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
+    p, m = problem.n_fixed, problem.terms.n_theta
+    steps = theta_steps(problem, params[p : p + m])
+    block = np.zeros((m, m))
+    for a in range(m):
+        shift = np.zeros(len(params))
+        shift[p + a] = steps[a]
+        ahead = score(problem, params + shift)[p : p + m]
+        behind = score(problem, params - shift)[p : p + m]
+        block[a] = (ahead - behind) / (2.0 * steps[a])
+    return (block + block.T) / 2.0

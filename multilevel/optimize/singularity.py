@@ -1,0 +1,83 @@
+"""Covariances on the edge of the parameter space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.optimize.linear_problem import LinearProblem
+
+SINGULAR = 1e-4
+"""A relative standard deviation, in columns of unit size, that counts as zero."""
+
+
+def nearest_singular(
+    problem: LinearProblem, theta: FloatVector, *, below: float = 1e-2
+) -> FloatVector | None:
+    """theta with every covariance's directions below `below` set to zero.
+
+    Parameters
+    ----------
+    theta : (m,)
+        Of the working columns.
+
+    Returns
+    -------
+    (m,) or None
+        None if no direction is that small.
+    """
+    factors, found = [], False
+    structures = problem.terms.structures
+    for structure, factor in zip(
+        structures, problem.terms.term_factors(theta), strict=True
+    ):
+        if structure.freedom == "any":
+            U, values, _ = np.linalg.svd(factor)
+            found |= bool(((values < below) & (values > 0)).any())
+            factors.append(U * np.where(values < below, 0.0, values))
+        elif structure.freedom == "scale":
+            small = np.abs(np.diag(factor)) < below
+            found |= bool((small & (np.diag(factor) != 0)).any())
+            factors.append(np.where(np.diag(small), 0.0, factor))
+        else:
+            factors.append(factor)
+    return problem.terms.theta_of(factors) if found else None
+
+
+def is_singular(problem: LinearProblem, theta: FloatVector) -> bool:
+    """Whether a covariance matrix is not of full rank, by working-column units."""
+    return any(
+        np.linalg.svd(factor, compute_uv=False)[-1] < SINGULAR
+        for factor in problem.terms.term_factors(theta)
+    )
+
+
+def boundary_parameters(
+    problem: LinearProblem, factors: Sequence[FloatMatrix]
+) -> dict[str, float]:
+    """Names and values of the standard deviations and correlations on the edge.
+
+    Parameters
+    ----------
+    factors : one (k, k) for each term
+        Relative covariance factors of the user's columns.
+    """
+    found: dict[str, float] = {}
+    scales = problem.column_scales
+    for t, factor in enumerate(factors):
+        group = problem.factor_names[problem.terms.factor_of_term[t]]
+        names = problem.effect_names[t]
+        sds = np.sqrt((factor**2).sum(axis=1))
+        zero = sds * scales[t] < SINGULAR
+        found |= {
+            f"sd({names[i]} | {group})": float(sds[i]) for i in np.flatnonzero(zero)
+        }
+        safe = np.where(zero, 1.0, sds)
+        cor = (factor @ factor.T) / np.outer(safe, safe)
+        for i, j in zip(*np.tril_indices(len(names), -1), strict=True):
+            if not (zero[i] or zero[j]) and abs(cor[i, j]) > 1.0 - 1e-7:
+                pair = f"cor({names[j]}, {names[i]} | {group})"
+                found[pair] = float(np.sign(cor[i, j]))
+    return found
