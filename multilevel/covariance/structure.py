@@ -8,7 +8,7 @@ row of the registry.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 
@@ -20,9 +20,12 @@ matrix, a scale for each column, or only one common scale."""
 class CovarianceStructure(Protocol):
     """The covariance of the `n_effects` random effects of one level."""
 
-    name: str
-    freedom: ColumnFreedom
-    n_effects: int
+    name: ClassVar[str]
+    freedom: ClassVar[ColumnFreedom]
+
+    @property
+    def n_effects(self) -> int:
+        """Number of effects k of a level."""
 
     @property
     def n_theta(self) -> int:

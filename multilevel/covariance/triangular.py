@@ -22,11 +22,11 @@ def lower_factor(square_root: FloatMatrix) -> FloatMatrix:
     """
     n_effects = len(square_root)
     if n_effects == 1:
-        return np.sqrt((square_root**2).sum(keepdims=True))
+        return np.asarray(np.sqrt((square_root**2).sum(keepdims=True)))
     padded = square_root
     if square_root.shape[1] < n_effects:
         missing = n_effects - square_root.shape[1]
         padded = np.hstack([square_root, np.zeros((n_effects, missing))])
-    factor = np.linalg.qr(padded.T, mode="r").T
+    factor = np.asarray(np.linalg.qr(padded.T, mode="r")).T
     signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
     return np.ascontiguousarray(np.tril(factor * signs))

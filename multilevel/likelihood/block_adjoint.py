@@ -31,7 +31,7 @@ class _Adjoint:
     fixed: FloatMatrix  # (r, r)
     dense: FloatMatrix  # (m, m)
     dense_fixed: FloatMatrix  # (m, r)
-    blocks: dict[tuple[int, int], FloatArray]  # (c, b), c finer or equal: (S_c, S_b, J_c)
+    blocks: dict[tuple[int, int], FloatArray]  # c finer or equal b: (S_c, S_b, J_c)
     sparse: dict[int, FloatArray]  # (S_c, nnz_c)
     chain_fixed: dict[int, FloatArray]  # (S_c, r, J_c)
 
@@ -134,9 +134,7 @@ def _shrunk_diagonal(
     return np.asarray(_diagonal_sum(S, start, end, size) - product)
 
 
-def _diagonal_sum(
-    matrix: FloatMatrix, start: int, end: int, size: int
-) -> FloatMatrix:
+def _diagonal_sum(matrix: FloatMatrix, start: int, end: int, size: int) -> FloatMatrix:
     """Sum over levels of the diagonal blocks (size, size)."""
     out = np.empty((size, size))
     for a in range(size):
@@ -197,9 +195,7 @@ def _times_theta(
     return out_up, out_sparse, out_fixed
 
 
-def _sampled(
-    values: FloatArray, dense: FloatMatrix, pattern: SparseRows
-) -> FloatArray:
+def _sampled(values: FloatArray, dense: FloatMatrix, pattern: SparseRows) -> FloatArray:
     """Entries of (sparse rows) @ dense on the pattern of the rows, (nnz,)."""
     matrix = pattern.matrix(values)
     out = np.empty(len(values))
@@ -303,4 +299,3 @@ def _go_back(
                     minlength=K.shape[2],
                 )
     adjoint.blocks[c, c] = K + level_product(level_product(K, inner), K)
-

@@ -86,7 +86,7 @@ def level_product(left: FloatArray, right: FloatArray) -> FloatArray:
     """left_j right_j for every level: (a, s, J), (s, b, J) -> (a, b, J)."""
     if left.shape[1] == 1:
         return np.asarray(left[:, 0][:, None] * right[0][None, :])
-    return np.einsum("asj,sbj->abj", left, right)
+    return np.asarray(np.einsum("asj,sbj->abj", left, right))
 
 
 def scale_dense(
@@ -171,9 +171,7 @@ def _entry_sums(
     """P_bc K_c P_c,rest on the sparse entries of b, (S_b, nnz_b)."""
     level = system.sparse[c].level
     terms = np.einsum("sbe,se->be", KP[:, :, level], values)
-    return sum_by_parent(
-        terms, system.entry_parent[c, b], len(system.sparse[b].level)
-    )
+    return sum_by_parent(terms, system.entry_parent[c, b], len(system.sparse[b].level))
 
 
 def _dense_update(

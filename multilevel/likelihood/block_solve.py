@@ -68,9 +68,7 @@ def random_gram_product(system: BlockSystem, vectors: RandomVectors) -> RandomVe
     """A v = Z'W Z v, with the products before elimination."""
     plan = system.plan
     dense = system.dense @ vectors.dense
-    chain = {
-        c: level_product(system.diagonal[c], vectors.chain[c]) for c in plan.chain
-    }
+    chain = {c: level_product(system.diagonal[c], vectors.chain[c]) for c in plan.chain}
     for (c, b), P in system.upward.items():
         parent = plan.parents[c, b]
         chain[c] += level_product(P, vectors.chain[b][:, :, parent])

@@ -99,9 +99,7 @@ def _sparse_rows(
         column.append(
             (offset + pair.cols[:, None] * size + np.arange(size)[None, :]).ravel()
         )
-        values.append(
-            pair.blocks.transpose(0, 2, 1).reshape(pair.blocks.shape[0], -1)
-        )
+        values.append(pair.blocks.transpose(0, 2, 1).reshape(pair.blocks.shape[0], -1))
     rows = np.concatenate(level)
     order = slice(None) if len(level) == 1 else np.argsort(rows, kind="stable")
     counts = np.bincount(rows, minlength=n_levels)

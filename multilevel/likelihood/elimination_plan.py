@@ -73,7 +73,7 @@ def _heaviest_chain(
     nested: Mapping[tuple[int, int], IntVector], effects: Sequence[int]
 ) -> tuple[int, ...]:
     best: tuple[int, ...] = ()
-    stack = [(k,) for k in range(len(effects))]
+    stack: list[tuple[int, ...]] = [(k,) for k in range(len(effects))]
     while stack:
         chain = stack.pop()
         if sum(effects[k] for k in chain) > sum(effects[k] for k in best):

@@ -72,7 +72,7 @@ def level_gram(left: FloatArray, right: FloatArray) -> FloatArray:
     """left_j' right_j for every level: (S, a, J), (S, b, J) -> (a, b, J)."""
     if len(left) == 1:
         return np.asarray(left[0][:, None] * right[0][None, :])
-    return np.einsum("saj,sbj->abj", left, right)
+    return np.asarray(np.einsum("saj,sbj->abj", left, right))
 
 
 def summed_gram(left: FloatArray, right: FloatArray) -> FloatMatrix:

@@ -109,8 +109,7 @@ class _LevelProducts:
         lefts = {tuple(rows), tuple(reversed(rows))}
         rights = {tuple(columns), tuple(reversed(columns))}
         return sum(
-            self._inner(t, u, r, s, c, v)
-            for (r, c), (s, v) in product(lefts, rights)
+            self._inner(t, u, r, s, c, v) for (r, c), (s, v) in product(lefts, rights)
         )
 
     def _inner(self, t: int, u: int, r: int, s: int, c: int, v: int) -> float:

@@ -85,7 +85,9 @@ def profile_deviance(
     """
     n_fixed = len(whitened) - 1
     nu = n_rows - n_fixed if reml else n_rows
-    RX = np.linalg.cholesky(whitened[:-1, :-1]).T if n_fixed else np.zeros((0, 0))
+    RX: FloatMatrix = np.zeros((0, 0))
+    if n_fixed:
+        RX = np.asarray(np.linalg.cholesky(whitened[:-1, :-1]).T, dtype=float)
     RX_inverse = _triangular_inverse(RX)
     cbeta = RX_inverse.T @ whitened[:-1, -1]
     beta = RX_inverse @ cbeta

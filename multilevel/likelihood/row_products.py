@@ -42,7 +42,7 @@ class _ProductSums:
                 constant *= column.constant
         product = self._product(a, b)
         sums = np.bincount(codes, weights=product, minlength=n_levels)
-        return sums * constant if constant != 1.0 else sums.astype(float, copy=False)
+        return np.asarray(sums * constant if constant != 1.0 else sums, dtype=float)
 
 
 def _sources(a: WorkingColumn, b: WorkingColumn) -> tuple[int, int]:

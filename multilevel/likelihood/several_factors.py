@@ -71,7 +71,7 @@ class SeveralFactorsPoint:
     def whitened_fixed(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], (S, p + 1, J) for each factor."""
         system = self.system
-        out = [np.zeros(0)] * len(system.sizes)
+        out: list[FloatArray] = [np.zeros(0)] * len(system.sizes)
         for c, block in self.whitened.chain.items():
             out[c] = block
         plan = system.plan
@@ -90,7 +90,7 @@ class SeveralFactorsPoint:
     def _by_factor(self, vector: RandomVectors) -> list[FloatArray]:
         system = self.system
         plan = system.plan
-        out = [np.zeros(0)] * len(system.sizes)
+        out: list[FloatArray] = [np.zeros(0)] * len(system.sizes)
         for c, block in vector.chain.items():
             out[c] = block[:, 0]
         for k, start, end in zip(
@@ -135,9 +135,7 @@ class SeveralFactorsPoint:
         """dG_a g for every direction a, as vectors of random effects (q, m)."""
         system, g = self.system, self.score()
         plan = system.plan
-        chain = {
-            c: np.einsum("mab,bj->amj", directions[c], g[c]) for c in plan.chain
-        }
+        chain = {c: np.einsum("mab,bj->amj", directions[c], g[c]) for c in plan.chain}
         blocks = [
             np.einsum("mab,bj->jam", directions[k], g[k]).reshape(
                 -1, len(directions[k])

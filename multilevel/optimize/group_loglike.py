@@ -7,8 +7,8 @@ import numpy as np
 from multilevel.array_types import FloatVector, IntVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import FitError
-from multilevel.likelihood.block_system import BlockSystem
 from multilevel.likelihood.block_elimination import eliminate, sum_by_parent
+from multilevel.likelihood.block_system import BlockSystem
 from multilevel.likelihood.level_blocks import absorb_levels, level_gram
 from multilevel.likelihood.profiled import LOG_2PI
 from multilevel.optimize.fit_record import LMMFit
@@ -40,8 +40,8 @@ def _log_dets(problem: LinearProblem, fit: LMMFit, factor: int) -> FloatVector:
     lams = problem.working.factors(fit.working_theta)
     prepared = problem.prepared
     if not isinstance(prepared, BlockSystem):
-        R = prepared.rows[:, : prepared.size]
-        return absorb_levels(level_gram(R, R), lams[0])[0]
+        triangles = prepared.rows[:, : prepared.size]
+        return absorb_levels(level_gram(triangles, triangles), lams[0])[0]
     elimination = eliminate(prepared, lams)
     total = elimination.absorbed[factor].log_det.copy()
     for c in prepared.plan.chain[:-1]:

@@ -60,7 +60,7 @@ def _joint_point(problem: LinearProblem, params: FloatVector) -> _JointPoint:
     return _JointPoint(
         replace(point, profiled=working),  # type: ignore[type-var]
         theta,
-        beta_map,
+        np.asarray(beta_map, dtype=float),
         sigma / scale,
         scale,
     )
@@ -114,10 +114,10 @@ def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
     products = profiled.whitened @ profiled.residual
     sigma, scale, sigma2 = joint.sigma, joint.scale, profiled.sigma2
     out = np.zeros((p + m + 1, p + m + 1))
-    B = joint.beta_map
-    out[:p, :p] = -B.T @ profiled.whitened[:-1, :-1] @ B / sigma2
-    out[:p, p:-1] = -(cross[:, :-1] @ B).T / sigma2
-    out[:p, -1] = -2.0 * B.T @ products[:-1] / (sigma2 * sigma * scale)
+    beta_map = joint.beta_map
+    out[:p, :p] = -beta_map.T @ profiled.whitened[:-1, :-1] @ beta_map / sigma2
+    out[:p, p:-1] = -(cross[:, :-1] @ beta_map).T / sigma2
+    out[:p, -1] = -2.0 * beta_map.T @ products[:-1] / (sigma2 * sigma * scale)
     out[p:-1, -1] = -(cross @ profiled.residual) / (sigma2 * sigma * scale)
     squares = profiled.residual @ products
     out[-1, -1] = (problem.n_rows - 3.0 * squares / sigma2) / (sigma2 * scale**2)
@@ -129,9 +129,7 @@ def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
 def theta_steps(problem: LinearProblem, theta: FloatVector) -> FloatVector:
     """Steps (m,) for differences in theta, equal in the working columns."""
     jacobians = problem.user.jacobians(theta)
-    size = np.max(
-        [np.abs(J).max(axis=(1, 2), initial=0.0) for J in jacobians], axis=0
-    )
+    size = np.max([np.abs(J).max(axis=(1, 2), initial=0.0) for J in jacobians], axis=0)
     return np.asarray(1e-5 / np.maximum(size, 1e-300))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.covariance.stacked_terms import StackedTerms
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multilevel.design.model_design import ModelDesign
@@ -117,15 +117,13 @@ class LinearProblem:
     @property
     def user(self) -> UserTheta:
         """theta of the user's columns, which is reported."""
-        inverses = [np.linalg.inv(T) for T in self.basis.terms]
+        inverses = [np.asarray(np.linalg.inv(T)) for T in self.basis.terms]
         return UserTheta(self.terms, tuple(self.terms.stack(inverses)))
 
     @property
     def column_scales(self) -> list[FloatVector]:
         """Root mean square (k,) of the user's random columns, by term."""
-        return [
-            np.sqrt((np.linalg.inv(T) ** 2).sum(axis=0)) for T in self.basis.terms
-        ]
+        return [np.sqrt((np.linalg.inv(T) ** 2).sum(axis=0)) for T in self.basis.terms]
 
     def deviance_shift(self, *, reml: bool) -> float:
         """Deviance in the user's units minus deviance of the working columns."""
@@ -135,9 +133,7 @@ class LinearProblem:
             shift -= 2.0 * self.basis.fixed.log_det()
         return float(shift - self.products.sum_log_weights)
 
-    def point(
-        self, lams: Sequence[FloatMatrix], *, reml: bool
-    ) -> LikelihoodPoint:
+    def point(self, lams: Sequence[FloatMatrix], *, reml: bool) -> LikelihoodPoint:
         """Evaluate the deviance at relative covariance factors of working columns."""
         return evaluate_point(self.prepared, lams, reml=reml)
 

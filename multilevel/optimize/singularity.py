@@ -34,9 +34,9 @@ def nearest_singular(
         structures, problem.terms.term_factors(theta), strict=True
     ):
         if structure.freedom == "any":
-            U, values, _ = np.linalg.svd(factor)
+            axes, values, _ = np.linalg.svd(factor)
             found |= bool(((values < below) & (values > 0)).any())
-            factors.append(U * np.where(values < below, 0.0, values))
+            factors.append(axes * np.where(values < below, 0.0, values))
         elif structure.freedom == "scale":
             small = np.abs(np.diag(factor)) < below
             found |= bool((small & (np.diag(factor) != 0)).any())

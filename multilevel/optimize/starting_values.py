@@ -51,9 +51,10 @@ def relative_variances(products: CrossProducts) -> list[FloatVector]:
     """
     matrix, rhs = _moment_equations(products)
     scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    solution = scale * np.linalg.lstsq(
-        matrix * np.outer(scale, scale), rhs * scale, rcond=1e-10
-    )[0]
+    solution = (
+        scale
+        * np.linalg.lstsq(matrix * np.outer(scale, scale), rhs * scale, rcond=1e-10)[0]
+    )
     sigma2 = max(solution[-1], 1e-3 * rhs[-1] / products.n_rows, 1e-300)
     variances = []
     start = 0

@@ -69,16 +69,16 @@ def _boundary_step(
     flat = (np.abs(values) <= 1e-11 * scale) & (np.abs(slope) <= 1e-9 * scale**0.5)
     slope = np.where(flat, 0.0, slope)
     active = np.where(flat, scale, values)
-    low = max(0.0, -active.min())
+    low = max(0.0, -float(active.min()))
 
     def length(shift: float) -> float:
         return float(np.linalg.norm(slope / (active + shift)))
 
     tiny = 1e-14 * scale
     if active.min() > 0 and length(0.0) <= radius:
-        return -slope / active
+        return np.asarray(-slope / active)
     if length(low + tiny) <= radius:
-        along = -slope / (active + low + tiny)
+        along: FloatVector = -slope / (active + low + tiny)
         worst = int(np.argmin(active))
         missing = np.sqrt(max(radius**2 - along @ along, 0.0))
         along[worst] += missing if along[worst] >= 0 else -missing
@@ -93,7 +93,7 @@ def _boundary_step(
             high = middle
         if high - lower <= 1e-6 * high:
             break
-    return -slope / (active + high)
+    return np.asarray(-slope / (active + high))
 
 
 def _secant_correction(

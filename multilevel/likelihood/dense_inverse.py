@@ -1,0 +1,85 @@
+"""The dense Schur complement's K = Lam M^-1 Lam', kept as half of M^-1.
+
+A dense block of a thousand columns is dear to walk over, so nothing is symmetrized
+or scaled that need not be: products use symmetric kernels on the lower triangle, and
+a diagonal Lam is applied to what is multiplied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg as sla
+
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+
+
+@dataclass(frozen=True)
+class DenseInverse:
+    """K (m, m) = diag(scale) inverse diag(scale).
+
+    Parameters
+    ----------
+    lower : (m, m)
+        Fortran order; only the lower triangle is meaningful.
+    scale : (m,)
+    """
+
+    lower: FloatMatrix
+    scale: FloatVector
+
+    def times(self, columns: FloatMatrix) -> FloatMatrix:
+        """K @ columns, (m, r)."""
+        if not columns.size:
+            return np.zeros_like(columns)
+        scaled = self.scale[:, None] * columns
+        product = sla.blas.dsymm(1.0, self.lower, scaled, lower=1)
+        product *= self.scale[:, None]
+        return np.asarray(product)
+
+    def entries(self, cells: IntVector) -> FloatVector:
+        """K at ``cells = row + m * column`` with row >= column."""
+        m = len(self.scale)
+        values = self.lower.ravel(order="K")[cells]
+        if np.ptp(self.scale) == 0:
+            return np.asarray(values * self.scale[0] ** 2)
+        columns, rows = np.divmod(cells, m)
+        return np.asarray(values * self.scale[rows] * self.scale[columns])
+
+    def diagonal_sum(self, start: int, end: int, size: int) -> FloatMatrix:
+        """Sum over levels of the (size, size) diagonal blocks of rows start:end."""
+        out = np.empty((size, size))
+        for a in range(size):
+            for b in range(a + 1):
+                rows = np.arange(start + a, end, size)
+                cols = np.arange(start + b, end, size)
+                scale = self.scale[rows] * self.scale[cols]
+                out[a, b] = out[b, a] = self.lower[rows, cols] @ scale
+        return out
+
+    @cached_property
+    def full(self) -> FloatMatrix:
+        """K as a full symmetric matrix."""
+        full = np.tril(self.lower)
+        full += np.tril(full, -1).T
+        full *= self.scale[:, None]
+        full *= self.scale[None, :]
+        return full
+
+
+def invert_dense(M: FloatMatrix) -> tuple[float, FloatMatrix]:
+    """log|M| and the lower triangle of M^-1 (Fortran order); M is overwritten.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If M is not positive definite.
+    """
+    factor, info = sla.lapack.dpotrf(M.T, lower=1, clean=0, overwrite_a=1)
+    if info:
+        raise np.linalg.LinAlgError("the penalized system is not positive definite")
+    log_det = 2.0 * float(np.log(np.diag(factor)).sum())
+    inverse, _ = sla.lapack.dpotri(factor, lower=1, overwrite_c=1)
+    return log_det, inverse
