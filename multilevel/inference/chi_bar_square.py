@@ -150,8 +150,8 @@ def cone_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
     """Weights of chi2(0), ..., chi2(d) for a product of semidefinite cones.
 
     Exact where a formula is known (up to three variances, one covariance matrix of
-    two effects, and products of these that are independent), otherwise from the derivative
-    of the projection at draws from a fixed seed.
+    two effects, and products of these that are independent), otherwise from the
+    derivative of the projection at draws from a fixed seed.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def svec_scale(size: int) -> FloatVector:
 
 
 def from_svec(coordinates: FloatArray, size: int) -> FloatArray:
-    """Symmetric matrices (..., size, size) of coordinates (..., size (size + 1) / 2)."""
+    """Symmetric matrices (..., size, size) of coordinates (..., d)."""
     rows, columns = triangle_indices(size)
     matrices = np.empty((*coordinates.shape[:-1], size, size))
     entries = coordinates / svec_scale(size)

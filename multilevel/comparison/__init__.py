@@ -1,0 +1,1 @@
+"""Pooled, unpooled and partially pooled estimates side by side."""

@@ -1,0 +1,165 @@
+"""Complete pooling: the same regression without random effects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import FloatVector
+from multilevel.covariance.registry import STRUCTURES
+from multilevel.design.model_design import ModelDesign
+from multilevel.errors import ComparisonError
+from multilevel.inference.chi_bar_square import (
+    ChiBarSquare,
+    cone_mixture,
+    efficient_information,
+)
+from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
+from multilevel.likelihood.null_information import null_information
+
+if TYPE_CHECKING:
+    from statsmodels.regression.linear_model import RegressionResultsWrapper
+
+_LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+def pooled_regression(design: ModelDesign) -> RegressionResultsWrapper:
+    """Least squares of the response less the offset on the fixed-effects columns.
+
+    Parameters
+    ----------
+    design : ModelDesign
+
+    Returns
+    -------
+    statsmodels OLS results, or WLS results if there are prior weights
+
+    Raises
+    ------
+    ComparisonError
+        If the model has no fixed effects.
+    """
+    # Imported here: most fits never look at the pooled regression.
+    from statsmodels.regression.linear_model import OLS, WLS
+
+    if not len(design.kept):
+        raise ComparisonError(
+            "the model has no fixed effects, so there is no pooled regression to fit; "
+            "write at least an intercept, as in 'y ~ 1 + ...'"
+        )
+    names = [design.exog_names[position] for position in design.kept]
+    exog = pd.DataFrame(design.X, index=design.index, columns=names)
+    endog = pd.Series(_centred_response(design), design.index, name=design.response)
+    if design.weights is None:
+        return OLS(endog, exog).fit()
+    return WLS(endog, exog, weights=design.weights).fit()
+
+
+def pooled_loglike(design: ModelDesign, *, reml: bool) -> float:
+    """Maximized log-likelihood of the pooled regression, restricted if `reml`.
+
+    ``-1/2 [nu (1 + log(2 pi r^2 / nu)) + log|X'WX| - sum log w]`` with r^2 the
+    weighted residual sum of squares; nu = n and no log|X'WX| for ML. The constant is
+    that of the mixed model's restricted likelihood for the same X.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    reml : bool
+
+    Returns
+    -------
+    float
+    """
+    y, columns = _centred_response(design), design.X
+    log_weights = 0.0
+    if design.weights is not None:
+        root = np.sqrt(design.weights)
+        y, columns = y * root, columns * root[:, None]
+        log_weights = float(2.0 * np.log(root[root > 0]).sum())
+    n, p = columns.shape
+    basis, triangle = np.linalg.qr(columns)
+    residual = y - basis @ (basis.T @ y)
+    nu = n - p if reml else n
+    deviance = nu * (1.0 + _LOG_2PI + np.log(residual @ residual / nu)) - log_weights
+    if reml:
+        deviance += 2.0 * np.log(np.abs(np.diag(triangle))).sum()
+    return float(-0.5 * deviance)
+
+
+def _centred_response(design: ModelDesign) -> FloatVector:
+    """The response less the offset, (n,)."""
+    return design.y if design.offset is None else design.y - design.offset
+
+
+def pooled_null(design: ModelDesign, *, reml: bool) -> ChiBarSquare:
+    """Null distribution of the test of all random effects at once.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    reml : bool
+
+    Returns
+    -------
+    ChiBarSquare
+    """
+    sizes, columns = [], []
+    for term in design.terms:
+        codes, k = design.factors[term.factor_index].codes, len(term.effects)
+        if term.structure == "us":
+            sizes.append(k)
+            columns.append((codes, term.columns))
+        else:
+            sizes += [1] * k
+            columns += [(codes, term.columns[:, [i]]) for i in range(k)]
+    if sizes == [1]:
+        return cone_mixture(np.eye(1), sizes)
+    information = null_information(columns, design.X, design.weights, reml=reml)
+    return cone_mixture(efficient_information(information, 1), sizes)
+
+
+def compare_with_pooled(
+    design: ModelDesign, llf: float, *, criterion: str, full: str
+) -> LRTest:
+    """Likelihood-ratio test of a linear mixed model against its pooled regression.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    llf : float
+        Log-likelihood of the mixed model.
+    criterion : {"REML", "ML"}
+        Restricted likelihoods can be compared, because X is the same.
+    full : str
+        Formula of the mixed model.
+
+    Returns
+    -------
+    LRTest
+    """
+    reml = criterion == "REML"
+    n_variance = sum(
+        STRUCTURES[term.structure](len(term.effects)).n_theta for term in design.terms
+    )
+    return likelihood_ratio_test(
+        pooled_loglike(design, reml=reml),
+        llf,
+        df=n_variance,
+        null=pooled_null(design, reml=reml),
+        restricted=pooled_formula(design),
+        full=full,
+        criterion=criterion,
+    )
+
+
+def pooled_formula(design: ModelDesign) -> str:
+    """The model's formula without its random terms."""
+    formula = design.formula
+    if formula is None:
+        names = [design.exog_names[position] for position in design.kept]
+        return f"{design.response} ~ " + (" + ".join(names) or "0")
+    offsets = [f"offset({text})" for text in formula.offsets]
+    return f"{formula.response} ~ " + " + ".join([formula.fixed, *offsets])

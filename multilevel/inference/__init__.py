@@ -1,0 +1,1 @@
+"""Tests, degrees of freedom and null distributions."""

@@ -1,0 +1,1 @@
+"""The models as statsmodels sees them, and their formula interface."""

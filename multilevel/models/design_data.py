@@ -1,0 +1,42 @@
+"""What statsmodels' inherited code asks of ``model.data``."""
+
+from __future__ import annotations
+
+import pandas as pd
+from statsmodels.base.data import PandasData
+
+from multilevel.design.model_design import ModelDesign
+
+
+class DesignData(PandasData):
+    """A view of a design through statsmodels' data attributes.
+
+    The constructor of the base class is not called: it would copy and check again
+    what the design has already made sure of.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    """
+
+    def __init__(self, design: ModelDesign) -> None:
+        self._cache: dict[str, object] = {}
+        self.design = design
+        self.endog = design.y
+        self.exog = design.exog
+        self.ynames = design.response
+        self.xnames = list(design.exog_names)
+        self.row_labels = design.index
+        constant = [i for i, name in enumerate(self.xnames) if name == "Intercept"]
+        self.const_idx = constant[0] if constant else None
+        self.k_constant = len(constant)
+
+    @property
+    def orig_endog(self) -> pd.Series:
+        """The response with its row labels."""
+        return pd.Series(self.endog, index=self.row_labels, name=self.ynames)
+
+    @property
+    def orig_exog(self) -> pd.DataFrame:
+        """The fixed-effects columns with their names."""
+        return pd.DataFrame(self.exog, index=self.row_labels, columns=self.xnames)

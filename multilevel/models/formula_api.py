@@ -1,0 +1,48 @@
+"""Models from formulas, as functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multilevel.models.mixedlm import MixedLM
+
+
+def mixedlm(
+    formula: str,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    missing: str = "drop",
+) -> MixedLM:
+    """Linear mixed model of a formula; the same as `MixedLM.from_formula`.
+
+    Parameters
+    ----------
+    formula : str
+        Fixed part as in patsy, random terms as in lme4.
+    data : pandas DataFrame, dict of columns, polars DataFrame or pyarrow Table
+        The columns.
+    weights : str or array_like, optional
+        Prior weights: Var(e_i) = sigma^2 / w_i.
+    offset : str or array_like, optional
+        Known part of the mean.
+    missing : {"drop", "raise"}
+        What to do with rows in which something that the model uses is missing.
+
+    Returns
+    -------
+    MixedLM
+
+    Examples
+    --------
+    >>> import multilevel as ml
+    >>> data = ml.datasets.load("sleepstudy")
+    >>> ml.mixedlm("reaction ~ days + (days | subject)", data).fit().params.round(3)
+    Intercept    251.405
+    days          10.467
+    dtype: float64
+    """
+    return MixedLM.from_formula(
+        formula, data, weights=weights, offset=offset, missing=missing
+    )

@@ -1,0 +1,148 @@
+"""statsmodels' `LikelihoodModel` contract, once for every mixed model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from statsmodels.base.model import LikelihoodModel
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.covariance.registry import STRUCTURES
+from multilevel.design.model_design import ModelDesign
+from multilevel.models.design_data import DesignData
+from multilevel.models.model_source import ArraySource, FormulaSource
+from multilevel.models.saved_fit import write_fit
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class MixedModel(LikelihoodModel):
+    """A design, seen as a statsmodels model; nothing of a fit is ever stored here.
+
+    The constructors of the base classes are not called: what they would check and
+    copy, the design has.
+    """
+
+    design: ModelDesign
+
+    def _take(self, design: ModelDesign, source: FormulaSource | ArraySource) -> None:
+        """Set the attributes that statsmodels' code looks for."""
+        self.design = design
+        self._source = source
+        self.data = DesignData(design)
+        self.endog = design.y
+        self.exog = design.exog
+        self.k_constant = self.data.k_constant
+        self._data_attr: list[str] = []
+        self._init_keys: list[str] = []
+
+    @classmethod
+    def _of(cls, design: ModelDesign, source: FormulaSource | ArraySource) -> Self:
+        """The model of a design that is there already."""
+        model = cls.__new__(cls)
+        model._take(design, source)
+        return model
+
+    @property
+    def formula(self) -> str:
+        """The formula as written, or one that says what the arrays were."""
+        formula = self.design.formula
+        return _formula_of_arrays(self.design) if formula is None else formula.text
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return len(self.design.y)
+
+    @property
+    def df_model(self) -> int:
+        """Fixed effects, without aliased ones and the intercept."""
+        return len(self.design.kept) - self.k_constant
+
+    @property
+    def df_resid(self) -> int:
+        """Rows less fixed effects."""
+        return self.nobs - len(self.design.kept)
+
+    @cached_property
+    def n_thetas(self) -> tuple[int, ...]:
+        """Number of covariance parameters of each random term."""
+        return tuple(
+            STRUCTURES[term.structure](len(term.effects)).n_theta
+            for term in self.design.terms
+        )
+
+    def linear_constraints(self, hypotheses: Any) -> tuple[FloatMatrix, FloatVector]:
+        """Read hypotheses about fixed effects.
+
+        Parameters
+        ----------
+        hypotheses : str, array_like, tuple (R, q), dict or list of str
+            What statsmodels' `t_test` accepts.
+
+        Returns
+        -------
+        L : (rows, columns of exog)
+        q : (rows,)
+        """
+        from statsmodels.formula._manager import FormulaManager
+
+        read = FormulaManager().get_linear_constraints(hypotheses, self.data.xnames)
+        contrasts = np.asarray(read.constraint_matrix, dtype=float)
+        return contrasts, np.asarray(read.constraint_values, dtype=float).ravel()
+
+    def information(self, params: FloatVector) -> FloatMatrix:
+        """Observed information: minus the Hessian of the log-likelihood.
+
+        Parameters
+        ----------
+        params : (p + m + 1,)
+            [beta, theta, sigma].
+
+        Returns
+        -------
+        (p + m + 1, p + m + 1) array
+        """
+        return -np.asarray(self.hessian(params))
+
+    def predict(self, params: Any, exog: Any = None, **kwargs: Any) -> FloatVector:
+        """X beta for given fixed effects, statsmodels' low-level method.
+
+        Parameters
+        ----------
+        params : (columns of exog,)
+            Fixed effects; NaN for aliased columns counts as zero.
+        exog : (rows, columns of exog), optional
+            The model's own by default.
+
+        Returns
+        -------
+        (rows,) array
+        """
+        columns = self.exog if exog is None else np.asarray(exog, dtype=float)
+        return np.asarray(columns @ np.nan_to_num(np.asarray(params, dtype=float)))
+
+    def write_fit(self, path: str | Path, fit: Any, ddf_method: str) -> None:
+        """Write an estimate of this model to a file that `multilevel.load` reads."""
+        write_fit(path, self, self._source, fit, ddf_method)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._of, (self.design, self._source)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.formula}, {self.nobs} rows>"
+
+
+def _formula_of_arrays(design: ModelDesign) -> str:
+    """A formula that says what was given as arrays."""
+    random = [
+        f"{'' if term.structure == 'us' else term.structure}"
+        f"({' + '.join(term.effects)} | {design.factors[term.factor_index].name})"
+        for term in design.terms
+    ]
+    fixed = [*design.exog_names] or ["0"]
+    return f"{design.response} ~ " + " + ".join([*fixed, *random])

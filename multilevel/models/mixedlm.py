@@ -1,0 +1,235 @@
+"""Linear mixed models."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.design.model_design import build_design, design_from_arrays
+from multilevel.design.random_effects import RandomTerm
+from multilevel.formula.environment import caller_namespace
+from multilevel.formula.parse import parse_formula
+from multilevel.inference.denominator_df import known_ddf
+from multilevel.models.mixed_model import MixedModel
+from multilevel.models.model_source import ArraySource, formula_source
+from multilevel.optimize import joint_likelihood
+from multilevel.optimize.fit_lmm import fit_lmm
+from multilevel.optimize.fit_record import LMMFit
+from multilevel.optimize.linear_problem import LinearProblem, build_problem
+from multilevel.results.labelled_results import LabelledResults
+from multilevel.results.mixedlm_results import MixedLMResults
+
+
+class MixedLM(MixedModel):
+    """Linear mixed model ``y = X beta + offset + Z b + e`` from arrays.
+
+    Parameters
+    ----------
+    endog : (n,) array_like
+        Response.
+    exog : (n, p) array_like
+        Fixed-effects columns; no constant is added.
+    random : sequence of RandomTerm
+        The random terms.
+    weights : (n,) array_like, optional
+        Prior weights: Var(e_i) = sigma^2 / w_i.
+    offset : (n,) array_like, optional
+        Known part of the mean.
+    missing : {"drop", "raise"}
+        What to do with rows in which something is missing.
+
+    See Also
+    --------
+    MixedLM.from_formula : From a formula and a data frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import multilevel as ml
+    >>> data = ml.datasets.load("sleepstudy")
+    >>> exog = np.column_stack([np.ones(len(data)), data["days"]])
+    >>> subject = ml.RandomTerm(data["subject"], name="subject")
+    >>> result = ml.MixedLM(data["reaction"], exog, random=[subject]).fit()
+    >>> round(result.llf, 4)
+    -893.2325
+    """
+
+    def __init__(
+        self,
+        endog: Any,
+        exog: Any,
+        random: Sequence[RandomTerm],
+        weights: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        missing: str = "drop",
+    ) -> None:
+        terms = tuple(random)
+        design = design_from_arrays(endog, exog, terms, weights, offset, missing)
+        source = ArraySource(endog, exog, terms, weights, offset, missing)
+        self._take(design, source)
+
+    @classmethod
+    def from_formula(  # type: ignore[override]
+        cls,
+        formula: str,
+        data: Any,
+        *,
+        weights: Any = None,
+        offset: Any = None,
+        missing: str = "drop",
+    ) -> MixedLM:
+        """Build the model of a formula.
+
+        Parameters
+        ----------
+        formula : str
+            Fixed part as in patsy, random terms as in lme4:
+            ``"math ~ ses + (ses | school)"``.
+        data : pandas DataFrame, dict of columns, polars DataFrame or pyarrow Table
+            The columns.
+        weights : str or array_like, optional
+            Prior weights: Var(e_i) = sigma^2 / w_i.
+        offset : str or array_like, optional
+            Known part of the mean, added to any ``offset(...)`` of the formula.
+        missing : {"drop", "raise"}
+            What to do with rows in which something that the model uses is missing.
+
+        Returns
+        -------
+        MixedLM
+
+        Examples
+        --------
+        >>> import multilevel as ml
+        >>> data = ml.datasets.load("sleepstudy")
+        >>> ml.MixedLM.from_formula("reaction ~ days + (1 | subject)", data)
+        <MixedLM: reaction ~ days + (1 | subject), 180 rows>
+        """
+        design = build_design(
+            parse_formula(formula),
+            data,
+            weights=weights,
+            offset=offset,
+            missing=missing,
+            environment=caller_namespace(),
+        )
+        source = formula_source(formula, data, weights, offset, missing)
+        return cls._of(design, source)
+
+    @cached_property
+    def problem(self) -> LinearProblem:
+        """The cross-products of the design, computed when first needed."""
+        return build_problem(self.design)
+
+    def fit(
+        self,
+        *,
+        reml: bool = True,
+        start: ArrayLike | None = None,
+        ddf: str = "satterthwaite",
+        progress: bool = False,
+    ) -> MixedLMResults:
+        """Estimate the model; the model itself is not changed.
+
+        Parameters
+        ----------
+        reml : bool
+            Restricted maximum likelihood, or maximum likelihood.
+        start : (m,) array_like, optional
+            Covariance parameters theta to start from.
+        ddf : {"satterthwaite", "residual", "normal"}
+            Denominator degrees of freedom of tests; computed when first asked for.
+        progress : bool
+            Write a line to standard error after each evaluation.
+
+        Returns
+        -------
+        MixedLMResults
+
+        Examples
+        --------
+        >>> import multilevel as ml
+        >>> data = ml.datasets.load("sleepstudy")
+        >>> model = ml.mixedlm("reaction ~ days + (days | subject)", data)
+        >>> round(model.fit(reml=False).llf, 4)
+        -875.9697
+        """
+        method = known_ddf(ddf)
+        fit = fit_lmm(
+            self.problem,
+            reml=reml,
+            start=None if start is None else np.asarray(start, dtype=float),
+            on_step=_progress_writer() if progress else None,
+        )
+        return self.result_of(fit, method)
+
+    def result_of(self, fit: LMMFit, ddf: str) -> MixedLMResults:
+        """The results object of an estimate of this model.
+
+        Parameters
+        ----------
+        fit : LMMFit
+        ddf : str
+
+        Returns
+        -------
+        MixedLMResults
+        """
+        results = LabelledResults(MixedLMResults(self, fit, ddf))
+        return results  # type: ignore[return-value]
+
+    def loglike(self, params: FloatVector) -> float:
+        """Log-likelihood at any parameters.
+
+        Parameters
+        ----------
+        params : (p + m + 1,)
+            [beta, theta, sigma], as in a result's `full_params`.
+
+        Returns
+        -------
+        float
+        """
+        return joint_likelihood.loglike(self.problem, np.asarray(params))
+
+    def score(self, params: FloatVector) -> FloatVector:
+        """Gradient of the log-likelihood.
+
+        Parameters
+        ----------
+        params : (p + m + 1,)
+
+        Returns
+        -------
+        (p + m + 1,) array
+        """
+        return joint_likelihood.score(self.problem, np.asarray(params))
+
+    def hessian(self, params: FloatVector) -> FloatMatrix:
+        """Second derivatives of the log-likelihood.
+
+        Parameters
+        ----------
+        params : (p + m + 1,)
+
+        Returns
+        -------
+        (p + m + 1, p + m + 1) array
+        """
+        return joint_likelihood.hessian(self.problem, np.asarray(params))
+
+
+def _progress_writer() -> Callable[[int, float], None]:
+    """A function that writes one line for each evaluation."""
+
+    def write(evaluations: int, deviance: float) -> None:
+        line = f"evaluation {evaluations}: deviance {deviance:.6f}"
+        print(line, file=sys.stderr, flush=True)
+
+    return write

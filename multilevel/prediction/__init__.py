@@ -1,0 +1,1 @@
+"""What a fit says about rows and levels: conditional modes and predictions."""

@@ -1,0 +1,176 @@
+"""Fitted values and predictions for new rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.design.model_design import ModelDesign
+from multilevel.design.new_data import NewRows, encode_new_data
+from multilevel.errors import DataError
+
+NewLevels: TypeAlias = Literal["raise", "population", "missing"]
+RandomParts: TypeAlias = Literal["all", "none"] | Sequence[str]
+
+
+def linear_predictor(
+    design: ModelDesign,
+    beta: FloatVector,
+    modes: Sequence[FloatMatrix],
+    factors: Iterable[int] | None = None,
+) -> FloatVector:
+    """X beta + offset + Z b on the rows of the fit.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    beta : (p,)
+        Of the columns that are kept.
+    modes : sequence of (J, k)
+        Conditional modes of each term.
+    factors : iterable of int, optional
+        Positions of the grouping factors whose effects are added; all by default.
+
+    Returns
+    -------
+    (n,) array, on the scale of the linear predictor
+    """
+    eta = design.X @ beta
+    if design.offset is not None:
+        eta += design.offset
+    wanted = range(len(design.factors)) if factors is None else set(factors)
+    for term, b in zip(design.terms, modes, strict=True):
+        if term.factor_index in wanted:
+            codes = design.factors[term.factor_index].codes
+            for k, column in enumerate(term.columns.T):
+                eta += column * b[:, k][codes]
+    return np.asarray(eta)
+
+
+def factor_positions(names: Sequence[str], random: RandomParts) -> list[int]:
+    """Positions of the grouping factors that `random` asks for.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The grouping factors of the model.
+    random : "all", "none" or a list of names
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    DataError
+        For a factor that the model does not have.
+
+    Examples
+    --------
+    >>> factor_positions(["school", "class"], "all")
+    [0, 1]
+    >>> factor_positions(["school", "class"], ["class"])
+    [1]
+    """
+    if isinstance(random, str) and random in ("all", "none"):
+        return list(range(len(names))) if random == "all" else []
+    asked = [random] if isinstance(random, str) else list(random)
+    unknown = [name for name in asked if name not in names]
+    if unknown:
+        raise DataError(
+            f"random={random!r} names {unknown[0]!r}, which is no grouping factor of "
+            f'this model; use "all", "none" or a list of {list(names)}'
+        )
+    return [position for position, name in enumerate(names) if name in asked]
+
+
+def predict_new_rows(
+    design: ModelDesign,
+    beta: FloatVector,
+    modes: Sequence[FloatMatrix],
+    data: Any,
+    *,
+    random: RandomParts = "all",
+    new_levels: NewLevels = "raise",
+) -> pd.Series:
+    """Linear predictor of the rows of a new data frame.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    beta : (p,)
+    modes : sequence of (J, k)
+    data : data frame
+        With the columns that the formula names; the response is not needed, and
+        grouping factors only where their effects are asked for.
+    random : "all", "none" or list of factors
+    new_levels : {"raise", "population", "missing"}
+        What to do with a level that was not in the fit: refuse it, set its effects
+        to zero, or predict NaN.
+
+    Returns
+    -------
+    Series
+        NaN where something that the prediction needs is missing.
+
+    Raises
+    ------
+    DataError
+        For unseen levels with ``new_levels="raise"``.
+    """
+    if new_levels not in ("raise", "population", "missing"):
+        raise DataError(
+            f"new_levels={new_levels!r} is not known; "
+            'use "raise", "population" or "missing"'
+        )
+    positions = factor_positions([factor.name for factor in design.factors], random)
+    rows = encode_new_data(design, data, factors=positions)
+    eta = rows.exog[:, design.kept] @ beta
+    if rows.offset is not None:
+        eta = eta + rows.offset
+    for position in positions:
+        unseen = _unseen(rows, position)
+        if unseen.any() and new_levels == "raise":
+            _reject_unseen_levels(design, rows, position, unseen)
+        eta = eta + _random_part(design, rows, modes, position)
+        if new_levels == "missing":
+            eta[unseen] = np.nan
+    eta[rows.missing] = np.nan
+    return pd.Series(eta, index=rows.index)
+
+
+def _unseen(rows: NewRows, position: int) -> Any:
+    """Rows whose level of a factor is present but was not in the fit, (n,) bool."""
+    return (rows.codes[position] < 0) & ~rows.missing
+
+
+def _random_part(
+    design: ModelDesign, rows: NewRows, modes: Sequence[FloatMatrix], position: int
+) -> FloatVector:
+    """Sum of the effects of one factor, zero for levels that were not in the fit."""
+    codes: IntVector = rows.codes[position]
+    total = np.zeros(len(codes))
+    for t, term in enumerate(design.terms):
+        if term.factor_index == position:
+            b = np.vstack([modes[t], np.zeros(modes[t].shape[1])])
+            total += np.einsum("nk,nk->n", rows.columns[t], b[codes])
+    return total
+
+
+def _reject_unseen_levels(
+    design: ModelDesign, rows: NewRows, position: int, unseen: Any
+) -> None:
+    """Raise a DataError that names the factor and its first unseen levels."""
+    labels = pd.unique(pd.Series(np.asarray(rows.labels[position])[unseen]))
+    shown = ", ".join(repr(label) for label in labels[:5].tolist())
+    more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
+    raise DataError(
+        f"{design.factors[position].name!r} has {len(labels)} level(s) that were not "
+        f"in the fit: {shown}{more}. "
+        'new_levels="population" predicts them with random effects of zero, '
+        'new_levels="missing" with NaN'
+    )

@@ -1,0 +1,1 @@
+"""The results objects: thin methods over the other layers."""

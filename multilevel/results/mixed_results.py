@@ -1,0 +1,347 @@
+"""What the estimates of every mixed model offer; linear or not."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.model import LikelihoodModelResults
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.errors import FitError
+from multilevel.inference.hypotheses import estimable_columns, t_tests, wald_test
+from multilevel.inference.intervals import two_sided_p, wald_limits
+from multilevel.prediction.level_tables import (
+    coefficient_tables,
+    level_tables,
+)
+from multilevel.results.variance_components import TermCovariance, VarianceComponents
+
+if TYPE_CHECKING:
+    from statsmodels.stats.contrast import ContrastResults
+
+    from multilevel.inference.denominator_df import Denominators
+    from multilevel.optimize.fit_record import OptimizationReport
+
+
+class MixedResults(LikelihoodModelResults):
+    """Estimates of one fit: fixed effects as statsmodels has them, and the rest.
+
+    Parameters
+    ----------
+    model : MixedModel
+    fit : frozen record of the estimates
+    ddf_method : str
+        How denominator degrees of freedom of tests are computed.
+    """
+
+    def __init__(self, model: Any, fit: Any, ddf_method: str) -> None:
+        kept = model.design.kept
+        n_columns = len(model.design.exog_names)
+        params = fit.beta
+        covariance = fit.cov_beta
+        if len(kept) < n_columns:
+            params = np.full(n_columns, np.nan)
+            params[kept] = fit.beta
+            covariance = np.full((n_columns, n_columns), np.nan)
+            covariance[np.ix_(kept, kept)] = fit.cov_beta
+        super().__init__(model, params, normalized_cov_params=covariance, scale=1.0)
+        self.fit_record = fit
+        self.ddf_method = ddf_method
+        self.use_t = ddf_method != "normal"
+
+    # -- what subclasses say --------------------------------------------------
+
+    @property
+    def _denominators(self) -> Denominators:
+        """Degrees of freedom of contrasts of the columns that were kept."""
+        raise NotImplementedError
+
+    def _variance_parameter_covariance(self) -> FloatMatrix:
+        """Asymptotic covariance of theta and sigma."""
+        raise NotImplementedError
+
+    # -- fixed effects --------------------------------------------------------
+
+    @property
+    def fe_params(self) -> FloatVector:
+        """Fixed effects; the same as `params`."""
+        return np.asarray(self.params)
+
+    @property
+    def bse_fe(self) -> FloatVector:
+        """Standard errors of the fixed effects; the same as `bse`."""
+        return np.asarray(self.bse)
+
+    @cached_property
+    def ddf(self) -> FloatVector:
+        """Denominator degrees of freedom of each fixed effect's test."""
+        kept = self.model.design.kept
+        degrees = np.full(len(self.params), np.nan)
+        degrees[kept] = self._denominators.df(np.eye(len(kept)))
+        return degrees
+
+    @cached_property
+    def pvalues(self) -> FloatVector:
+        """Two-sided p-values of the fixed effects, with the chosen `ddf`."""
+        return two_sided_p(np.asarray(self.tvalues), self.ddf)
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Wald confidence limits of the fixed effects, with the chosen `ddf`.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the coverage.
+
+        Returns
+        -------
+        DataFrame
+            Columns `lower` and `upper`.
+        """
+        limits = wald_limits(self.fe_params, self.bse_fe, self.ddf, alpha=alpha)
+        names = self.model.exog_names
+        return pd.DataFrame(limits, index=names, columns=["lower", "upper"])
+
+    def t_test(
+        self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None
+    ) -> ContrastResults:
+        """Test each of several linear hypotheses by itself.
+
+        Parameters
+        ----------
+        r_matrix : array_like, str, or tuple (R, q)
+            Such as ``"ses = 0"``, ``"a = b, c = 2"`` or a contrast matrix with a
+            column for every fixed effect.
+        cov_p : (p, p), optional
+            Another covariance matrix of the fixed effects.
+        use_t : bool, optional
+            t rather than z; by default unless ``ddf="normal"``.
+
+        Returns
+        -------
+        ContrastResults
+            Each row has its own degrees of freedom.
+        """
+        contrasts, values = self._constraints(r_matrix)
+        return t_tests(
+            contrasts,
+            values,
+            self.fit_record.beta,
+            self._kept_covariance(cov_p),
+            self._denominators,
+            use_t=self.use_t if use_t is None else use_t,
+        )
+
+    def wald_test(
+        self,
+        r_matrix: Any,
+        cov_p: Any = None,
+        invcov: Any = None,
+        use_f: bool | None = None,
+        df_constraints: int | None = None,
+        scalar: bool = True,
+    ) -> ContrastResults:
+        """Test several linear hypotheses jointly.
+
+        Parameters
+        ----------
+        r_matrix, cov_p
+            As in `t_test`.
+        invcov, df_constraints
+            Not used; statsmodels' signature.
+        use_f : bool, optional
+            F with denominator degrees of freedom by the method of `ddf`, or
+            chi-square; F by default unless ``ddf="normal"``.
+        scalar : bool
+            The statistic as a float.
+
+        Returns
+        -------
+        ContrastResults
+        """
+        contrasts, values = self._constraints(r_matrix)
+        return wald_test(
+            contrasts,
+            values,
+            self.fit_record.beta,
+            self._kept_covariance(cov_p),
+            self._denominators,
+            use_f=self.use_t if use_f is None else use_f,
+            scalar=scalar,
+        )
+
+    def _constraints(self, hypotheses: Any) -> tuple[FloatMatrix, FloatVector]:
+        """L (rows, p) and q (rows,) in the columns that were kept."""
+        contrasts, values = self.model.linear_constraints(hypotheses)
+        return estimable_columns(contrasts, self.model.design.kept), values
+
+    def _kept_covariance(self, covariance: Any) -> FloatMatrix:
+        """Covariance matrix (p, p) of the kept columns, or a given one's part."""
+        kept = self.model.design.kept
+        whole = self.normalized_cov_params if covariance is None else covariance
+        return np.asarray(whole, dtype=float)[np.ix_(kept, kept)]
+
+    # -- random effects -------------------------------------------------------
+
+    @property
+    def theta(self) -> FloatVector:
+        """Entries of the relative covariance factors, unit-free."""
+        return np.asarray(self.fit_record.theta)
+
+    @cached_property
+    def variance_components(self) -> VarianceComponents:
+        """Covariance matrices of the random effects and the residual variance."""
+        design, start, terms = self.model.design, 0, []
+        fitted = zip(design.terms, self.fit_record.factors, strict=True)
+        for (term, factor), n_theta in zip(fitted, self.model.n_thetas, strict=True):
+            terms.append(
+                TermCovariance(
+                    design.factors[term.factor_index].name,
+                    term.effects,
+                    term.structure,
+                    self.theta[start : start + n_theta],
+                    factor,
+                )
+            )
+            start += n_theta
+        return VarianceComponents(
+            tuple(terms),
+            self.fit_record.sigma,
+            parameter_covariance=self._variance_parameter_covariance,
+        )
+
+    @property
+    def cov_re(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> covariance matrix of its effects."""
+        components = self.variance_components
+        return {factor: components.cov(factor) for factor in components.factors}
+
+    @cached_property
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> conditional modes, levels in rows, effects in columns."""
+        return level_tables(self.model.design, self.fit_record.modes)
+
+    @cached_property
+    def coefficients(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> fixed effects plus its random effects, by level."""
+        return coefficient_tables(
+            self.model.design, self.fit_record.beta, self.random_effects
+        )
+
+    # -- fit statistics -------------------------------------------------------
+
+    @property
+    def llf(self) -> float:
+        """Maximized log-likelihood; the restricted one for REML."""
+        return float(self.fit_record.llf)
+
+    @property
+    def criterion(self) -> str:
+        """What was maximized: ``"REML"``, ``"ML"``, ..."""
+        return str(self.fit_record.criterion)
+
+    @property
+    def deviance(self) -> float:
+        """-2 `llf`."""
+        return -2.0 * self.llf
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return int(self.model.nobs)
+
+    @property
+    def df_model(self) -> int:
+        """Number of parameters, variance parameters included."""
+        return int(self.fit_record.n_parameters)
+
+    @property
+    def df_resid(self) -> int:
+        """`nobs` less `df_model`."""
+        return self.nobs - self.df_model
+
+    @property
+    def aic(self) -> float:
+        """-2 `llf` + 2 `df_model`."""
+        return self.deviance + 2.0 * self.df_model
+
+    @property
+    def bic(self) -> float:
+        """-2 `llf` + log(`nobs`) `df_model`."""
+        return float(self.deviance + np.log(self.nobs) * self.df_model)
+
+    @property
+    def aicc(self) -> float:
+        """`aic` with the small-sample correction of Hurvich and Tsai."""
+        k, left = self.df_model, self.nobs - self.df_model - 1
+        return self.aic + 2.0 * k * (k + 1) / left if left > 0 else float("inf")
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Grouping factor -> number of levels."""
+        return {f.name: len(f.levels) for f in self.model.design.factors}
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows that were dropped because something in them is missing."""
+        return int(self.model.design.dropped.n)
+
+    @property
+    def formula(self) -> str:
+        """The formula as written, or one that says what the arrays were."""
+        return str(self.model.formula)
+
+    @property
+    def optimization(self) -> OptimizationReport:
+        """How the optimizer ended: evaluations, gradient, boundary, in plain words."""
+        return self.fit_record.report  # type: ignore[no-any-return]
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimizer can show that it is done."""
+        return bool(self.fit_record.report.converged)
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether an estimated covariance matrix is singular."""
+        return bool(self.fit_record.is_singular)
+
+    def save(self, path: str | Path, remove_data: bool = False) -> None:
+        """Write the fit to a file that `multilevel.load` reads.
+
+        The file is a zip archive of JSON and NumPy arrays: the columns that the
+        formula uses and the estimates. It holds no pickle, so reading it runs no code.
+
+        Parameters
+        ----------
+        path : str or Path
+        remove_data : bool
+            Not supported; statsmodels' signature.
+        """
+        if remove_data:
+            raise FitError("a saved fit keeps its data; remove_data is not supported")
+        self.model.write_fit(path, self.fit_record, self.ddf_method)
+
+    @classmethod
+    def load(cls, fname: Any) -> Any:
+        """Refuse: statsmodels' pickles are another format."""
+        raise FitError("use multilevel.load(path) to read a saved fit")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.model, self.fit_record, self.ddf_method)
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__}: {self.formula}, {self.criterion}, "
+            f"{self.nobs} rows, llf = {self.llf:.3f}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return str(self.summary().as_html())

@@ -1,0 +1,255 @@
+"""Estimates of a linear mixed model."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.comparison.nested_models import compare_nested
+from multilevel.comparison.pooled import compare_with_pooled, pooled_regression
+from multilevel.diagnostics.residuals import linear_residuals
+from multilevel.inference.denominator_df import (
+    DDF_METHODS,
+    Denominators,
+    known_ddf,
+)
+from multilevel.inference.likelihood_ratio import LRTest
+from multilevel.inference.satterthwaite import variance_parameter_covariance
+from multilevel.optimize.group_loglike import independent_factor, loglike_groups
+from multilevel.prediction.conditional_modes import conditional_covariances
+from multilevel.prediction.predict import (
+    NewLevels,
+    RandomParts,
+    factor_positions,
+    linear_predictor,
+    predict_new_rows,
+)
+from multilevel.reporting.fit_summary import summarize_linear_fit
+from multilevel.reporting.summary_document import SummaryDocument
+from multilevel.results.labelled_results import LabelledResults
+from multilevel.results.mixed_results import MixedResults
+
+if TYPE_CHECKING:
+    from statsmodels.regression.linear_model import RegressionResultsWrapper
+
+
+class MixedLMResults(MixedResults):
+    """What `MixedLM.fit` returns, with labels put on by `LabelledResults`.
+
+    Examples
+    --------
+    >>> import multilevel as ml
+    >>> data = ml.datasets.load("sleepstudy")
+    >>> result = ml.mixedlm("reaction ~ days + (days | subject)", data).fit()
+    >>> result.params.round(3)
+    Intercept    251.405
+    days          10.467
+    dtype: float64
+    >>> print(result.variance_components)
+    Random effects:
+     Group     Effect     Variance  Std.Dev.  Corr
+     subject   Intercept    612.10    24.741
+               days          35.07     5.922  0.07
+     Residual               654.94    25.592
+    >>> result.t_test("days = 10").pvalue.round(3)
+    array(0.766)
+    """
+
+    @cached_property
+    def _denominators(self) -> Denominators:
+        method = DDF_METHODS[self.ddf_method]
+        return method(self.model.problem, self.fit_record)
+
+    def _variance_parameter_covariance(self) -> FloatMatrix:
+        return variance_parameter_covariance(self.model.problem, self.fit_record)
+
+    def with_ddf(self, method: str) -> MixedLMResults:
+        """The same estimates with tests by another method.
+
+        Parameters
+        ----------
+        method : {"satterthwaite", "residual", "normal"}
+            Denominator degrees of freedom; ``"normal"`` gives z tests.
+
+        Returns
+        -------
+        MixedLMResults
+        """
+        other = MixedLMResults(self.model, self.fit_record, known_ddf(method))
+        return LabelledResults(other)  # type: ignore[return-value]
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation, in units of the response."""
+        return float(self.fit_record.sigma)
+
+    @property
+    def scale(self) -> float:
+        """Residual variance, in squared units of the response."""
+        return self.sigma**2
+
+    @scale.setter
+    def scale(self, value: float) -> None:
+        # statsmodels' constructor assigns the factor of `normalized_cov_params`,
+        # which is one here: the covariance is stored as it is.
+        self._covariance_factor = value
+
+    def cov_params(
+        self,
+        r_matrix: Any = None,
+        column: Any = None,
+        scale: float | None = None,
+        cov_p: Any = None,
+        other: Any = None,
+    ) -> Any:
+        """Covariance matrix of the fixed effects or of linear combinations of them.
+
+        Parameters are those of statsmodels' `LikelihoodModelResults.cov_params`.
+        """
+        factor = self._covariance_factor if scale is None else scale
+        return super().cov_params(r_matrix, column, factor, cov_p, other)
+
+    @property
+    def full_params(self) -> FloatVector:
+        """[beta, theta, sigma], the argument of the model's `loglike`."""
+        fit = self.fit_record
+        return np.concatenate([fit.beta, fit.theta, [fit.sigma]])
+
+    @cached_property
+    def random_effects_cov(self) -> dict[str, FloatArray]:
+        """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
+        covariances = conditional_covariances(self.model.problem, self.fit_record)
+        return dict(zip(self.ngroups, covariances, strict=True))
+
+    @cached_property
+    def llf_groups(self) -> pd.Series:
+        """Contribution of each independent group to the log-likelihood (ML)."""
+        problem, design = self.model.problem, self.model.design
+        values = loglike_groups(problem, design, self.fit_record)
+        factor = design.factors[independent_factor(problem)]
+        return pd.Series(values, index=factor.levels.rename(factor.name))
+
+    @cached_property
+    def fittedvalues(self) -> FloatVector:
+        """X beta + offset + Z b, random effects included."""
+        fit = self.fit_record
+        return linear_predictor(self.model.design, fit.beta, fit.modes)
+
+    @cached_property
+    def resid(self) -> FloatVector:
+        """Response less `fittedvalues`."""
+        return np.asarray(self.model.endog - self.fittedvalues)
+
+    @property
+    def resid_pearson(self) -> FloatVector:
+        """`resid` times the square root of the prior weights."""
+        return linear_residuals(self.model.design, self.fit_record, "pearson")
+
+    def get_residuals(self, kind: str = "response") -> pd.Series:
+        """Residuals of one kind.
+
+        Parameters
+        ----------
+        kind : str
+            ``"response"``; ``"pearson"`` and ``"deviance"``, times the root of the
+            prior weights; ``"scaled"``, in units of sigma; ``"quantile"``, the same
+            for a normal distribution; ``"marginal"``, random effects left in.
+
+        Returns
+        -------
+        Series
+        """
+        residuals = linear_residuals(self.model.design, self.fit_record, kind)
+        return pd.Series(residuals, index=self.model.design.index, name=kind)
+
+    def predict(
+        self,
+        data: Any = None,
+        *,
+        random: RandomParts = "all",
+        new_levels: NewLevels = "raise",
+        kind: str = "response",
+    ) -> pd.Series:
+        """Predictions for the rows of the fit or for new ones.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            New rows; the rows of the fit by default.
+        random : "all", "none" or list of str
+            Grouping factors whose random effects are added.
+        new_levels : {"raise", "population", "missing"}
+            For levels that were not in the fit: an error, random effects of zero, or
+            NaN.
+        kind : {"response", "link"}
+            The same for a linear model.
+
+        Returns
+        -------
+        Series
+        """
+        self._reject_unknown_kind(kind)
+        design, fit = self.model.design, self.fit_record
+        if data is not None:
+            return predict_new_rows(
+                design, fit.beta, fit.modes, data, random=random, new_levels=new_levels
+            )
+        factors = factor_positions(list(self.ngroups), random)
+        fitted = linear_predictor(design, fit.beta, fit.modes, factors)
+        return pd.Series(fitted, index=design.index)
+
+    @cached_property
+    def pooled(self) -> RegressionResultsWrapper:
+        """statsmodels' OLS or WLS results without the random terms, same rows."""
+        return pooled_regression(self.model.design)
+
+    @cached_property
+    def _pooled_test(self) -> LRTest:
+        return compare_with_pooled(
+            self.model.design, self.llf, criterion=self.criterion, full=self.formula
+        )
+
+    def compare_pooled(self) -> LRTest:
+        """Likelihood-ratio test against the regression without random effects.
+
+        A REML fit is compared by restricted likelihoods, as both models have the same
+        fixed part. The null distribution allows for variances at zero.
+
+        Returns
+        -------
+        LRTest
+        """
+        return self._pooled_test
+
+    def compare_lr_test(self, restricted: Any) -> LRTest:
+        """Likelihood-ratio test of a nested model against this one.
+
+        Parameters
+        ----------
+        restricted : MixedLMResults
+            Fitted to the same rows by the same criterion.
+
+        Returns
+        -------
+        LRTest
+        """
+        return compare_nested(restricted, self)
+
+    def summary(self, alpha: float = 0.05) -> SummaryDocument:
+        """The fit as a table: text, HTML and LaTeX.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the coverage of the confidence limits.
+
+        Returns
+        -------
+        SummaryDocument
+            A statsmodels `Summary`.
+        """
+        return summarize_linear_fit(self, alpha=alpha)

@@ -1,0 +1,266 @@
+"""Variance components: the only place where theta becomes sd and correlation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.covariance.registry import STRUCTURES
+from multilevel.errors import DataError
+from multilevel.reporting.number_text import column_text
+from multilevel.reporting.text_table import TextTable
+
+
+@dataclass(frozen=True, slots=True)
+class TermCovariance:
+    """Covariance matrix of the effects of one random term.
+
+    Attributes
+    ----------
+    factor : str
+        Name of the grouping factor.
+    effects : tuple of str
+        k names.
+    structure : str
+        Name of the covariance structure.
+    theta : (m,)
+        Relative parameters.
+    relative_factor : (k, k)
+        Lower triangular; the covariance is sigma^2 times its square.
+    """
+
+    factor: str
+    effects: tuple[str, ...]
+    structure: str
+    theta: FloatVector
+    relative_factor: FloatMatrix
+
+    def relative_covariance(self) -> FloatMatrix:
+        """Covariance matrix (k, k) in units of the residual variance."""
+        return np.asarray(self.relative_factor @ self.relative_factor.T)
+
+    def correlated_pairs(self) -> list[tuple[int, int]]:
+        """Positions (i, j), i < j, whose covariance is a parameter, not zero."""
+        k, m = len(self.effects), len(self.theta)
+        pattern = STRUCTURES[self.structure](k).factor(np.full(m, 0.5))
+        free = (pattern @ pattern.T) != 0
+        return [(i, j) for i in range(k) for j in range(i + 1, k) if free[i, j]]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One standard deviation or correlation.
+
+    `derivative` is that of `sdcor` in the parameters of all terms and sigma.
+    """
+
+    group: str
+    effect1: str | None
+    effect2: str | None
+    vcov: float
+    sdcor: float
+    derivative: FloatVector
+
+    @property
+    def name(self) -> str:
+        """As in `conf_int`: ``sd(ses | school)``, ``cor(...)``, ``sigma``."""
+        if self.effect1 is None:
+            return "sigma"
+        if self.effect2 is None:
+            return f"sd({self.effect1} | {self.group})"
+        return f"cor({self.effect1}, {self.effect2} | {self.group})"
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceComponents:
+    """Estimated covariance matrices of the random effects, and the residual variance.
+
+    Attributes
+    ----------
+    terms : tuple of TermCovariance
+        In formula order.
+    sigma : float
+        Residual standard deviation; 1 where `has_residual` is false.
+    has_residual : bool
+        Whether there is a residual variance to report.
+
+    Notes
+    -----
+    Variances are in squared units of the response per squared unit of the column.
+    """
+
+    terms: tuple[TermCovariance, ...]
+    sigma: float
+    has_residual: bool = True
+    parameter_covariance: Callable[[], FloatMatrix] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of the grouping factors."""
+        return tuple(dict.fromkeys(term.factor for term in self.terms))
+
+    def cov(self, factor: str) -> pd.DataFrame:
+        """Covariance matrix of all effects of one grouping factor.
+
+        Parameters
+        ----------
+        factor : str
+            Name of the grouping factor.
+
+        Returns
+        -------
+        DataFrame
+            Effects in rows and columns; 0 between independent terms.
+
+        Raises
+        ------
+        DataError
+            If there is no such factor.
+        """
+        terms = [term for term in self.terms if term.factor == factor]
+        if not terms:
+            raise DataError(
+                f"no grouping factor {factor!r} in this model; "
+                f"there is {', '.join(map(repr, self.factors))}"
+            )
+        names = [name for term in terms for name in term.effects]
+        stacked = np.zeros((len(names), len(names)))
+        start = 0
+        for term in terms:
+            end = start + len(term.effects)
+            block = self.sigma**2 * term.relative_covariance()
+            stacked[start:end, start:end] = block
+            start = end
+        return pd.DataFrame(stacked, index=names, columns=names)
+
+    def to_frame(self, *, se: bool = False, alpha: float = 0.05) -> pd.DataFrame:
+        """One row for every variance and every covariance that is a parameter.
+
+        Parameters
+        ----------
+        se : bool
+            Add `se` (delta method) and the limits `lower` and `upper` of `sdcor`.
+            The limits are computed on the scale of the logarithm (standard
+            deviations) or of Fisher's z (correlations), so they never cross 0 or 1.
+            NaN for a parameter that is estimated on its boundary.
+        alpha : float
+            One minus the coverage of the limits.
+
+        Returns
+        -------
+        DataFrame
+            Columns `group`, `effect1`, `effect2` (missing for a variance), `vcov`
+            (variance or covariance), `sdcor` (standard deviation or correlation).
+        """
+        rows = list(self.components())
+        names = ("group", "effect1", "effect2", "vcov", "sdcor")
+        frame = pd.DataFrame({n: [getattr(row, n) for row in rows] for n in names})
+        return frame if not se else frame.assign(**self._uncertainty(rows, alpha))
+
+    def components(self) -> Iterator[Component]:
+        """Standard deviations, then correlations of each term; sigma at the end."""
+        n_parameters = sum(len(term.theta) for term in self.terms) + 1
+        start = 0
+        for term in self.terms:
+            place = slice(start, start + len(term.theta))
+            yield from self._term_components(term, place, n_parameters)
+            start = place.stop
+        if self.has_residual:
+            last = np.zeros(n_parameters)
+            last[-1] = 1.0
+            yield Component("Residual", None, None, self.sigma**2, self.sigma, last)
+
+    def _term_components(
+        self, term: TermCovariance, place: slice, n_parameters: int
+    ) -> Iterator[Component]:
+        """The components of one term, whose theta is at `place` in the parameters."""
+        structure = STRUCTURES[term.structure](len(term.effects))
+        moved = structure.jacobian(term.theta) @ term.relative_factor.T
+        covariance = self.sigma**2 * term.relative_covariance()
+        slopes = np.zeros((n_parameters, *covariance.shape))
+        slopes[place] = self.sigma**2 * (moved + moved.transpose(0, 2, 1))
+        slopes[-1] = 2.0 * covariance / self.sigma
+        sd = np.sqrt(np.diag(G))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            d_log = np.diagonal(slopes, axis1=1, axis2=2) / (2.0 * sd**2)
+            correlation = np.clip(covariance / np.outer(sd, sd), -1.0, 1.0)
+        for i, name in enumerate(term.effects):
+            slope = d_log[:, i] * sd[i]
+            yield Component(term.factor, name, None, covariance[i, i], sd[i], slope)
+        for i, j in term.correlated_pairs():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope = slopes[:, i, j] / (sd[i] * sd[j])
+                slope = slope - correlation[i, j] * (d_log[:, i] + d_log[:, j])
+            names = term.effects[i], term.effects[j]
+            vcov, cor = covariance[i, j], correlation[i, j]
+            yield Component(term.factor, *names, vcov, cor, slope)
+
+    def _uncertainty(
+        self, rows: list[Component], alpha: float
+    ) -> dict[str, FloatVector]:
+        """Standard errors and limits of `sdcor`."""
+        if self.parameter_covariance is None:
+            raise DataError("standard errors need the fit; ask the results object")
+        covariance = self.parameter_covariance()
+        slopes = np.array([row.derivative for row in rows])
+        value = np.array([row.sdcor for row in rows])
+        is_sd = np.array([row.effect2 is None for row in rows])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            se = np.sqrt(np.einsum("ia,ab,ib->i", slopes, covariance, slopes))
+            inner = np.where(is_sd, np.log(value), np.arctanh(value))
+            width = np.where(is_sd, se / value, se / (1.0 - value**2))
+        edge = np.where(is_sd, value <= 0, np.abs(value) >= 1)
+        se[edge] = width[edge] = np.nan
+        reach = ndtri(1.0 - alpha / 2.0) * width
+        ends = [
+            np.where(is_sd, np.exp(inner + step), np.tanh(inner + step))
+            for step in (-reach, reach)
+        ]
+        return {"se": se, "lower": ends[0], "upper": ends[1]}
+
+    def as_table(self) -> TextTable:
+        """The table that is printed: variance, standard deviation, correlations."""
+        rows = list(self.components())
+        shown = [row for row in rows if row.effect2 is None]
+        variances = column_text([row.vcov for row in shown])
+        sds = column_text([row.sdcor for row in shown])
+        correlations = {
+            (row.group, row.effect2, row.effect1): f"{row.sdcor:.2f}"
+            for row in rows
+            if row.effect2 is not None
+        }
+        lines = []
+        previous = None
+        for row, variance, sd in zip(shown, variances, sds, strict=True):
+            own = [
+                correlations.get((row.group, row.effect1, other.effect1), "")
+                for other in shown
+                if other.group == row.group and other.effect1 != row.effect1
+            ]
+            group = "" if row.group == previous else row.group
+            previous = row.group
+            lines.append((group, row.effect1 or "", variance, sd, *own))
+        return _padded_table(lines)
+
+    def __str__(self) -> str:
+        return self.as_table().as_text()
+
+    def _repr_html_(self) -> str:
+        return self.as_table().as_html()
+
+
+def _padded_table(lines: list[tuple[str, ...]]) -> TextTable:
+    """The printed table, with as many correlation columns as are needed."""
+    used = [max((i for i, cell in enumerate(line, 1) if cell)) for line in lines]
+    width = max(4, *used)
+    header = ("Group", "Effect", "Variance", "Std.Dev.", "Corr")[:width]
+    header += ("",) * (width - len(header))
+    rows = tuple((line + ("",) * width)[:width] for line in lines)
+    return TextTable(header, rows, left=2, title="Random effects:")
