@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import multilevel as ml
-from multilevel.optimize.linear_problem import build_problem, evaluate
+from multilevel.optimize.estimates import evaluate
 from reference_cases import (
     ReferenceCase,
     by_name,
@@ -49,7 +49,7 @@ def points() -> list[Any]:
 def test_criterion_at_given_theta(case: ReferenceCase, point: dict[str, Any]) -> None:
     model = ml.mixedlm(case.formula, case.frame())
     theta = np.array(point["theta"], dtype=float)
-    found = evaluate(build_problem(model.design), theta, case["reml"])
+    found = evaluate(model.problem, theta, reml=case["reml"])
     assert_allclose(found.deviance, point["criterion"], rtol=1e-9)
     # R's order of the columns may be another one.
     assert_allclose(np.sort(found.beta), np.sort(point["beta"]), rtol=1e-8)
