@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from multilevel.array_types import FloatArray, FloatMatrix
 from multilevel.likelihood.block_elimination import (
@@ -22,6 +23,11 @@ from multilevel.likelihood.block_elimination import (
     level_product,
 )
 from multilevel.likelihood.block_system import BlockSystem, SparseRows
+from multilevel.likelihood.dense_inverse import (
+    DenseInverse,
+    symmetric,
+    symmetric_product,
+)
 
 
 @dataclass
@@ -29,7 +35,8 @@ class _Adjoint:
     """Theta on the stored pattern; `_go_back` adds the blocks of each factor."""
 
     fixed: FloatMatrix  # (r, r)
-    dense: FloatMatrix  # (m, m)
+    dense: DenseInverse  # (m, m), without the low-rank part V fixed V'
+    low_rank: FloatMatrix  # V = K (Z'V^-1 [X y]) of the dense rest, (m, r)
     dense_fixed: FloatMatrix  # (m, r)
     blocks: dict[tuple[int, int], FloatArray]  # c finer or equal b: (S_c, S_b, J_c)
     sparse: dict[int, FloatArray]  # (S_c, nnz_c)
@@ -52,7 +59,7 @@ def covariance_gradient(
     system = elimination.system
     plan = system.plan
     gamma: list[FloatMatrix] = [np.zeros((s, s)) for s in system.sizes]
-    KS = elimination.K_dense @ columns.dense
+    KS = elimination.K_dense.times(columns.dense)
     adjoint = _start_adjoint(elimination, KS, outer)
     if plan.rest:
         _dense_gamma(elimination, columns, KS, outer, gamma)
@@ -66,8 +73,7 @@ def covariance_gradient(
 def _start_adjoint(
     elimination: Elimination, KS: FloatMatrix, outer: FloatMatrix
 ) -> _Adjoint:
-    dense = elimination.K_dense + KS @ outer @ KS.T
-    return _Adjoint(outer, dense, -KS @ outer, {}, {}, {})
+    return _Adjoint(outer, elimination.K_dense, KS, -KS @ outer, {}, {}, {})
 
 
 def conditional_blocks(
@@ -86,7 +92,7 @@ def conditional_blocks(
     blocks: list[FloatArray] = [np.zeros(0)] * len(system.sizes)
     for k, start, end in zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False):
         size = system.sizes[k]
-        K = elimination.K_dense[start:end, start:end]
+        K = elimination.K_dense.full[start:end, start:end]
         tiles = K.reshape(system.levels[k], size, system.levels[k], size)
         blocks[k] = np.einsum("jajb->abj", tiles)
     for c in reversed(plan.chain):
@@ -104,7 +110,7 @@ def _dense_gamma(
 ) -> None:
     system, S = elimination.system, elimination.dense
     plan = system.plan
-    E = columns.dense - S @ KS
+    E = columns.dense - symmetric_product(S, KS)
     for k, start, end in zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False):
         size = system.sizes[k]
         rows = E[start:end].reshape(-1, size, E.shape[1])
@@ -125,22 +131,15 @@ def _shrunk_diagonal(
     size = len(lam)
     if np.linalg.svd(lam, compute_uv=False)[-1] > 1e-3:
         inverse = np.linalg.inv(lam)
-        whitened = inverse @ _diagonal_sum(K, start, end, size) @ inverse.T
+        whitened = inverse @ K.diagonal_sum(start, end, size) @ inverse.T
         n_levels = (end - start) // size
         return np.asarray(inverse.T @ (n_levels * np.eye(size) - whitened) @ inverse)
-    SK = S[start:end] @ K
-    blocks = SK.reshape(-1, size, len(K)), S[start:end].reshape(-1, size, len(K))
+    rows = symmetric(S)[start:end]
+    m = len(S)
+    blocks = (rows @ K.full).reshape(-1, size, m), rows.reshape(-1, size, m)
     product = np.einsum("jai,jbi->ab", *blocks)
-    return np.asarray(_diagonal_sum(S, start, end, size) - product)
-
-
-def _diagonal_sum(matrix: FloatMatrix, start: int, end: int, size: int) -> FloatMatrix:
-    """Sum over levels of the diagonal blocks (size, size)."""
-    out = np.empty((size, size))
-    for a in range(size):
-        for b in range(size):
-            out[a, b] = np.trace(matrix[start + a : end : size, start + b : end : size])
-    return out
+    unscaled = DenseInverse(S, np.ones(m))
+    return np.asarray(unscaled.diagonal_sum(start, end, size) - product)
 
 
 def _times_theta(
@@ -169,7 +168,11 @@ def _times_theta(
             matrix = pattern.matrix(sparse[s])
             out_fixed[s] += (matrix @ adjoint.dense_fixed).T
             if with_dense:
-                out_sparse[s] += _sampled(sparse[s], adjoint.dense, pattern)
+                out_sparse[s] += _sampled(sparse[s], adjoint.dense.full, pattern)
+                low_rank = matrix @ adjoint.low_rank @ adjoint.fixed
+                out_sparse[s] += np.einsum(
+                    "er,er->e", low_rank[level], adjoint.low_rank[pattern.column]
+                )
             out_sparse[s] += np.einsum(
                 "re,er->e", fixed[s][:, level], adjoint.dense_fixed[pattern.column]
             )
@@ -244,7 +247,8 @@ def _chain_gamma(
         gamma -= _row_gram(theta_up[b], upward[b])
     if sparse is not None and theta_sparse is not None:
         gamma -= theta_sparse @ sparse.T
-        gamma -= _dense_quadratic(system, adjoint, c, sparse)
+        shrinkage = np.eye(len(PK))[:, :, None] - PK
+        gamma -= _dense_quadratic(system, adjoint, c, sparse, shrinkage)
     return np.asarray((gamma + gamma.T) / 2.0)
 
 
@@ -254,18 +258,42 @@ def _row_gram(left: FloatArray, right: FloatArray) -> FloatMatrix:
 
 
 def _dense_quadratic(
-    system: BlockSystem, adjoint: _Adjoint, c: int, sparse: FloatArray
+    system: BlockSystem,
+    adjoint: _Adjoint,
+    c: int,
+    sparse: FloatArray,
+    shrinkage: FloatArray,
 ) -> FloatMatrix:
-    """Sum over levels of E Theta E' over the dense columns, (S, S)."""
-    size = len(sparse)
-    out = np.zeros((size, size))
+    """Sum over levels of E Theta E' over the dense columns, (S, S).
+
+    E = C P with C = `shrinkage` (S, S, J) and P the products before elimination.
+    """
     matrices = [system.sparse[c].matrix(values) for values in sparse]
-    for s in range(size):
-        for t in range(s, size):
-            product = (matrices[s].T @ matrices[t]).tocoo()
-            value = product.data @ adjoint.dense[product.coords]
-            out[s, t] = out[t, s] = value
-    return out
+    low = np.stack([matrix @ adjoint.low_rank for matrix in matrices])
+    out = np.einsum("sjr,rt,ujt->su", low, adjoint.fixed, low, optimize=True)
+    if system.pair_sums is not None and c == system.plan.chain[0]:
+        inner = system.pair_sums.quadratics(adjoint.dense)
+        carried = level_product(shrinkage, inner)
+        return np.asarray(out + _row_gram(carried, shrinkage))
+    for s in range(len(sparse)):
+        for t in range(s, len(sparse)):
+            value = _sparse_quadratic(
+                system.sparse[c], matrices[s], matrices[t], adjoint.dense.full
+            )
+            out[s, t] += value
+            if s != t:
+                out[t, s] += value
+    return np.asarray(out)
+
+
+def _sparse_quadratic(
+    pattern: SparseRows, left: sp.csr_array, right: sp.csr_array, K: FloatMatrix
+) -> float:
+    """tr(left K right')."""
+    if pattern.is_crowded():
+        return float(np.vdot(left.toarray() @ K, right.toarray()))
+    product = (left.T @ right).tocoo()
+    return float(product.data @ K[product.coords])
 
 
 def _go_back(

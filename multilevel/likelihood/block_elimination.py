@@ -17,10 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg as sla
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.likelihood.block_system import BlockSystem
+from multilevel.likelihood.dense_inverse import (
+    DenseInverse,
+    invert_dense,
+    symmetric,
+)
 from multilevel.likelihood.level_blocks import absorb_levels, level_gram
 
 
@@ -57,9 +61,9 @@ class Elimination:
     system : BlockSystem
     absorbed : {c: AbsorbedFactor}
     dense : (m, m)
-        Products of the rest after the chain.
-    K_dense : (m, m)
-        K of the rest; (0, 0) if there is none.
+        Products of the rest after the chain; Fortran order, lower triangle only.
+    K_dense : DenseInverse
+        K of the rest, (m, m); empty if there is none.
     log_det : float
         log|M|.
     lams : one (S, S) relative covariance factor for each grouping factor
@@ -68,7 +72,7 @@ class Elimination:
     system: BlockSystem
     absorbed: dict[int, AbsorbedFactor]
     dense: FloatMatrix
-    K_dense: FloatMatrix
+    K_dense: DenseInverse
     log_det: float
     lams: tuple[FloatMatrix, ...]
 
@@ -109,21 +113,39 @@ def scale_dense(
 
 def _absorb_dense(
     system: BlockSystem, dense: FloatMatrix, lams: Sequence[FloatMatrix]
-) -> tuple[float, FloatMatrix]:
+) -> tuple[float, DenseInverse]:
     """log determinant and K (m, m) of the dense rest."""
-    half = scale_dense(system, dense, lams)
+    plan = system.plan
+    if any(system.sizes[k] > 1 for k in plan.rest):
+        return _absorb_dense_blocks(system, dense, lams)
+    scale = np.empty(len(dense))
+    M = np.empty_like(dense, order="F")
+    bounds = list(zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False))
+    for k, start, end in bounds:
+        scale[start:end] = lams[k][0, 0]
+        for other, first, last in bounds:
+            if first <= start:
+                factor = lams[k][0, 0] * lams[other][0, 0]
+                block = (slice(start, end), slice(first, last))
+                np.multiply(dense[block], factor, out=M[block])
+    M.T.reshape(-1)[:: len(M) + 1] += 1.0
+    log_det, inverse = invert_dense(M)
+    return log_det, DenseInverse(inverse, scale)
+
+
+def _absorb_dense_blocks(
+    system: BlockSystem, dense: FloatMatrix, lams: Sequence[FloatMatrix]
+) -> tuple[float, DenseInverse]:
+    """The same with several effects a level, where Lam is not diagonal."""
+    full = symmetric(dense)
+    half = scale_dense(system, full, lams)
     M = scale_dense(system, np.ascontiguousarray(half.T), lams)
     M.flat[:: len(M) + 1] += 1.0
-    factor, info = sla.lapack.dpotrf(M.T, lower=1, clean=0, overwrite_a=1)
-    if info:
-        raise np.linalg.LinAlgError("the penalized system is not positive definite")
-    log_det = 2.0 * float(np.log(np.diag(factor)).sum())
-    inverse, _ = sla.lapack.dpotri(factor, lower=1, overwrite_c=1)
-    inverse = np.tril(inverse)
-    inverse += np.tril(inverse, -1).T
+    log_det, inverse = invert_dense(M.T)
     transposed = [lam.T for lam in lams]
-    half = scale_dense(system, inverse, transposed)
-    return log_det, scale_dense(system, np.ascontiguousarray(half.T), transposed)
+    half = scale_dense(system, symmetric(inverse), transposed)
+    K = scale_dense(system, np.ascontiguousarray(half.T), transposed)
+    return log_det, DenseInverse(np.asfortranarray(K), np.ones(len(K)))
 
 
 def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
@@ -136,7 +158,8 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
     """
     plan = system.plan
     diagonal, upward = dict(system.diagonal), dict(system.upward)
-    sparse, dense = dict(system.sparse_values), system.dense
+    sparse = dict(system.sparse_values)
+    dense = system.dense.copy(order="K")
     absorbed, log_det = {}, 0.0
     for position, c in enumerate(plan.chain):
         part, K = absorb_levels(diagonal[c], lams[c])
@@ -157,8 +180,8 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
             if plan.rest:
                 sparse[b] = sparse[b] - _entry_sums(system, c, b, KP, sparse[c])
         if plan.rest:
-            dense = dense - _dense_update(system, c, K, sparse[c])
-    K_dense = dense
+            _update_dense(system, c, K, sparse[c], dense)
+    K_dense = DenseInverse(dense, np.zeros(0))
     if plan.rest:
         dense_log_det, K_dense = _absorb_dense(system, dense, lams)
         log_det += dense_log_det
@@ -174,20 +197,23 @@ def _entry_sums(
     return sum_by_parent(terms, system.entry_parent[c, b], len(system.sparse[b].level))
 
 
-def _dense_update(
-    system: BlockSystem, c: int, K: FloatArray, values: FloatArray
-) -> FloatMatrix:
-    """P_rest,c K_c P_c,rest, (m, m)."""
+def _update_dense(
+    system: BlockSystem, c: int, K: FloatArray, values: FloatArray, dense: FloatMatrix
+) -> None:
+    """dense -= P_rest,c K_c P_c,rest, at least in the lower triangle."""
+    if system.pair_sums is not None and c == system.plan.chain[0]:
+        system.pair_sums.subtract_from(dense, K)
+        return
     pattern = system.sparse[c]
     level = pattern.level
-    total = None
     for s in range(len(values)):
         weighted = sum(K[s, t][level] * values[t] for t in range(len(values)))
-        part = pattern.matrix(values[s]).T @ pattern.matrix(np.asarray(weighted))
-        total = part if total is None else total + part
-    if total is None:
-        return np.zeros_like(system.dense)
-    return np.asarray(total.toarray())
+        left, right = pattern.matrix(values[s]), pattern.matrix(np.asarray(weighted))
+        if pattern.is_crowded():
+            dense -= left.toarray().T @ right.toarray()
+        else:
+            part = (left.T @ right).tocoo()
+            dense[part.coords] -= part.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +262,7 @@ def reduced_products(
     elimination: Elimination, left: AbsorbedColumns, right: AbsorbedColumns
 ) -> FloatMatrix:
     """What elimination takes off the products of two sets of columns, (r, t)."""
-    total = left.dense.T @ (elimination.K_dense @ right.dense)
+    total = left.dense.T @ elimination.K_dense.times(right.dense)
     for c, step in elimination.absorbed.items():
         KP = level_product(step.K, right.chain[c])
         for s in range(len(KP)):

@@ -48,7 +48,7 @@ def back_substitute(
 ) -> RandomVectors:
     """Lam M^-1 Lam' Z'W applied to the columns: their shrunken random effects."""
     system = elimination.system
-    dense = elimination.K_dense @ columns.dense
+    dense = elimination.K_dense.times(columns.dense)
     solved: dict[int, FloatArray] = {}
     for c in reversed(system.plan.chain):
         step = elimination.absorbed[c]

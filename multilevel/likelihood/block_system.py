@@ -15,6 +15,13 @@ import scipy.sparse as sp
 from multilevel.array_types import FloatArray, FloatMatrix, IntVector
 from multilevel.likelihood.cross_products import CrossProducts, PairProducts
 from multilevel.likelihood.elimination_plan import EliminationPlan, elimination_plan
+from multilevel.likelihood.level_pair_sums import (
+    MAX_COLUMNS,
+    MAX_PAIRS,
+    LevelPairSums,
+    count_pairs,
+    level_pair_sums,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,10 @@ class SparseRows:
     column: IntVector
     starts: IntVector
     n_columns: int
+
+    def is_crowded(self) -> bool:
+        """Whether so much is stored that dense products are faster."""
+        return len(self.level) > 0.1 * (len(self.starts) - 1) * self.n_columns
 
     def matrix(self, values: FloatArray) -> sp.csr_array:
         """Sparse (J, m) matrix with the given values (nnz,)."""
@@ -60,6 +71,9 @@ class BlockSystem:
     fixed : (p + 1, p + 1)
     entry_parent : {(c, b): (nnz_c,)}
         For each sparse entry of c, the entry of b with the same dense column.
+    pair_sums : LevelPairSums or None
+        Products of the finest chain factor's sparse entries, where they are few
+        enough to be worth keeping.
     """
 
     plan: EliminationPlan
@@ -75,6 +89,7 @@ class BlockSystem:
     dense_rhs: FloatMatrix
     fixed: FloatMatrix
     entry_parent: Mapping[tuple[int, int], IntVector]
+    pair_sums: LevelPairSums | None
 
 
 def _oriented(products: CrossProducts, first: int, second: int) -> PairProducts:
@@ -112,7 +127,7 @@ def _sparse_rows(
 
 def _dense_products(products: CrossProducts, plan: EliminationPlan) -> FloatMatrix:
     m = plan.offsets[-1]
-    dense = np.zeros((m, m))
+    dense = np.zeros((m, m), order="F")
     for i, k in enumerate(plan.rest):
         size, _, n_levels = products.diagonal[k].shape
         start = plan.offsets[i] + np.arange(n_levels) * size
@@ -173,4 +188,20 @@ def block_system(products: CrossProducts) -> BlockSystem:
         dense_rhs,
         products.fixed,
         _entry_parents(sparse, plan) if plan.rest else {},
+        _pair_sums(sparse, values, plan) if plan.rest else None,
+    )
+
+
+def _pair_sums(
+    sparse: Mapping[int, SparseRows],
+    values: Mapping[int, FloatArray],
+    plan: EliminationPlan,
+) -> LevelPairSums | None:
+    finest = plan.chain[0]
+    pattern, entries = sparse[finest], values[finest]
+    n_products = count_pairs(pattern.starts) * len(entries) * (len(entries) + 1) // 2
+    if n_products > MAX_PAIRS or pattern.n_columns > MAX_COLUMNS:
+        return None
+    return level_pair_sums(
+        pattern.level, pattern.column, pattern.starts, entries, pattern.n_columns
     )

@@ -32,17 +32,13 @@ class DenseInverse:
 
     def times(self, columns: FloatMatrix) -> FloatMatrix:
         """K @ columns, (m, r)."""
-        if not columns.size:
-            return np.zeros_like(columns)
         scaled = self.scale[:, None] * columns
-        product = sla.blas.dsymm(1.0, self.lower, scaled, lower=1)
-        product *= self.scale[:, None]
-        return np.asarray(product)
+        return self.scale[:, None] * symmetric_product(self.lower, scaled)
 
     def entries(self, cells: IntVector) -> FloatVector:
         """K at ``cells = row + m * column`` with row >= column."""
         m = len(self.scale)
-        values = self.lower.ravel(order="K")[cells]
+        values = self.lower.T.reshape(-1)[cells]
         if np.ptp(self.scale) == 0:
             return np.asarray(values * self.scale[0] ** 2)
         columns, rows = np.divmod(cells, m)
@@ -62,24 +58,42 @@ class DenseInverse:
     @cached_property
     def full(self) -> FloatMatrix:
         """K as a full symmetric matrix."""
-        full = np.tril(self.lower)
-        full += np.tril(full, -1).T
+        full = symmetric(self.lower)
         full *= self.scale[:, None]
         full *= self.scale[None, :]
         return full
 
 
 def invert_dense(M: FloatMatrix) -> tuple[float, FloatMatrix]:
-    """log|M| and the lower triangle of M^-1 (Fortran order); M is overwritten.
+    """log|M| and the lower triangle of M^-1; M is overwritten.
+
+    Parameters
+    ----------
+    M : (m, m)
+        Fortran order; only the lower triangle is read.
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If M is not positive definite.
     """
-    factor, info = sla.lapack.dpotrf(M.T, lower=1, clean=0, overwrite_a=1)
+    factor, info = sla.lapack.dpotrf(M, lower=1, clean=0, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("the penalized system is not positive definite")
     log_det = 2.0 * float(np.log(np.diag(factor)).sum())
     inverse, _ = sla.lapack.dpotri(factor, lower=1, overwrite_c=1)
     return log_det, inverse
+
+
+def symmetric(lower: FloatMatrix) -> FloatMatrix:
+    """The symmetric matrix with the given lower triangle."""
+    full = np.tril(lower)
+    full += np.tril(full, -1).T
+    return full
+
+
+def symmetric_product(lower: FloatMatrix, columns: FloatMatrix) -> FloatMatrix:
+    """S @ columns for a symmetric S given by its lower triangle, Fortran order."""
+    if not columns.size:
+        return np.zeros_like(columns)
+    return np.asarray(sla.blas.dsymm(1.0, lower, columns, lower=1))

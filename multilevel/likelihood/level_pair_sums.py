@@ -1,7 +1,8 @@
-"""Sums over levels of w_j a_j a_j' for sparse rows a_j, where only w changes.
+"""Sums over levels of P_j' K_j P_j for sparse rows P_j, where only K changes.
 
-The products a_jr a_jc of the entries of one level are formed once; then the sum is a
-sparse matrix times w, and its adjoint (a_j' K a_j for every level) the transpose.
+The products of the entries of one level are formed once; then the sum is a sparse
+matrix times the entries of K, and its adjoint, P_j K P_j' for every level, the
+transpose.
 """
 
 from __future__ import annotations
@@ -11,40 +12,61 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.likelihood.dense_inverse import DenseInverse
 
 MAX_PAIRS = 12_000_000
-"""More pairs of entries than this are not stored: 16 bytes each."""
+"""More products of two entries than this are not stored: 16 bytes each."""
+
+MAX_COLUMNS = 20_000
+"""Nor when the dense block is so wide that a map of its cells is dear."""
 
 
 @dataclass(frozen=True)
 class LevelPairSums:
-    """The products of pairs of entries, lower triangle only.
+    """The products of pairs of entries, for the lower triangle of a dense matrix.
 
     Parameters
     ----------
     cells : (n_cells,)
         ``row + m * column`` of every cell that is met, row >= column.
-    products : sparse (n_cells, J)
+    products : sparse (C J, n_cells)
+        For each of the C = S (S + 1) / 2 pairs of effects, all levels.
     double : (n_cells,)
         2 off the diagonal, 1 on it.
+    size, n_levels : int
+        S and J.
     """
 
     cells: IntVector
     products: sp.csr_array
     double: FloatVector
-    n_columns: int
+    size: int
+    n_levels: int
 
-    def subtract_from(self, dense: FloatMatrix, weights: FloatVector) -> None:
-        """dense -= sum_j w_j a_j a_j', lower triangle (of the Fortran order) only."""
-        flat = dense.reshape(-1, order="A")
-        flat[self.cells] -= self.products @ weights
+    def subtract_from(self, dense: FloatMatrix, K: FloatArray) -> None:
+        """dense -= sum_j P_j'K_j P_j, in the lower triangle.
 
-    def quadratic(self, K: DenseInverse, weights: FloatVector) -> float:
-        """Sum over levels of w_j a_j'K a_j."""
+        Parameters
+        ----------
+        dense : (m, m)
+            Fortran order, changed in place.
+        K : (S, S, J)
+        """
+        rows, cols = np.triu_indices(self.size)
+        flat = dense.T.reshape(-1)
+        flat[self.cells] -= self.products.T @ K[rows, cols].ravel()
+
+    def quadratics(self, K: DenseInverse) -> FloatArray:
+        """P_j K P_j' for every level, (S, S, J)."""
         values = K.entries(self.cells) * self.double
-        return float(values @ (self.products @ weights))
+        # Each pair of different effects was added both ways round.
+        sums = (self.products @ values).reshape(-1, self.n_levels)
+        out = np.empty((self.size, self.size, self.n_levels))
+        rows, cols = np.triu_indices(self.size)
+        for row, col, block in zip(rows, cols, sums, strict=True):
+            out[row, col] = out[col, row] = block if row == col else block / 2.0
+        return out
 
 
 def count_pairs(starts: IntVector) -> int:
@@ -53,11 +75,23 @@ def count_pairs(starts: IntVector) -> int:
     return int((sizes * (sizes + 1) // 2).sum())
 
 
+def _entry_pairs(
+    level: IntVector, starts: IntVector
+) -> tuple[IntVector, IntVector]:
+    """First and second entry of every pair within a level, first <= second."""
+    entries = np.arange(len(level))
+    partners = starts[level + 1] - entries
+    first = np.repeat(entries, partners)
+    begins = np.cumsum(partners) - partners
+    second = np.arange(len(first)) - np.repeat(begins - entries, partners)
+    return first, second
+
+
 def level_pair_sums(
     level: IntVector,
     column: IntVector,
     starts: IntVector,
-    values: FloatVector,
+    values: FloatArray,
     n_columns: int,
 ) -> LevelPairSums:
     """Form all products of two entries of one level.
@@ -65,28 +99,36 @@ def level_pair_sums(
     Parameters
     ----------
     level, column : (nnz,)
-        Sorted by level.
+        Sorted by level; no column twice in one level.
     starts : (J + 1,)
-    values : (nnz,)
+    values : (S, nnz)
     n_columns : int
         m.
     """
-    # Entry e pairs with the entries e, e + 1, ... up to the end of its level.
-    entries = np.arange(len(level))
-    partners = starts[level + 1] - entries
-    first = np.repeat(entries, partners)
-    offset = np.repeat(np.cumsum(partners) - partners, partners)
-    second = first + (np.arange(len(first)) - offset)
+    first, second = _entry_pairs(level, starts)
     a, b = column[first], column[second]
     cell = np.maximum(a, b) + n_columns * np.minimum(a, b)
     met = np.zeros(n_columns * n_columns, dtype=bool)
     met[cell] = True
     cells = np.flatnonzero(met)
-    position = np.cumsum(met, dtype=np.int32)
-    position -= 1
-    shape = (len(cells), len(starts) - 1)
-    coo = sp.coo_array(
-        (values[first] * values[second], (position[cell], level[first])), shape=shape
+    position = np.cumsum(met, dtype=np.int32) - 1
+    size, n_levels = len(values), len(starts) - 1
+    parts = []
+    for s, t in zip(*np.triu_indices(size), strict=True):
+        product = values[s][first] * values[t][second]
+        if s != t:
+            product = product + values[t][first] * values[s][second]
+        parts.append(product)
+    # Entries are sorted by level, so the rows of the sparse matrix are ready made.
+    ends = np.cumsum(np.bincount(level[first], minlength=n_levels))
+    starts_of = [ends + k * len(first) for k in range(len(parts))]
+    products = sp.csr_array(
+        (
+            np.concatenate(parts),
+            np.tile(position[cell], len(parts)),
+            np.concatenate([[0], *starts_of]),
+        ),
+        shape=(len(parts) * n_levels, len(cells)),
     )
     double = np.where(cells // n_columns == cells % n_columns, 1.0, 2.0)
-    return LevelPairSums(cells, coo.tocsr(), double, n_columns)
+    return LevelPairSums(cells, products, double, size, n_levels)

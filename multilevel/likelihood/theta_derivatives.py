@@ -40,11 +40,12 @@ class ThetaMap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ThetaDerivatives:
-    """Deviance at theta, its gradient (m,) and its Hessian (m, m)."""
+    """Deviance at theta, its gradient (m,), its Hessian (m, m) and where they came from."""
 
     value: float
     gradient: FloatVector
     hessian: FloatMatrix
+    point: LikelihoodPoint
 
 
 def covariance_directions(
@@ -84,5 +85,5 @@ def theta_derivatives(
         hessian = hessian + 2.0 * (gamma @ J).reshape(len(J), -1) @ flat.T
     hessian = hessian + theta_map.curvature(theta, weights)
     return ThetaDerivatives(
-        point.profiled.deviance, gradient, (hessian + hessian.T) / 2.0
+        point.profiled.deviance, gradient, (hessian + hessian.T) / 2.0, point
     )
