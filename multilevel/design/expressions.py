@@ -108,13 +108,10 @@ class Expression:
     sources: dict[str, Hashable]
     stateful: dict[str, type]
 
-    def fit(self, scope: Scope, columns: Mapping[Hashable, Any]) -> FittedExpression:
-        """Evaluate once, so that the transforms have seen the data of the fit."""
+    def unlearned(self) -> FittedExpression:
+        """The expression with transforms that will learn from what they see first."""
         transforms = {name: Remembering(kind) for name, kind in self.stateful.items()}
-        fitted = FittedExpression(self, transforms)
-        if self.stateful:
-            fitted.evaluate(scope, columns)
-        return fitted
+        return FittedExpression(self, transforms)
 
 
 @dataclass(slots=True)
@@ -133,6 +130,7 @@ class Remembering:
     transform: Any = None
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        """The transformed values, learning first if nothing is learned yet."""
         if self.transform is None:
             transform = self.kind()
             transform.memorize_chunk(*args, **options)
@@ -155,7 +153,7 @@ class Remembering:
 
 @dataclass(frozen=True, slots=True)
 class FittedExpression:
-    """An expression with what its transforms have learned from the data of the fit.
+    """An expression with what its transforms learn from the data of the fit.
 
     Attributes
     ----------

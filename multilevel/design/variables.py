@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -81,7 +82,12 @@ class CategoricalVariable:
 Variable: TypeAlias = NumericVariable | CategoricalVariable
 
 
-def as_variable(value: Any, name: str, n_rows: int) -> Variable:
+def as_variable(
+    value: Any,
+    name: str,
+    n_rows: int,
+    encode: Callable[[Any], Labels] = encode_labels,
+) -> Variable:
     """Tell numbers from categories, by patsy's rules.
 
     Parameters
@@ -92,6 +98,8 @@ def as_variable(value: Any, name: str, n_rows: int) -> Variable:
         The expression, for errors.
     n_rows : int
         Number of values there must be.
+    encode : callable
+        Codes a column of labels; a caller may have done that already.
 
     Returns
     -------
@@ -118,7 +126,7 @@ def as_variable(value: Any, name: str, n_rows: int) -> Variable:
     if is_numeric(value):
         return NumericVariable(as_floats(value, name)[:, np.newaxis])
     _refuse_dates(value, name)
-    return CategoricalVariable(encode_labels(value))
+    return CategoricalVariable(encode(value))
 
 
 def boxed_labels(box: Any, name: str, n_rows: int) -> Labels:
@@ -141,7 +149,7 @@ def boxed_labels(box: Any, name: str, n_rows: int) -> Labels:
 def is_numeric(values: Any) -> bool:
     """Whether a column holds numbers; booleans are not, text of digits is not."""
     dtype = values.dtype
-    if dtype == object:
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
         return pd.api.types.infer_dtype(values, skipna=True) in _NUMBERS
     return pd.api.types.is_numeric_dtype(dtype) and not (
         pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype)
@@ -168,8 +176,8 @@ def as_floats(values: Any, name: str) -> FloatMatrix:
     present = pd.Series(values).dropna()
     example = f", such as {present.iloc[0]!r}" if len(present) else ""
     raise DataError(
-        f"{name!r} must hold numbers, but it holds {_kind_of(values)}{example}; convert "
-        f"it, for example by pd.to_numeric(data[{name!r}], errors='coerce')"
+        f"{name!r} must hold numbers, but it holds {_kind_of(values)}{example}; "
+        f"convert it, for example by pd.to_numeric(data[{name!r}], errors='coerce')"
     )
 
 
@@ -212,8 +220,8 @@ def _refuse_complex(values: Any, name: str) -> None:
     if is_complex:
         n_complex = int(np.count_nonzero(np.imag(np.asarray(values, dtype=complex))))
         raise DataError(
-            f"{name!r} holds complex numbers ({n_complex} of {len(values)} rows have an "
-            "imaginary part); use np.real() or np.abs() of it"
+            f"{name!r} holds complex numbers ({n_complex} of {len(values)} rows have "
+            "an imaginary part); use np.real() or np.abs() of it"
         )
 
 

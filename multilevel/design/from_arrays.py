@@ -1,0 +1,319 @@
+"""The design of a model from arrays, as statsmodels' models take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVector
+from multilevel.design.design_record import ModelDesign
+from multilevel.design.fixed_effects import INTERCEPT
+from multilevel.design.frames import ColumnTable
+from multilevel.design.grouping import GroupingFactor, build_factor
+from multilevel.design.labels import Labels, encode_labels
+from multilevel.design.missing import RowFilter, warn_of_dropped_rows
+from multilevel.design.random_effects import RandomTerm, RandomTermDesign
+from multilevel.design.response import read_response, refuse_infinite
+from multilevel.design.row_values import read_row_numbers
+from multilevel.design.validation import (
+    estimable_columns,
+    refuse_unusable_response,
+    refuse_unusable_terms,
+)
+from multilevel.design.variables import Variable, as_floats, as_variable
+from multilevel.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class NamedColumns:
+    """Columns with names.
+
+    Attributes
+    ----------
+    values : (n, k)
+        NaN where missing.
+    names : tuple of str
+        One per column.
+    """
+
+    values: FloatMatrix
+    names: tuple[str, ...]
+
+    def of_rows(self, rows: IntVector | None) -> NamedColumns:
+        """The same columns in Fortran order, on some rows; None for all."""
+        kept = self.values if rows is None else self.values[rows]
+        return NamedColumns(np.asfortranarray(kept), self.names)
+
+    def missing(self) -> dict[str, BoolVector]:
+        """Name -> rows in which it is missing, for the columns that have such."""
+        found = {n: np.isnan(c) for n, c in zip(self.names, self.values.T, strict=True)}
+        return {name: rows for name, rows in found.items() if rows.any()}
+
+
+def design_from_arrays(
+    endog: Any,
+    exog: Any = None,
+    random: Sequence[RandomTerm] = (),
+    weights: Any = None,
+    offset: Any = None,
+    missing: str = "drop",
+    *,
+    family_is_binomial: bool = False,
+    residual_estimated: bool = True,
+) -> ModelDesign:
+    """Turn arrays into the arrays of a model; no column is added.
+
+    Parameters
+    ----------
+    endog : array-like (n,), or (n, 2) successes and failures
+        Response. If it has an index, Series elsewhere are aligned by it.
+    exog : array-like (n, p), optional
+        Fixed-effects columns; None for none.
+    random : sequence of RandomTerm
+        At least one.
+    weights, offset : array-like (n,), optional
+        As in `build_design`.
+    missing : {"drop", "raise"}
+        What to do with rows in which something is missing.
+    family_is_binomial, residual_estimated : bool
+        As in `build_design`.
+
+    Returns
+    -------
+    ModelDesign
+        Columns without a name are called ``const``, ``x1``, ``x2``, ... as statsmodels
+        does; the column of a random term is called as the same column of `exog`.
+
+    Raises
+    ------
+    DataError
+        As `build_design`, and for lengths and indexes that do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.design.model_design import design_from_arrays
+    >>> from multilevel.design.random_effects import RandomTerm
+    >>> x = np.column_stack([np.ones(6), np.arange(6.0)])
+    >>> groups = RandomTerm([1, 1, 1, 2, 2, 2], name="school")
+    >>> design = design_from_arrays([1.0, 3, 2, 5, 4, 6], x, [groups])
+    >>> design.exog_names, design.terms[0].effects, design.terms[0].shared
+    (('const', 'x1'), ('Intercept',), (0,))
+    """
+    if missing not in ("drop", "raise"):
+        raise DataError(f"missing={missing!r}; it is 'drop' or 'raise'")
+    if not random:
+        raise DataError("no random term; give random=[RandomTerm(groups)]")
+    responses = _response_columns(endog)
+    index = responses[0].index
+    fixed = _fixed_columns(exog, index)
+    per_row = read_row_numbers(weights, offset, (), ColumnTable({}, index))
+    labels = _labels_by_name(random, index)
+    effects = [_effect_columns(term, index, fixed) for term in random]
+    rows = RowFilter(len(index), refuse_missing=missing == "raise")
+    causes = per_row.unusable() | fixed.missing()
+    causes |= {str(c.name): c.isna().to_numpy() for c in responses if c.hasnans}
+    for columns in effects:
+        causes |= {k: v for k, v in columns.missing().items() if k not in causes}
+    causes |= {k: v.missing for k, v in labels.items() if v.missing.any()}
+    if causes:
+        rows.drop(causes)
+    names = [str(column.name) for column in responses]
+    while True:
+        variables = [_variable(column, rows.kept) for column in responses]
+        response = read_response(names, variables, binomial=family_is_binomial)
+        if response.unusable is None:
+            break
+        rows.drop({"trials = 0": response.unusable})
+    per_row = per_row.of_rows(rows.kept)
+    all_weights = per_row.weights_with(response.trials)
+    name = " + ".join(names)
+    refuse_unusable_response(response.y, all_weights, name, binomial=family_is_binomial)
+    fixed = fixed.of_rows(rows.kept)
+    factors = _factors(labels, rows.kept)
+    terms = _terms(random, effects, fixed, factors, rows.kept)
+    refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
+    design = ModelDesign(
+        formula=None,
+        response=name,
+        y=response.y,
+        exog=fixed.values,
+        exog_names=fixed.names,
+        kept=estimable_columns(
+            fixed.values, fixed.names, residual_estimated=residual_estimated
+        ),
+        weights=all_weights,
+        offset=per_row.offset,
+        factors=factors,
+        terms=terms,
+        index=index if rows.kept is None else index[rows.kept],
+        dropped=rows.dropped(),
+        response_levels=response.levels,
+        rows=rows.kept,
+    )
+    warn_of_dropped_rows(design.dropped)
+    return design
+
+
+def _response_columns(endog: Any) -> list[pd.Series[Any]]:
+    if isinstance(endog, pd.Series):
+        return [endog.rename(str(endog.name or "y"))]
+    if isinstance(endog, pd.DataFrame):
+        return [endog.iloc[:, i].rename(str(n)) for i, n in enumerate(endog.columns)]
+    values = np.asarray(endog)
+    if values.ndim not in (1, 2) or not len(values):
+        raise DataError(
+            f"endog has shape {values.shape}; give one response per row, or two "
+            "columns of successes and failures"
+        )
+    if values.ndim == 1:
+        return [pd.Series(values, name="y")]
+    return [pd.Series(column, name=f"y{i + 1}") for i, column in enumerate(values.T)]
+
+
+def _variable(column: pd.Series[Any], rows: IntVector | None) -> Variable:
+    kept = column if rows is None else column.iloc[rows]
+    return as_variable(kept, str(column.name), len(kept))
+
+
+def _columns_of(values: Any, role: str, index: pd.Index[Any]) -> NamedColumns:
+    """Numbers of an array, Series or DataFrame; unnamed columns get empty names."""
+    if isinstance(values, (pd.Series, pd.DataFrame)):
+        _refuse_other_index(values.index, role, index)
+        frame = values.to_frame() if isinstance(values, pd.Series) else values
+        pieces = [frame.iloc[:, i] for i in range(frame.shape[1])]
+        names = ["" if isinstance(n, int) or n is None else str(n) for n in frame]
+    else:
+        array = np.asarray(values)
+        array = array[:, np.newaxis] if array.ndim == 1 else array
+        if array.ndim != 2 or len(array) != len(index):
+            raise DataError(
+                f"{role} has shape {np.shape(values)}, but there are {len(index)} rows"
+            )
+        pieces = [pd.Series(column) for column in array.T]
+        names = [""] * len(pieces)
+    columns = np.empty((len(index), len(pieces)), order="F")
+    for position, (piece, name) in enumerate(zip(pieces, names, strict=True)):
+        called = name or f"column {position} of {role}"
+        columns[:, position] = as_floats(piece, called)
+        refuse_infinite(columns[:, position], called)
+    return NamedColumns(columns, tuple(names))
+
+
+def _fixed_columns(exog: Any, index: pd.Index[Any]) -> NamedColumns:
+    if exog is None:
+        return NamedColumns(np.empty((len(index), 0), order="F"), ())
+    columns = _columns_of(exog, "exog", index)
+    number = 0
+    names = []
+    for name, column in zip(columns.names, columns.values.T, strict=True):
+        if not name and np.all(column == 1.0):
+            name = "const"
+        elif not name:
+            number += 1
+            name = f"x{number}"
+        names.append(name)
+    return NamedColumns(columns.values, tuple(names))
+
+
+def _effect_columns(
+    term: RandomTerm, index: pd.Index[Any], fixed: NamedColumns
+) -> NamedColumns:
+    """The columns of a random term, called as the same columns of exog are."""
+    if term.exog_re is None:
+        return NamedColumns(np.ones((len(index), 1), order="F"), (INTERCEPT,))
+    columns = _columns_of(term.exog_re, f"exog_re of {term.name!r}", index)
+    names = []
+    for position, name in enumerate(columns.names):
+        column = columns.values[:, position]
+        same = _position_in(column, fixed.values)
+        if not name and np.all(column == 1.0):
+            name = INTERCEPT
+        elif not name:
+            name = fixed.names[same] if same >= 0 else f"{term.name}_x{position + 1}"
+        names.append(name)
+    return NamedColumns(columns.values, tuple(names))
+
+
+def _position_in(column: FloatVector, matrix: FloatMatrix) -> int:
+    """Position of the equal column of `matrix`, or -1; NaN equals NaN."""
+    for position, other in enumerate(matrix.T):
+        if np.array_equal(column[:8], other[:8], equal_nan=True) and np.array_equal(
+            column, other, equal_nan=True
+        ):
+            return position
+    return -1
+
+
+def _labels_by_name(
+    random: Sequence[RandomTerm], index: pd.Index[Any]
+) -> dict[str, Labels]:
+    labels: dict[str, Labels] = {}
+    for term in random:
+        found = _labels_of(term, index)
+        earlier = labels.setdefault(term.name, found)
+        if not np.array_equal(earlier.codes, found.codes):
+            raise DataError(
+                f"two random terms are named {term.name!r} but have different groups; "
+                "give each grouping factor a name of its own"
+            )
+    return labels
+
+
+def _labels_of(term: RandomTerm, index: pd.Index[Any]) -> Labels:
+    groups = term.groups
+    if isinstance(groups, pd.Series):
+        _refuse_other_index(groups.index, f"groups of {term.name!r}", index)
+    elif not hasattr(groups, "dtype"):
+        groups = np.asarray(groups)
+    if np.ndim(groups) != 1 or len(groups) != len(index):
+        raise DataError(
+            f"groups of {term.name!r} have shape {np.shape(groups)}, but there are "
+            f"{len(index)} rows"
+        )
+    return encode_labels(groups)
+
+
+def _refuse_other_index(other: pd.Index[Any], role: str, index: pd.Index[Any]) -> None:
+    if not other.equals(index):
+        raise DataError(
+            f"{role} and endog have different indexes; give both the same index, or "
+            "arrays (.to_numpy()) in the same order"
+        )
+
+
+def _factors(
+    labels: dict[str, Labels], rows: IntVector | None
+) -> tuple[GroupingFactor, ...]:
+    kept = {k: v if rows is None else v.of_rows(rows) for k, v in labels.items()}
+    return tuple(build_factor(k, (k,), (v,))[0] for k, v in kept.items())
+
+
+def _terms(
+    random: Sequence[RandomTerm],
+    effects: Sequence[NamedColumns],
+    fixed: NamedColumns,
+    factors: Sequence[GroupingFactor],
+    rows: IntVector | None,
+) -> tuple[RandomTermDesign, ...]:
+    positions = {factor.name: number for number, factor in enumerate(factors)}
+    terms = []
+    for term, all_rows in zip(random, effects, strict=True):
+        columns = all_rows.of_rows(rows)
+        shared = tuple(
+            _position_in(column, fixed.values) for column in columns.values.T
+        )
+        terms.append(
+            RandomTermDesign(
+                positions[term.name],
+                columns.names,
+                columns.values,
+                shared,
+                term.structure,
+            )
+        )
+    return tuple(terms)

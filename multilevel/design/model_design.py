@@ -1,0 +1,337 @@
+"""Formula and data to one frozen record of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
+from multilevel.design.design_record import (
+    DesignEncoding,
+    ModelDesign,
+    VariableCoding,
+)
+from multilevel.design.expressions import Expression, Scope, resolve
+from multilevel.design.fixed_effects import (
+    ColumnPlan,
+    formula_functions,
+    plan_columns,
+)
+from multilevel.design.frames import ColumnTable, column_names, read_columns
+from multilevel.design.from_arrays import design_from_arrays
+from multilevel.design.grouping import GroupEncoding, GroupingFactor, build_factor
+from multilevel.design.missing import RowFilter, warn_of_dropped_rows
+from multilevel.design.random_effects import RandomTermDesign, term_columns
+from multilevel.design.response import Response, read_response, refuse_infinite
+from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
+from multilevel.design.row_values import RowNumbers, read_row_numbers
+from multilevel.design.validation import (
+    estimable_columns,
+    refuse_unusable_response,
+    refuse_unusable_terms,
+    refuse_unusable_variables,
+)
+from multilevel.design.variables import CategoricalVariable, Variable
+from multilevel.errors import DataError
+from multilevel.formula.algebra import EffectTerms
+from multilevel.formula.parse import effect_terms
+from multilevel.formula.terms import ModelFormula
+
+__all__ = ["DesignEncoding", "ModelDesign", "build_design", "design_from_arrays"]
+
+
+def build_design(
+    formula: ModelFormula,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    missing: str = "drop",
+    environment: Mapping[str, object] | None = None,
+    family_is_binomial: bool = False,
+    residual_estimated: bool = True,
+) -> ModelDesign:
+    """Turn a formula and data into arrays.
+
+    Parameters
+    ----------
+    formula : ModelFormula
+        As `parse_formula` gives it.
+    data : DataFrame, dict of columns, polars DataFrame, pyarrow Table
+        The data; only the columns that are used are looked at.
+    weights, offset : str or array-like (n_rows,), optional
+        A column's name; a Series is aligned by index.
+    missing : {"drop", "raise"}
+        What to do with rows in which something used is missing.
+    environment : mapping, optional
+        The caller's namespace, for functions and modules.
+    family_is_binomial : bool
+        Reads the response as successes out of trials.
+    residual_estimated : bool
+        Whether the model has a residual variance to estimate.
+
+    Returns
+    -------
+    ModelDesign
+
+    Raises
+    ------
+    FormulaError
+        For names that the data do not have, and expressions that Python refuses.
+    DataError
+        For data that no such model can be fitted to.
+
+    Warns
+    -----
+    DroppedRowsWarning
+        With the number of rows dropped by cause.
+    RankDeficiencyWarning
+        Naming the fixed-effects columns that depend on earlier ones.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from multilevel.design.model_design import build_design
+    >>> from multilevel.formula.parse import parse_formula
+    >>> data = pd.DataFrame({"y": [1.0, 2, 4, 3, 5, 4], "x": [0, 1, 2, 0, 1, 2],
+    ...                      "g": list("aaabbb")})
+    >>> design = build_design(parse_formula("y ~ x + (1 | g)"), data)
+    >>> design.exog_names, design.terms[0].effects, list(design.factors[0].levels)
+    (('Intercept', 'x'), ('Intercept',), ['a', 'b'])
+    """
+    if missing not in ("drop", "raise"):
+        raise DataError(f"missing={missing!r}; it is 'drop' or 'raise'")
+    parts = _FormulaParts.of(formula)
+    names = column_names(data)
+    scope = Scope(
+        formula.text, dict.fromkeys(names), formula_functions(), environment or {}
+    )
+    expressions = {code: resolve(code, scope) for code in parts.codes}
+    numbers = [value for value in (weights, offset) if isinstance(value, str)]
+    table = _read_table(data, names, expressions, numbers)
+    per_row = read_row_numbers(weights, offset, names, table)
+    rows = RowFilter(table.n_rows, refuse_missing=missing == "raise")
+    settled = _settle_rows(
+        parts, expressions, scope, ColumnStore(table), per_row, rows, family_is_binomial
+    )
+    design = _assemble(
+        formula, parts, settled, per_row.of_rows(rows.kept), table, rows,
+        binomial=family_is_binomial, residual_estimated=residual_estimated,
+    )  # fmt: skip
+    warn_of_dropped_rows(design.dropped)
+    return design
+
+
+@dataclass(frozen=True, slots=True)
+class _FormulaParts:
+    """The expressions of a formula, by what they are for."""
+
+    responses: tuple[str, ...]
+    fixed: EffectTerms
+    random: tuple[EffectTerms, ...]
+    groups: tuple[tuple[str, ...], ...]
+    offsets: tuple[str, ...]
+
+    @staticmethod
+    def of(formula: ModelFormula) -> _FormulaParts:
+        return _FormulaParts(
+            formula.responses,
+            effect_terms(formula.fixed),
+            tuple(effect_terms(term.effects) for term in formula.random),
+            tuple(term.groups for term in formula.random),
+            formula.offsets,
+        )
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """What the columns of fixed and random effects are made of."""
+        parts = (self.fixed, *self.random)
+        return tuple(dict.fromkeys(code for part in parts for code in part.expressions))
+
+    @property
+    def group_codes(self) -> tuple[str, ...]:
+        """What the grouping factors are made of."""
+        return tuple(dict.fromkeys(code for group in self.groups for code in group))
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Every expression, once."""
+        used = (self.responses, self.effects, self.group_codes, self.offsets)
+        return tuple(dict.fromkeys(code for part in used for code in part))
+
+
+@dataclass(frozen=True, slots=True)
+class _SettledRows:
+    """Everything evaluated on the rows that are left."""
+
+    values: RowEvaluation
+    response: Response
+
+
+def _read_table(
+    data: Any,
+    names: Sequence[Hashable],
+    expressions: Mapping[str, Expression],
+    more: Sequence[str],
+) -> ColumnTable:
+    used = [name for found in expressions.values() for name in found.columns]
+    wanted = dict.fromkeys([*used, *(name for name in more if name in names)])
+    table = read_columns(data, list(wanted))
+    if table.n_rows == 0:
+        raise DataError("the data have no rows")
+    return table
+
+
+def _settle_rows(
+    parts: _FormulaParts,
+    expressions: Mapping[str, Expression],
+    scope: Scope,
+    store: ColumnStore,
+    per_row: RowNumbers,
+    rows: RowFilter,
+    binomial: bool,
+) -> _SettledRows:
+    """Drop rows until nothing is missing in what the others give.
+
+    First those with a missing value in a column, so that transforms learn from the rows
+    of the model only; then, evaluating anew, those that an expression makes missing.
+    """
+    causes = _missing_columns(parts, expressions, store) | per_row.unusable()
+    if causes:
+        rows.drop(causes)
+    while True:
+        fitted = {code: found.unlearned() for code, found in expressions.items()}
+        values = RowEvaluation(store, fitted, scope, rows.kept)
+        for code in parts.group_codes:
+            values.labels(code)
+        for code in (*parts.responses, *parts.effects, *parts.offsets):
+            values.variable(code)
+        causes = values.missing_causes()
+        if not causes:
+            variables = [values.variable(code) for code in parts.responses]
+            response = read_response(parts.responses, variables, binomial=binomial)
+            if response.unusable is None:
+                return _SettledRows(values, response)
+            causes = {"trials = 0": response.unusable}
+        rows.drop(causes)
+
+
+def _missing_columns(
+    parts: _FormulaParts, expressions: Mapping[str, Expression], store: ColumnStore
+) -> dict[str, BoolVector]:
+    """Column -> rows in which it is missing, for the columns that have such rows."""
+    causes = {}
+    for code in parts.codes:
+        for name in expressions[code].checked_columns:
+            missing = None if str(name) in causes else store.missing(name)
+            if missing is not None:
+                causes[str(name)] = missing
+    return causes
+
+
+def _assemble(
+    formula: ModelFormula,
+    parts: _FormulaParts,
+    settled: _SettledRows,
+    per_row: RowNumbers,
+    table: ColumnTable,
+    rows: RowFilter,
+    *,
+    binomial: bool,
+    residual_estimated: bool,
+) -> ModelDesign:
+    values, response = settled.values, settled.response
+    variables = {code: values.variable(code) for code in parts.effects}
+    refuse_unusable_variables(variables)
+    weights = per_row.weights_with(response.trials)
+    refuse_unusable_response(response.y, weights, formula.response, binomial=binomial)
+    fixed = plan_columns(parts.fixed, variables)
+    exog = np.empty((values.n_rows, len(fixed.names)), order="F")
+    fixed.fill(exog, variables, range(len(fixed.names)))
+    factors, groups, positions = _grouping_factors(formula, values)
+    plans = tuple(plan_columns(effects, variables) for effects in parts.random)
+    terms = _random_terms(formula, plans, positions, variables, exog, fixed.names)
+    refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
+    kept = estimable_columns(exog, fixed.names, residual_estimated=residual_estimated)
+    return ModelDesign(
+        formula=formula,
+        response=formula.response,
+        y=response.y,
+        exog=exog,
+        exog_names=fixed.names,
+        kept=kept,
+        weights=weights,
+        offset=_total_offset(parts.offsets, values, per_row.offset),
+        factors=factors,
+        terms=terms,
+        index=table.index if rows.kept is None else table.index[rows.kept],
+        dropped=rows.dropped(),
+        encoding=DesignEncoding(
+            expressions=dict(values.expressions),
+            variables={code: _coding(found) for code, found in variables.items()},
+            fixed=fixed,
+            random=plans,
+            groups=groups,
+            offsets=parts.offsets,
+            offset_column=per_row.offset_column,
+            offset_was_array=per_row.offset is not None and not per_row.offset_column,
+        ),
+        response_levels=response.levels,
+        rows=rows.kept,
+    )
+
+
+def _coding(variable: Variable) -> VariableCoding:
+    if isinstance(variable, CategoricalVariable):
+        return VariableCoding(variable.labels.levels, 1)
+    return VariableCoding(None, variable.values.shape[1])
+
+
+def _grouping_factors(
+    formula: ModelFormula, values: RowEvaluation
+) -> tuple[tuple[GroupingFactor, ...], tuple[GroupEncoding, ...], list[int]]:
+    """The distinct factors, and for each term the position of its own."""
+    positions: dict[frozenset[str], int] = {}
+    built = []
+    for term in formula.random:
+        key = frozenset(term.groups)
+        if key not in positions:
+            positions[key] = len(built)
+            labels = [values.labels(code) for code in term.groups]
+            built.append(build_factor(term.factor, term.groups, labels))
+    factors = tuple(factor for factor, _ in built)
+    encodings = tuple(encoding for _, encoding in built)
+    return factors, encodings, [positions[frozenset(t.groups)] for t in formula.random]
+
+
+def _random_terms(
+    formula: ModelFormula,
+    plans: Sequence[ColumnPlan],
+    positions: Sequence[int],
+    variables: Mapping[str, Variable],
+    exog: FloatMatrix,
+    exog_names: Sequence[str],
+) -> tuple[RandomTermDesign, ...]:
+    terms = []
+    for bar, plan, position in zip(formula.random, plans, positions, strict=True):
+        columns, shared = term_columns(plan, variables, exog, exog_names)
+        term = RandomTermDesign(position, plan.names, columns, shared, bar.structure)
+        terms.append(term)
+    return tuple(terms)
+
+
+def _total_offset(
+    codes: Sequence[str], values: RowEvaluation, given: FloatVector | None
+) -> FloatVector | None:
+    total = given
+    for code in codes:
+        variable = values.variable(code)
+        if isinstance(variable, CategoricalVariable) or variable.values.shape[1] > 1:
+            raise DataError(f"offset({code}) must be one number per row")
+        column = np.asarray(variable.values[:, 0], dtype=float)
+        refuse_infinite(column, f"offset({code})")
+        total = column if total is None else total + column
+    return total

@@ -1,0 +1,128 @@
+"""Which columns of a matrix are linearly independent, the earlier ones first."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from multilevel.array_types import FloatMatrix, IntVector
+
+# A column is aliased if what the kept columns before it leave of it is smaller than
+# this part of it: far above rounding (1e-16 times the number of columns), far below
+# what honest data need (a mean of 1e9 with a standard deviation of 1 leaves 1e-9).
+ALIASED = 1e-10
+
+# Above this the cross-products, whose rounding errors are squared, decide safely.
+_CLEARLY_INDEPENDENT = 1e-4
+
+_ROWS_AT_ONCE = 8192
+
+
+def independent_columns(matrix: FloatMatrix) -> IntVector:
+    """Positions of the columns that do not depend on the kept ones before them.
+
+    Parameters
+    ----------
+    matrix : (n, p)
+        Finite numbers, of any scale.
+
+    Returns
+    -------
+    (rank,) integers, ascending
+        As R does, of several dependent columns the earlier ones are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.design.rank import independent_columns
+    >>> one, x = np.ones(5), np.arange(5.0)
+    >>> independent_columns(np.column_stack([one, x, 2 * x - 3, x**2])).tolist()
+    [0, 1, 3]
+    """
+    n_columns = matrix.shape[1]
+    if n_columns == 0:
+        return np.arange(0)
+    if len(matrix) > n_columns and _is_clearly_independent(matrix):
+        return np.arange(n_columns)
+    return _kept_columns(_triangle(matrix))
+
+
+def _is_clearly_independent(matrix: FloatMatrix) -> bool:
+    """Decide by the Cholesky factor of the scaled cross-products, if that is safe."""
+    with np.errstate(all="ignore"):
+        products = matrix.T @ matrix
+        scale = np.sqrt(np.diag(products))
+        if not (np.all(np.isfinite(scale)) and np.all(scale > 1e-100)):
+            return False
+        try:
+            factor = np.linalg.cholesky(products / np.outer(scale, scale))
+        except np.linalg.LinAlgError:
+            return False
+    # A diagonal entry is the part of a column that those before it leave.
+    return bool(np.diag(factor).min() > _CLEARLY_INDEPENDENT)
+
+
+def _triangle(matrix: FloatMatrix) -> FloatMatrix:
+    """R of a Householder QR of the matrix with its columns scaled to norm about 1.
+
+    Taken over a few rows at a time, so that the matrix is not copied as a whole.
+    """
+    largest = np.abs(matrix).max(axis=0, initial=0.0)
+    scale = np.where(largest > 0, largest, 1.0)
+    n_columns = matrix.shape[1]
+    rows_at_once = max(_ROWS_AT_ONCE, 4 * n_columns)
+    triangle = np.empty((0, n_columns))
+    for start in range(0, max(len(matrix), 1), rows_at_once):
+        rows = matrix[start : start + rows_at_once] / scale
+        triangle = np.linalg.qr(np.vstack([triangle, rows]), mode="r")
+    return triangle
+
+
+def _kept_columns(triangle: FloatMatrix) -> IntVector:
+    """Gram-Schmidt, twice, of each column against the kept ones."""
+    kept: list[int] = []
+    basis = np.empty((len(triangle), min(triangle.shape)))
+    for position, column in enumerate(triangle.T):
+        norm = float(np.linalg.norm(column))
+        if norm == 0.0 or len(kept) == basis.shape[1]:
+            continue
+        directions = basis[:, : len(kept)]
+        rest = column - directions @ (directions.T @ column)
+        rest -= directions @ (directions.T @ rest)
+        size = float(np.linalg.norm(rest))
+        if size > ALIASED * norm:
+            basis[:, len(kept)] = rest / size
+            kept.append(position)
+    return np.array(kept, dtype=np.intp)
+
+
+def alias_coefficients(matrix: FloatMatrix, kept: IntVector) -> FloatMatrix:
+    """Every column as a combination of the kept ones.
+
+    Parameters
+    ----------
+    matrix : (n, p)
+        As given to `independent_columns`.
+    kept : (rank,)
+        As it returned.
+
+    Returns
+    -------
+    (rank, p)
+        ``matrix[:, kept] @ coefficients`` is `matrix`, up to rounding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.design.rank import alias_coefficients
+    >>> one, x = np.ones(5), np.arange(5.0)
+    >>> columns = np.column_stack([one, x, 2 * x - 3])
+    >>> alias_coefficients(columns, np.array([0, 1]))[:, 2].round(9).tolist()
+    [-3.0, 2.0]
+    """
+    largest = np.abs(matrix).max(axis=0, initial=0.0)
+    scale = np.where(largest > 0, largest, 1.0)
+    triangle = _triangle(matrix)
+    q, r = np.linalg.qr(triangle[:, kept])
+    coefficients = solve_triangular(r, q.T @ triangle)
+    return np.asarray(coefficients * scale / scale[kept][:, np.newaxis])
