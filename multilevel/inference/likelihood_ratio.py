@@ -77,12 +77,14 @@ class LRTest:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        style = "text-align:left;padding:0.15em 0.6em"
         body = "".join(
-            f'<tr><th style="text-align:left">{label}</th>'
-            f'<td style="text-align:left">{escape(text)}</td></tr>'
+            f'<tr><th style="{style}">{label}</th>'
+            f'<td style="{style}">{escape(text)}</td></tr>'
             for label, text in self._rows()
         )
-        caption = f"<caption>Likelihood-ratio test ({self.criterion})</caption>"
+        title = f"Likelihood-ratio test ({self.criterion})"
+        caption = f'<caption style="text-align:left">{title}</caption>'
         return f"<table>{caption}<tbody>{body}</tbody></table>"
 
 

@@ -26,10 +26,14 @@ class DesignData(PandasData):
         self.exog = design.exog
         self.ynames = design.response
         self.xnames = list(design.exog_names)
-        self.row_labels = design.index
         constant = [i for i, name in enumerate(self.xnames) if name == "Intercept"]
         self.const_idx = constant[0] if constant else None
         self.k_constant = len(constant)
+
+    @property
+    def row_labels(self) -> pd.Index:
+        """Labels of the rows used."""
+        return self.design.index
 
     @property
     def orig_endog(self) -> pd.Series:

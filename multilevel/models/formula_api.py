@@ -38,9 +38,9 @@ def mixedlm(
     --------
     >>> import multilevel as ml
     >>> data = ml.datasets.load("sleepstudy")
-    >>> ml.mixedlm("reaction ~ days + (days | subject)", data).fit().params.round(3)
+    >>> ml.mixedlm("Reaction ~ Days + (Days | Subject)", data).fit().params.round(3)
     Intercept    251.405
-    days          10.467
+    Days          10.467
     dtype: float64
     """
     return MixedLM.from_formula(

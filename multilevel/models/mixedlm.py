@@ -53,9 +53,9 @@ class MixedLM(MixedModel):
     >>> import numpy as np
     >>> import multilevel as ml
     >>> data = ml.datasets.load("sleepstudy")
-    >>> exog = np.column_stack([np.ones(len(data)), data["days"]])
-    >>> subject = ml.RandomTerm(data["subject"], name="subject")
-    >>> result = ml.MixedLM(data["reaction"], exog, random=[subject]).fit()
+    >>> exog = np.column_stack([np.ones(len(data)), data["Days"]])
+    >>> subject = ml.RandomTerm(data["Subject"], name="Subject")
+    >>> result = ml.MixedLM(data["Reaction"], exog, random=[subject]).fit()
     >>> round(result.llf, 4)
     -893.2325
     """
@@ -108,8 +108,8 @@ class MixedLM(MixedModel):
         --------
         >>> import multilevel as ml
         >>> data = ml.datasets.load("sleepstudy")
-        >>> ml.MixedLM.from_formula("reaction ~ days + (1 | subject)", data)
-        <MixedLM: reaction ~ days + (1 | subject), 180 rows>
+        >>> ml.MixedLM.from_formula("Reaction ~ Days + (1 | Subject)", data)
+        <MixedLM: Reaction ~ Days + (1 | Subject), 180 rows>
         """
         design = build_design(
             parse_formula(formula),
@@ -156,7 +156,7 @@ class MixedLM(MixedModel):
         --------
         >>> import multilevel as ml
         >>> data = ml.datasets.load("sleepstudy")
-        >>> model = ml.mixedlm("reaction ~ days + (days | subject)", data)
+        >>> model = ml.mixedlm("Reaction ~ Days + (Days | Subject)", data)
         >>> round(model.fit(reml=False).llf, 4)
         -875.9697
         """

@@ -70,7 +70,7 @@ def load(path: str | Path) -> Any:
     >>> import tempfile
     >>> import multilevel as ml
     >>> data = ml.datasets.load("sleepstudy")
-    >>> result = ml.mixedlm("reaction ~ days + (1 | subject)", data).fit()
+    >>> result = ml.mixedlm("Reaction ~ Days + (1 | Subject)", data).fit()
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     result.save(f"{folder}/sleep.fit")
     ...     again = ml.load(f"{folder}/sleep.fit")

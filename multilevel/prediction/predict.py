@@ -51,6 +51,15 @@ def linear_predictor(
     return np.asarray(eta)
 
 
+def reject_unknown_kind(kind: str, known: Sequence[str]) -> None:
+    """Raise a DataError for a kind of prediction that there is not."""
+    if kind not in known:
+        raise DataError(
+            f"predictions of kind {kind!r} are not known; "
+            f"use {' or '.join(map(repr, known))}"
+        )
+
+
 def factor_positions(names: Sequence[str], random: RandomParts) -> list[int]:
     """Positions of the grouping factors that `random` asks for.
 

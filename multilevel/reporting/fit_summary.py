@@ -9,7 +9,6 @@ import numpy as np
 from multilevel.array_types import FloatVector
 from multilevel.errors import MultilevelError
 from multilevel.reporting.number_text import (
-    column_text,
     common_or_own_decimals,
     listing,
     number_text,
@@ -19,8 +18,8 @@ from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.reporting.text_table import TextTable
 
 _METHOD_NAMES = {
-    "satterthwaite": "t tests with Satterthwaite's degrees of freedom",
-    "kenward-roger": "t tests with Kenward and Roger's degrees of freedom",
+    "satterthwaite": "t tests by Satterthwaite's method",
+    "kenward-roger": "t tests by Kenward and Roger's method",
     "residual": "t tests with residual degrees of freedom",
     "normal": "z tests",
 }
@@ -42,7 +41,7 @@ def summarize_linear_fit(results: Any, *, alpha: float = 0.05) -> SummaryDocumen
         A statsmodels `Summary`.
     """
     method = _METHOD_NAMES[results.ddf_method]
-    title = f"Linear mixed model fit by {results.criterion}, {method}"
+    title = f"Linear mixed model fit by {results.criterion}; {method}"
     sections = [
         _residual_table(results.get_residuals("scaled")),
         results.variance_components.as_table(),
@@ -60,11 +59,12 @@ def _facts(results: Any) -> list[tuple[str, str]]:
         ("Observations", _observations_text(results)),
         *_group_facts(results),
         ("Log-likelihood", _likelihood_text(results)),
+        ("AIC, BIC", _criteria_text(results)),
     ]
     weights = results.model.design.weights
     if weights is not None:
-        size = column_text([weights.min(), weights.mean(), weights.max()])
-        text = "min {}, mean {}, max {}".format(*size)
+        low, mean, high = weights.min(), weights.mean(), weights.max()
+        text = f"min {low:.4g}, mean {mean:.4g}, max {high:.4g}"
         facts.insert(2, ("Prior weights", text))
     return facts
 
@@ -79,20 +79,23 @@ def _group_facts(results: Any) -> list[tuple[str, str]]:
     """One line for each grouping factor: levels and sizes."""
     facts = []
     for factor in results.model.design.factors:
-        sizes = np.bincount(factor.codes)
-        sizes = sizes[sizes > 0]
+        sizes = factor.sizes
         spread = f"min {sizes.min()}, mean {sizes.mean():.1f}, max {sizes.max()}"
+        if sizes.min() == sizes.max():
+            spread = str(sizes.min())
         text = f"{factor.name} {len(factor.levels)} (rows in each: {spread})"
         facts.append(("" if facts else "Groups", text))
     return facts
 
 
 def _likelihood_text(results: Any) -> str:
-    restricted = "restricted, " if results.criterion == "REML" else ""
-    return (
-        f"{results.llf:.3f} ({restricted}{results.df_model} parameters)   "
-        f"AIC {results.aic:.2f}   BIC {results.bic:.2f}"
-    )
+    restricted = " (restricted)" if results.criterion == "REML" else ""
+    return f"{results.llf:.3f}{restricted}"
+
+
+def _criteria_text(results: Any) -> str:
+    text = f"{results.aic:.2f}, {results.bic:.2f}"
+    return f"{text} ({results.df_model} parameters, variances included)"
 
 
 def _residual_table(scaled: FloatVector) -> TextTable:
@@ -151,14 +154,14 @@ def _df_text(df: float) -> str:
 def _convergence_lines(results: Any) -> list[str]:
     """Convergence in one line, and a singular fit in plain words."""
     report = results.optimization
-    lines = [report.message]
+    lines = [report.message[:1].upper() + report.message[1:] + "."]
     if results.is_singular:
         at_edge = listing([f"{name} = {v:.3g}" for name, v in report.boundary.items()])
         lines.append(
-            "The fit is singular: "
-            + (f"{at_edge} is on the edge of what is possible. " if at_edge else "")
-            + "The data carry no sign of some of the random variation that the "
-            "formula allows for; a simpler random part would fit as well."
+            "The fit is singular"
+            + (f": {at_edge}. " if at_edge else ". ")
+            + "The data show no sign of some of the random variation that the formula "
+            "allows for; a simpler random part would fit as well."
         )
     return lines
 
@@ -171,10 +174,10 @@ def _pooled_lines(results: Any) -> list[str]:
         test = results.compare_pooled()
     except MultilevelError as error:
         return [f"No LR test vs. linear model: {error}"]
-    name, tail = "chibar2", f"   ({test.null})"
-    if test.null == "0.5 chi2(0) + 0.5 chi2(1)":
-        name, tail = "chibar2(01)", ""
-    return [
-        f"LR test vs. linear model: {name} = {test.statistic:.2f}   "
-        f"Prob >= chibar2 = {test.pvalue:.4f}{tail}"
-    ]
+    one_variance = test.null == "0.5 chi2(0) + 0.5 chi2(1)"
+    name = "chibar2(01)" if one_variance else "chibar2"
+    last = (
+        f"LR test vs. linear model: {name} = {test.statistic:.2f}  "
+        f"Prob >= chibar2 = {test.pvalue:.4f}"
+    )
+    return [last] if one_variance else [f"chibar2 is {test.null}.", last]

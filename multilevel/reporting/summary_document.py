@@ -9,7 +9,7 @@ from typing import Any
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
-from multilevel.reporting.text_table import TextTable, latex_text
+from multilevel.reporting.text_table import TABLE_STYLE, TextTable, latex_text
 
 _WIDTH = 78
 
@@ -32,12 +32,12 @@ class SummaryDocument(Summary):
     >>> table = TextTable(("Effect", "Estimate"), (("Days", "10.47"),))
     >>> print(SummaryDocument("A fit", [("Formula", "y ~ x")], [table], ["Converged."]))
     A fit
-    ================
+    ==============================================================================
     Formula    y ~ x
-    ----------------
+    ------------------------------------------------------------------------------
      Effect  Estimate
      Days       10.47
-    ----------------
+    ------------------------------------------------------------------------------
     Converged.
     """
 
@@ -58,24 +58,15 @@ class SummaryDocument(Summary):
 
     def as_text(self) -> str:
         """The summary for a terminal."""
-        blocks = [section.as_text() for section in self.sections]
-        facts = self._fact_lines()
-        widths = [
-            len(line)
-            for block in [*blocks, "\n".join(facts)]
-            for line in block.splitlines()
-        ]
-        width = max(
-            min(max(widths, default=0) + 1, _WIDTH), min(len(self.title), _WIDTH)
-        )
-        notes = [textwrap.fill(note, max(width, 60)) for note in self.notes]
+        blocks = [section.as_text(_WIDTH) for section in self.sections]
+        notes = [textwrap.fill(note, _WIDTH) for note in self.notes]
         parts = [
             *textwrap.wrap(self.title, _WIDTH),
-            "=" * width,
-            *facts,
-            "-" * width,
+            "=" * _WIDTH,
+            *self._fact_lines(),
+            "-" * _WIDTH,
             "\n\n".join(blocks),
-            "-" * width,
+            "-" * _WIDTH,
             *notes,
         ]
         return "\n".join(parts)
@@ -94,17 +85,18 @@ class SummaryDocument(Summary):
     def as_html(self) -> str:
         """The summary as a ``<div>`` for notebooks."""
         facts = "".join(
-            f'<tr><th style="text-align:left;white-space:nowrap">{escape(label)}</th>'
-            f'<td style="text-align:left">{escape(text)}</td></tr>'
+            f'<tr><th style="text-align:left;white-space:nowrap;padding:0.15em 0.6em">'
+            f'{escape(label)}</th><td style="text-align:left;padding:0.15em 0.6em">'
+            f"{escape(text)}</td></tr>"
             for label, text in self.facts
         )
         title = escape(self.title)
         tables = "".join(section.as_html() for section in self.sections)
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        notes = "<br>".join(escape(note) for note in self.notes)
         return (
             f'<div class="multilevel-summary"><p><strong>{title}</strong></p>'
-            f'<table class="simpletable"><tbody>{facts}</tbody></table>'
-            f"{tables}{notes}</div>"
+            f'<table class="simpletable" style="{TABLE_STYLE}">'
+            f"<tbody>{facts}</tbody></table>{tables}<p>{notes}</p></div>"
         )
 
     def as_latex(self, label: str = "") -> str:

@@ -6,6 +6,13 @@ import re
 from dataclasses import dataclass
 from html import escape
 
+_SHORTEST_STUB = 12
+# Inline, because notebooks strip style sheets; no colours, for dark themes.
+TABLE_STYLE = (
+    "border-collapse:collapse;margin:0.6em 0;font-variant-numeric:tabular-nums;"
+    "border-top:1px solid;border-bottom:1px solid"
+)
+_CAPTION_STYLE = "text-align:left;font-weight:bold;padding:0.3em 0;white-space:nowrap"
 _LATEX_SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -52,36 +59,51 @@ class TextTable:
     left: int = 1
     title: str = ""
 
-    def as_text(self) -> str:
-        """Lines with aligned columns, the title above them."""
+    def as_text(self, max_width: int = 78) -> str:
+        """Lines with aligned columns, the title above them.
+
+        Parameters
+        ----------
+        max_width : int
+            Where a line would be longer, a long first cell gets a line of its own.
+        """
         lines = [self.header, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        body = [" " + "  ".join(self._padded(line, widths)).rstrip() for line in lines]
+        beside = sum(widths[1:]) + 2 * len(widths[1:]) + 1
+        widths[0] = min(widths[0], max(max_width - beside, _SHORTEST_STUB))
+        body = [text for line in lines for text in self._text_lines(line, widths)]
         return "\n".join([self.title, *body] if self.title else body)
 
-    def _padded(self, line: tuple[str, ...], widths: list[int]) -> list[str]:
-        return [
+    def _text_lines(self, line: tuple[str, ...], widths: list[int]) -> list[str]:
+        """One line, or two if the first cell is too long for its column."""
+        above = []
+        if len(line[0]) > widths[0]:
+            above, line = [f" {line[0]}"], ("", *line[1:])
+        cells = (
             cell.ljust(width) if i < self.left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
+        )
+        return [*above, " " + "  ".join(cells).rstrip()]
 
     def as_html(self) -> str:
         """A ``<table>`` element."""
-        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        caption = f'<caption style="{_CAPTION_STYLE}">{escape(self.title)}</caption>'
         head = self._html_row(self.header, "th")
         body = "".join(self._html_row(row, "td") for row in self.rows)
         return (
-            f'<table class="simpletable">{caption}<thead>{head}</thead>'
-            f"<tbody>{body}</tbody></table>"
+            f'<table class="simpletable" style="{TABLE_STYLE}">'
+            f"{caption if self.title else ''}"
+            f"<thead>{head}</thead><tbody>{body}</tbody></table>"
         )
 
     def _html_row(self, cells: tuple[str, ...], tag: str) -> str:
-        aligned = (
-            f'<{tag} style="text-align:{"left" if i < self.left else "right"}">'
-            f"{escape(cell)}</{tag}>"
+        rule = ";border-bottom:1px solid" if tag == "th" else ""
+        written = (
+            f'<{tag} style="text-align:{"left" if i < self.left else "right"};'
+            f'padding:0.15em 0.6em{rule}">{escape(cell)}</{tag}>'
             for i, cell in enumerate(cells)
         )
-        return f"<tr>{''.join(aligned)}</tr>"
+        return f"<tr>{''.join(written)}</tr>"
 
     def as_latex(self) -> str:
         """A ``tabular`` environment with the rules of the booktabs package."""
@@ -101,4 +123,6 @@ class TextTable:
         escaped = (latex_text(cell) for cell in cells)
         # A minus sign, not a hyphen, before numbers.
         signed = (re.sub(r"^-(?=\d)", "$-$", cell) for cell in escaped)
-        return " & ".join(signed) + r" \\"
+        # A bracket after the end of a line would be taken for its argument.
+        line = re.sub(r"^\[", "{[}", " & ".join(signed))
+        return line + r" \\"

@@ -27,6 +27,7 @@ from multilevel.prediction.predict import (
     factor_positions,
     linear_predictor,
     predict_new_rows,
+    reject_unknown_kind,
 )
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
@@ -44,18 +45,18 @@ class MixedLMResults(MixedResults):
     --------
     >>> import multilevel as ml
     >>> data = ml.datasets.load("sleepstudy")
-    >>> result = ml.mixedlm("reaction ~ days + (days | subject)", data).fit()
+    >>> result = ml.mixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     >>> result.params.round(3)
     Intercept    251.405
-    days          10.467
+    Days          10.467
     dtype: float64
     >>> print(result.variance_components)
     Random effects:
      Group     Effect     Variance  Std.Dev.  Corr
-     subject   Intercept    612.10    24.741
-               days          35.07     5.922  0.07
+     Subject   Intercept    612.10    24.741
+               Days          35.07     5.922  0.07
      Residual               654.94    25.592
-    >>> result.t_test("days = 10").pvalue.round(3)
+    >>> result.t_test("Days = 10").pvalue.round(3)
     array(0.766)
     """
 
@@ -192,7 +193,7 @@ class MixedLMResults(MixedResults):
         -------
         Series
         """
-        self._reject_unknown_kind(kind)
+        reject_unknown_kind(kind, ("response", "link"))
         design, fit = self.model.design, self.fit_record
         if data is not None:
             return predict_new_rows(

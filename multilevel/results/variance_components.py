@@ -187,7 +187,7 @@ class VarianceComponents:
         slopes = np.zeros((n_parameters, *covariance.shape))
         slopes[place] = self.sigma**2 * (moved + moved.transpose(0, 2, 1))
         slopes[-1] = 2.0 * covariance / self.sigma
-        sd = np.sqrt(np.diag(G))
+        sd = np.sqrt(np.diag(covariance))
         with np.errstate(divide="ignore", invalid="ignore"):
             d_log = np.diagonal(slopes, axis1=1, axis2=2) / (2.0 * sd**2)
             correlation = np.clip(covariance / np.outer(sd, sd), -1.0, 1.0)
