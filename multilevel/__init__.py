@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from multilevel.design.random_effects import RandomTerm as RandomTerm
     from multilevel.models.formula_api import mixedlm as mixedlm
     from multilevel.models.mixedlm import MixedLM as MixedLM
+    from multilevel.models.saved_fit import load as load
     from multilevel.results.mixedlm_results import MixedLMResults as MixedLMResults
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ _HOMES = {
     "RandomTerm": "multilevel.design.random_effects",
     "datasets": "multilevel.datasets",
     "errors": "multilevel.errors",
+    "load": "multilevel.models.saved_fit",
     "mixedlm": "multilevel.models.formula_api",
 }
 
