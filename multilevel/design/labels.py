@@ -196,9 +196,7 @@ def match_levels(values: Any, levels: pd.Index[Any], name: str) -> Labels:
     return Labels(table[new.codes], both)
 
 
-def _refuse_other_spelling(
-    unseen: list[Any], known: dict[Any, int], name: str
-) -> None:
+def _refuse_other_spelling(unseen: list[Any], known: dict[Any, int], name: str) -> None:
     spelled = {str(level): level for level in known}
     for level in unseen:
         if str(level) in spelled:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVector
-from multilevel.design.design_record import DesignEncoding, ModelDesign
+from multilevel.design.design_record import (
+    DesignEncoding,
+    ModelDesign,
+    VariableCoding,
+)
 from multilevel.design.expressions import Scope
 from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.design.frames import ColumnTable, column_names, read_columns
-from multilevel.design.labels import Labels, encode_labels, match_levels
+from multilevel.design.grouping import GroupEncoding
+from multilevel.design.labels import Labels, cross_labels, match_levels
+from multilevel.design.response import refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import read_row_values, refuse_unknown_column
 from multilevel.design.variables import (
@@ -22,7 +29,6 @@ from multilevel.design.variables import (
     NumericVariable,
     Variable,
     as_floats,
-    boxed_labels,
 )
 from multilevel.errors import DataError
 
@@ -105,12 +111,272 @@ def encode_new_data(
     >>> rows.exog.tolist(), rows.codes[0].tolist()
     ([[1.0, 2.0], [nan, nan]], [1, -1])
     """
-    reader = _NewDataReader.of(design, data, factors, offset)
-    fixed_codes, group_codes = reader.asked()
-    rows = _complete_rows(reader, (*fixed_codes, *group_codes))
-    scope = Scope(design.formula.text if design.formula else "", (), {}, {})
-    values = RowEvaluation(reader.store, reader.encoding.expressions, scope, rows)
-    variables = {
-        code: _variable(values, code, reader.encoding) for code in reader.effect_codes()
-    }
-    return reader.assembled(values, variables)
+    encoding = _encoding_of(design)
+    asked = _asked_factors(design, factors)
+    wanted = _Wanted.of(design, encoding, asked)
+    offset = encoding.offset_column if offset is None else offset
+    if offset is None and encoding.offset_was_array:
+        raise DataError(
+            "the model was fitted with an array as offset=; give one for the new rows"
+        )
+    table = _read_table(data, encoding, wanted, offset)
+    given = read_row_values(offset, "offset", table)
+    values = _complete_rows(table, encoding, wanted, given)
+    return _coded_rows(design, encoding, wanted, values, given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The expressions that new data must give."""
+
+    asked: tuple[bool, ...]
+    effects: tuple[str, ...]
+    groups: tuple[str, ...]
+    offsets: tuple[str, ...]
+
+    @staticmethod
+    def of(
+        design: ModelDesign, encoding: DesignEncoding, asked: tuple[bool, ...]
+    ) -> _Wanted:
+        plans = [encoding.fixed]
+        for term, plan in zip(design.terms, encoding.random, strict=True):
+            plans += [plan] * asked[term.factor_index]
+        effects = [
+            code for plan in plans for recipe in plan.recipes for code, _ in recipe
+        ]
+        groups = [
+            code
+            for found, is_asked in zip(encoding.groups, asked, strict=True)
+            for code in found.expressions * is_asked
+        ]
+        return _Wanted(
+            asked,
+            tuple(dict.fromkeys(effects)),
+            tuple(dict.fromkeys(groups)),
+            encoding.offsets,
+        )
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Every expression, once."""
+        return tuple(dict.fromkeys((*self.effects, *self.groups, *self.offsets)))
+
+
+def _encoding_of(design: ModelDesign) -> DesignEncoding:
+    if design.encoding is None:
+        raise DataError(
+            "a model built from arrays cannot read new data by column names; build it "
+            "from a formula for that"
+        )
+    return design.encoding
+
+
+def _asked_factors(
+    design: ModelDesign, factors: Collection[str] | None
+) -> tuple[bool, ...]:
+    if factors is None:
+        return (True,) * len(design.factors)
+    unknown = [name for name in factors if name not in design.factor_names]
+    if unknown:
+        raise DataError(
+            f"{unknown[0]!r} is no grouping factor of the model; there are "
+            f"{', '.join(design.factor_names)}"
+        )
+    return tuple(name in factors for name in design.factor_names)
+
+
+def _read_table(
+    data: Any, encoding: DesignEncoding, wanted: _Wanted, offset: Any
+) -> ColumnTable:
+    names = column_names(data)
+    refuse_unknown_column(offset, "offset", names)
+    needed = encoding.columns_of(wanted.codes)
+    present = set(names)
+    absent = [name for name in needed if name not in present]
+    if absent:
+        listed = ", ".join(repr(name) for name in absent)
+        raise DataError(
+            f"the new data lack {listed}, which the model uses; the columns there are: "
+            f"{', '.join(map(str, names[:8]))}{', ...' if len(names) > 8 else ''}"
+        )
+    more = [offset] if isinstance(offset, str) else []
+    return read_columns(data, list(dict.fromkeys([*needed, *more])))
+
+
+def _complete_rows(
+    table: ColumnTable,
+    encoding: DesignEncoding,
+    wanted: _Wanted,
+    given: FloatVector | None,
+) -> RowEvaluation:
+    """Everything evaluated on the rows in which nothing is missing."""
+    store = ColumnStore(table)
+    missing = np.zeros(table.n_rows, dtype=bool)
+    if given is not None:
+        missing |= np.isnan(given)
+    for code in wanted.codes:
+        for name in encoding.expressions[code].expression.checked_columns:
+            found = store.missing(name)
+            missing = missing if found is None else missing | found
+    scope = Scope("", (), {}, {})
+    rows = np.flatnonzero(~missing) if missing.any() else None
+    while True:
+        values = RowEvaluation(store, encoding.expressions, scope, rows)
+        if rows is not None and not len(rows):
+            return values
+        for code in (*wanted.effects, *wanted.offsets):
+            values.variable(code)
+        for code in wanted.groups:
+            values.labels(code)
+        causes = values.missing_causes()
+        if not causes:
+            return values
+        complete = ~np.any(list(causes.values()), axis=0)
+        rows = np.flatnonzero(complete) if rows is None else rows[complete]
+
+
+def _coded_rows(
+    design: ModelDesign,
+    encoding: DesignEncoding,
+    wanted: _Wanted,
+    values: RowEvaluation,
+    given: FloatVector | None,
+) -> NewRows:
+    spread = _Spread(values.store.table.n_rows, values.rows)
+    variables = {}
+    if values.n_rows or values.rows is None:
+        variables = {
+            code: _matched_variable(values, code, encoding.variables[code])
+            for code in wanted.effects
+        }
+    columns = []
+    for term, plan in zip(design.terms, encoding.random, strict=True):
+        if wanted.asked[term.factor_index]:
+            columns.append(spread.columns(plan, variables))
+        else:
+            columns.append(np.zeros((spread.n_rows, len(plan.names)), order="F"))
+    grouped = [
+        _matched_factor(values, found, spread, is_asked=is_asked)
+        for found, is_asked in zip(encoding.groups, wanted.asked, strict=True)
+    ]
+    return NewRows(
+        exog=spread.columns(encoding.fixed, variables),
+        codes=tuple(codes for codes, _ in grouped),
+        labels=tuple(labels for _, labels in grouped),
+        columns=tuple(columns),
+        offset=_offset(values, wanted.offsets, given, spread),
+        index=values.store.table.index,
+        missing=spread.missing,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """Puts values of the complete rows back among all rows."""
+
+    n_rows: int
+    rows: IntVector | None
+
+    @property
+    def missing(self) -> BoolVector:
+        missing = np.zeros(self.n_rows, dtype=bool)
+        if self.rows is not None:
+            missing[:] = True
+            missing[self.rows] = False
+        return missing
+
+    def columns(
+        self, plan: ColumnPlan, variables: Mapping[str, Variable]
+    ) -> FloatMatrix:
+        """The plan's columns; NaN in the rows that miss something."""
+        n_complete = self.n_rows if self.rows is None else len(self.rows)
+        complete = np.empty((n_complete, len(plan.names)), order="F")
+        if n_complete:
+            plan.fill(complete, variables, range(len(plan.names)))
+        if self.rows is None:
+            return complete
+        columns = np.full((self.n_rows, len(plan.names)), np.nan, order="F")
+        columns[self.rows] = complete
+        return columns
+
+    def codes(self, complete: IntVector) -> IntVector:
+        """Codes of all rows; -1 in the rows that miss something."""
+        if self.rows is None:
+            return complete
+        codes = np.full(self.n_rows, -1, dtype=np.intp)
+        codes[self.rows] = complete
+        return codes
+
+
+def _matched_variable(
+    values: RowEvaluation, code: str, coding: VariableCoding
+) -> Variable:
+    """The expression as in the fit: the same levels, or as many columns of numbers."""
+    if coding.levels is not None:
+        found = match_levels(values.labels(code), coding.levels, code)
+        n_known = len(coding.levels)
+        unseen = np.unique(found.codes[found.codes >= n_known])
+        if len(unseen):
+            shown = ", ".join(repr(found.levels[at]) for at in unseen[:4])
+            known = ", ".join(repr(level) for level in coding.levels[:8])
+            raise DataError(
+                f"{code!r} has {shown} in the new data, which the fit has not seen, so "
+                f"there is no coefficient for it; the levels of the fit are {known}"
+                f"{', ...' if n_known > 8 else ''}"
+            )
+        return CategoricalVariable(Labels(found.codes, coding.levels))
+    variable = values.variable(code)
+    if isinstance(variable, CategoricalVariable):
+        levels = variable.labels.levels
+        numbers = as_floats(levels, code)[variable.labels.codes]
+        variable = NumericVariable(numbers[:, np.newaxis])
+    if variable.values.shape[1] != coding.n_columns:
+        raise DataError(
+            f"{code!r} gives {variable.values.shape[1]} columns for the new data, "
+            f"{coding.n_columns} in the fit"
+        )
+    for column in variable.values.T:
+        refuse_infinite(column, code)
+    return variable
+
+
+def _matched_factor(
+    values: RowEvaluation, encoding: GroupEncoding, spread: _Spread, *, is_asked: bool
+) -> tuple[IntVector, pd.Index[Any]]:
+    """Level of each row, -1 if unseen or missing, and what the data call it."""
+    names = np.full(spread.n_rows, "", dtype=object)
+    if not is_asked or not values.n_rows:
+        codes = np.full(spread.n_rows, -1, dtype=np.intp)
+        return codes, pd.Index(names, tupleize_cols=False)
+    parts = [
+        match_levels(values.labels(code), levels, code)
+        for code, levels in zip(encoding.expressions, encoding.part_levels, strict=True)
+    ]
+    known = [
+        np.where(part.codes < len(levels), part.codes, -1)
+        for part, levels in zip(parts, encoding.part_levels, strict=True)
+    ]
+    combined = reduce(cross_labels, parts)
+    called = combined.levels.to_numpy(dtype=object)[combined.codes]
+    names[slice(None) if spread.rows is None else spread.rows] = called
+    codes = spread.codes(encoding.codes_of(known))
+    return codes, pd.Index(names, tupleize_cols=False)
+
+
+def _offset(
+    values: RowEvaluation,
+    codes: Sequence[str],
+    given: FloatVector | None,
+    spread: _Spread,
+) -> FloatVector | None:
+    total = given
+    for code in codes:
+        column = np.full(spread.n_rows, np.nan)
+        if values.n_rows:
+            variable = values.variable(code)
+            if isinstance(variable, CategoricalVariable):
+                raise DataError(f"offset({code}) must be one number per row")
+            complete = slice(None) if spread.rows is None else spread.rows
+            column[complete] = variable.values[:, 0]
+        total = column if total is None else total + column
+    return total
