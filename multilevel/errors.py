@@ -110,7 +110,7 @@ class ComparisonError(MultilevelError):
     """Models that cannot be compared with each other."""
 
 
-class ConvergenceWarning(_StatsmodelsConvergenceWarning):  # type: ignore[misc]
+class ConvergenceWarning(_StatsmodelsConvergenceWarning):
     """The optimizer stopped before it could show that it was done."""
 
 

@@ -170,7 +170,7 @@ class ModelDesign:
             f"no grouping factor {name!r}; there are {', '.join(self.factor_names)}"
         )
 
-    def group_sizes(self, name: str) -> pd.Series[int]:
+    def group_sizes(self, name: str) -> pd.Series[Any]:
         """Number of rows of each level of a factor, by label."""
         factor = self.factor(name)
         return pd.Series(np.asarray(factor.sizes), index=factor.levels, name=name)

@@ -14,7 +14,7 @@ from multilevel.design.design_record import (
     ModelDesign,
     VariableCoding,
 )
-from multilevel.design.expressions import Expression, Scope, resolve
+from multilevel.design.expressions import Expression, Scope
 from multilevel.design.fixed_effects import (
     ColumnPlan,
     formula_functions,
@@ -24,6 +24,7 @@ from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.from_arrays import design_from_arrays
 from multilevel.design.grouping import GroupEncoding, GroupingFactor, build_factor
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
+from multilevel.design.name_resolution import resolve
 from multilevel.design.random_effects import RandomTermDesign, term_columns
 from multilevel.design.response import Response, read_response, refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
@@ -295,7 +296,7 @@ def _grouping_factors(
 ) -> tuple[tuple[GroupingFactor, ...], tuple[GroupEncoding, ...], list[int]]:
     """The distinct factors, and for each term the position of its own."""
     positions: dict[frozenset[str], int] = {}
-    built = []
+    built: list[tuple[GroupingFactor, GroupEncoding]] = []
     for term in formula.random:
         key = frozenset(term.groups)
         if key not in positions:

@@ -74,7 +74,8 @@ def _triangle(matrix: FloatMatrix) -> FloatMatrix:
     triangle = np.empty((0, n_columns))
     for start in range(0, max(len(matrix), 1), rows_at_once):
         rows = matrix[start : start + rows_at_once] / scale
-        triangle = np.linalg.qr(np.vstack([triangle, rows]), mode="r")
+        stacked = np.vstack([triangle, rows])
+        triangle = np.asarray(np.linalg.qr(stacked, mode="r"))
     return triangle
 
 

@@ -36,7 +36,7 @@ class NumericVariable:
         # A sum is NaN if an entry is, and much cheaper than looking at each.
         if values.dtype.kind != "f" or not np.isnan(values.sum()):
             return None
-        missing = np.isnan(values).any(axis=1)
+        missing: BoolVector = np.asarray(np.isnan(values).any(axis=1))
         return missing if missing.any() else None
 
     def of_rows(self, rows: IntVector) -> NumericVariable:
