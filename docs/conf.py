@@ -22,10 +22,13 @@ extensions = [
     "numpydoc",
 ]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 html_theme = "alabaster"
 html_theme_options = {"description": "Mixed-effects models", "page_width": "62em"}
 
-autodoc_default_options = {"members": True}
+# What statsmodels and Python define is documented there.
+FOREIGN_BASES = "LikelihoodModelResults, LikelihoodModel, BaseException, object"
+autodoc_default_options = {"members": True, "inherited-members": FOREIGN_BASES}
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
