@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +11,13 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.structure import ColumnFreedom
 from multilevel.covariance.triangular import lower_factor
+
+
+@cache
+def _triangle(size: int) -> tuple[IntVector, IntVector]:
+    """Rows and columns of the lower triangle, column by column."""
+    columns, rows = np.triu_indices(size)
+    return rows, columns
 
 
 @dataclass(frozen=True)
@@ -34,20 +42,16 @@ class Unstructured:
         """k (k + 1) / 2."""
         return self.n_effects * (self.n_effects + 1) // 2
 
-    def _positions(self) -> tuple[IntVector, IntVector]:
-        columns, rows = np.triu_indices(self.n_effects)
-        return rows, columns
-
     def factor(self, theta: FloatVector) -> FloatMatrix:
         """Lower-triangular factor (k, k)."""
         factor = np.zeros((self.n_effects, self.n_effects))
-        factor[self._positions()] = theta
+        factor[_triangle(self.n_effects)] = theta
         return factor
 
     def jacobian(self, theta: FloatVector) -> FloatArray:
         """One unit matrix for each entry of the triangle, (m, k, k)."""
-        rows, columns = self._positions()
-        jacobian = np.zeros((self.n_theta, self.n_effects, self.n_effects))
+        rows, columns = _triangle(self.n_effects)
+        jacobian: FloatArray = np.zeros((self.n_theta, *(self.n_effects,) * 2))
         jacobian[np.arange(self.n_theta), rows, columns] = 1.0
         return jacobian
 
@@ -57,8 +61,8 @@ class Unstructured:
 
     def theta_of(self, factor: FloatMatrix) -> FloatVector:
         """Parameters of the lower-triangular factor of ``factor factor'``."""
-        return lower_factor(factor)[self._positions()]
+        return lower_factor(factor)[_triangle(self.n_effects)]
 
     def start(self, variances: FloatVector) -> FloatVector:
         """Square roots of the variances on the diagonal, zero below."""
-        return np.diag(np.sqrt(variances))[self._positions()]
+        return np.diag(np.sqrt(variances))[_triangle(self.n_effects)]

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg as sla
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.triangular import upper_inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def orthonormal_basis(
     R = _triangle(columns - centre if centre.any() else columns, weights)
     if R is None:
         return None
-    inner = sla.solve_triangular(R, np.eye(n_columns), check_finite=False)
+    inner = upper_inverse(R)
     return ColumnBasis(centre, inner, _with_centring(inner, columns, constant, centre))
 
 

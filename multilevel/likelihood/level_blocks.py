@@ -56,15 +56,22 @@ def cholesky_solve_rows(
     rhs : (S, c, J)
         Overwritten by the result.
     """
+    determinant = np.ones(blocks.shape[2])
     log_det = np.zeros(blocks.shape[2])
     for k in range(len(blocks)):
         pivot = blocks[k, k]
-        log_det += np.log(pivot)
-        rhs[k] /= np.sqrt(pivot)
+        determinant *= pivot
+        if k % 4 == 3 or k + 1 == len(blocks):
+            log_det += np.log(determinant)
+            determinant.fill(1.0)
+        root = np.sqrt(pivot)
+        rhs[k] /= root
         if k + 1 < len(blocks):
-            column = blocks[k, k + 1 :] / np.sqrt(pivot)
-            blocks[k + 1 :, k + 1 :] -= column[:, None] * column[None, :]
-            rhs[k + 1 :] -= column[:, None] * rhs[k][None, :]
+            column = blocks[k, k + 1 :] / root
+            for i in range(len(column)):
+                row = k + 1 + i
+                blocks[row, row:] -= column[i] * column[i:]
+                rhs[row] -= column[i] * rhs[k]
     return log_det, rhs
 
 

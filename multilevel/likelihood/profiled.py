@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.linalg as sla
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.triangular import upper_inverse
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -88,7 +88,7 @@ def profile_deviance(
     RX: FloatMatrix = np.zeros((0, 0))
     if n_fixed:
         RX = np.asarray(np.linalg.cholesky(whitened[:-1, :-1]).T, dtype=float)
-    RX_inverse = _triangular_inverse(RX)
+    RX_inverse = upper_inverse(RX)
     cbeta = RX_inverse.T @ whitened[:-1, -1]
     beta = RX_inverse @ cbeta
     # The floor is far below rounding error; it keeps a perfect fit finite.
@@ -108,15 +108,6 @@ def profile_deviance(
         whitened,
         log_det,
     )
-
-
-def _triangular_inverse(upper: FloatMatrix) -> FloatMatrix:
-    if not len(upper):
-        return upper
-    inverse, info = sla.lapack.dtrtri(upper)
-    if info:
-        raise np.linalg.LinAlgError("X'V0^-1 X is singular")
-    return np.asarray(np.triu(inverse))
 
 
 def profiled_curvature(

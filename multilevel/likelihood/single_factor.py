@@ -148,8 +148,8 @@ class SingleFactorPoint:
         size, levels = len(self.D), self.D.shape[2]
         gg = (g[:, None] * g[None, :]).reshape(size * size, levels)
         D = self.D.reshape(size * size, levels)
-        Eg = np.tensordot(self.E, g, axes=(2, 1))
-        cross = np.tensordot(dG, Eg, axes=((1, 2), (0, 2)))
+        Eg = (self.E.reshape(-1, levels) @ g.T).reshape(size, -1, size)
+        cross: FloatMatrix = np.einsum("mst,sct->mc", dG, Eg)
         return _contract(D @ gg.T, dG), cross
 
 

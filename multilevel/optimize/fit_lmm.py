@@ -5,19 +5,17 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
-from multilevel.likelihood.block_system import BlockSystem
 from multilevel.likelihood.single_factor import RotatedLevels
 from multilevel.likelihood.theta_derivatives import (
     ThetaDerivatives,
     theta_derivatives,
 )
+from multilevel.optimize.blas_threads import blas_threads
 from multilevel.optimize.estimates import estimates_at
 from multilevel.optimize.fit_record import LMMFit, OptimizationReport
 from multilevel.optimize.linear_problem import LinearProblem
@@ -55,8 +53,8 @@ def fit_lmm(
         If `start` has the wrong length or the deviance cannot be evaluated there.
     """
     began = time.perf_counter()
-    theta = _working_start(problem, start)
-    with blas_threads(problem):
+    with blas_threads(_dense_columns(problem)):
+        theta = _working_start(problem, start)
         minimum = _descend(problem, theta, reml=reml, on_step=on_step)
         minimum = _prefer_singular(problem, minimum, reml=reml)
         fit = _read_fit(problem, minimum, time.perf_counter() - began, reml=reml)
@@ -64,16 +62,9 @@ def fit_lmm(
     return fit
 
 
-def blas_threads(problem: LinearProblem) -> AbstractContextManager[object]:
-    """Hold BLAS to one thread unless the dense block is large enough to share.
-
-    On a busy machine two threads were measured to be forty times slower than one for
-    small factorizations.
-    """
+def _dense_columns(problem: LinearProblem) -> int:
     prepared = problem.prepared
-    if isinstance(prepared, BlockSystem) and len(prepared.dense) >= 3000:
-        return nullcontext()
-    return ThreadpoolController().limit(limits=1, user_api="blas")
+    return 0 if isinstance(prepared, RotatedLevels) else len(prepared.dense)
 
 
 def _working_start(problem: LinearProblem, start: FloatVector | None) -> FloatVector:

@@ -83,17 +83,18 @@ def _boundary_step(
         missing = np.sqrt(max(radius**2 - along @ along, 0.0))
         along[worst] += missing if along[worst] >= 0 else -missing
         return along
-    high = low + np.linalg.norm(slope) / radius + tiny
-    lower = low + tiny
-    for _ in range(100):
-        middle = 0.5 * (lower + high)
-        if length(middle) > radius:
-            lower = middle
-        else:
-            high = middle
-        if high - lower <= 1e-6 * high:
+    # Newton on 1/|s| = 1/radius in the shift: nearly linear, so a few steps suffice.
+    shift = low + max(tiny, float(np.abs(slope).max()) / radius - low)
+    for _ in range(30):
+        along = slope / (active + shift)
+        squared = float(along @ along)
+        excess = np.sqrt(squared) / radius - 1.0
+        if abs(excess) < 1e-3:
             break
-    return np.asarray(-slope / (active + high))
+        change = excess * squared / float(along**2 @ (1.0 / (active + shift)))
+        # From the right of the root Newton may overshoot the pole: go half way then.
+        shift = max(shift + change, low + 0.5 * (shift - low))
+    return -slope / (active + shift)
 
 
 def _secant_correction(
