@@ -47,7 +47,11 @@ class Scope:
                 return FormulaError(
                     message, text=self.text, start=place[0], end=place[1], hint=hint
                 )
-        return FormulaError(message, text=self.text, hint=hint)
+        return FormulaError(message, text=self.text or None, hint=hint)
+
+    def placed(self, error: FormulaError, code: str) -> FormulaError:
+        """The same error with carets under the expression."""
+        return self.error(error.message, [code], error.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +199,19 @@ def _packed(name: str, value: Any) -> tuple[str, Any]:
     return "value", value
 
 
-def _unpacked_expression(*fields: Any) -> Expression:
-    *place, program, bindings, sources, stateful = fields
-    unpacked = {name: _unpacked(*packed) for name, packed in bindings.items()}
-    return Expression(*place, program, unpacked, sources, stateful)
+def _unpacked_expression(
+    code: str,
+    column: Hashable | None,
+    columns: tuple[Hashable, ...],
+    checked_columns: tuple[Hashable, ...],
+    program: str,
+    packed: dict[str, tuple[str, Any]],
+    sources: dict[str, Hashable],
+    stateful: dict[str, type],
+) -> Expression:
+    bindings = {name: _unpacked(*value) for name, value in packed.items()}
+    place = (code, column, columns, checked_columns)
+    return Expression(*place, program, bindings, sources, stateful)
 
 
 def _unpacked(kind: str, value: Any) -> Any:

@@ -21,6 +21,7 @@ from patsy.desc import Term as PatsyTerm
 from patsy.redundancy import pick_contrasts_for_term
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.design.expressions import Scope
 from multilevel.design.transforms import STATEFUL_TRANSFORMS
 from multilevel.design.variables import CategoricalVariable, Variable
 from multilevel.errors import FormulaError
@@ -79,7 +80,9 @@ def formula_functions() -> dict[str, Any]:
     return dict(_FUNCTIONS)
 
 
-def plan_columns(effects: EffectTerms, variables: Mapping[str, Variable]) -> ColumnPlan:
+def plan_columns(
+    effects: EffectTerms, variables: Mapping[str, Variable], scope: Scope
+) -> ColumnPlan:
     """Choose the coding of every term.
 
     Parameters
@@ -88,6 +91,8 @@ def plan_columns(effects: EffectTerms, variables: Mapping[str, Variable]) -> Col
         The terms.
     variables : mapping
         Expression -> variable; only kind, levels and contrast matter.
+    scope : Scope
+        For errors.
 
     Returns
     -------
@@ -110,9 +115,13 @@ def plan_columns(effects: EffectTerms, variables: Mapping[str, Variable]) -> Col
             numeric = {p for p in term if not _is_categorical(variables[p])}
             codings = pick_contrasts_for_term(_patsy_term(term), numeric, used)
             for coding in codings:
-                for name, recipe in _columns_of(term, coding, numeric, variables):
-                    names.append(name)
-                    recipes.append(recipe)
+                try:
+                    columns = _columns_of(term, coding, numeric, variables)
+                except FormulaError as error:
+                    pieces = [piece for piece in term if piece in error.message]
+                    raise scope.error(error.message, pieces, error.hint) from None
+                names += [name for name, _ in columns]
+                recipes += [recipe for _, recipe in columns]
             slices.append((term, start, len(names)))
     return ColumnPlan(tuple(names), tuple(recipes), tuple(slices))
 
@@ -184,11 +193,11 @@ def _contrast(
         )
     except PatsyError as error:
         raise FormulaError(
-            f"{piece}: {error.message}", hint=f"its levels are {_listed(levels)}"
+            f"{piece!r}: {error.message}", hint=f"its levels are {_listed(levels)}"
         ) from None
     if len(contrast.matrix) != len(levels):
         raise FormulaError(
-            f"{piece}: the contrast has {len(contrast.matrix)} rows, "
+            f"{piece!r}: the contrast has {len(contrast.matrix)} rows, "
             f"the variable {len(levels)} levels",
             hint=f"its levels are {_listed(levels)}",
         )

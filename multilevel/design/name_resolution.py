@@ -96,11 +96,14 @@ def _not_an_expression(code: str, scope: Scope) -> FormulaError:
     for r_name, advice in _R_EQUIVALENTS.items():
         if code.startswith(r_name + "("):
             return scope.error(f"{r_name}() is R, not Python", [code], advice)
+    words = code.split()
+    between = all(re.fullmatch(r"[\w.]+", word) for word in words) and len(words) > 1
     return scope.error(
         f"{code!r} is neither a column nor a Python expression",
         [code],
-        _suggestion(code, scope)
-        or "join terms by +, and quote an odd column name as Q('the name')",
+        f"an operator may be missing, as in {' + '.join(words)}"
+        if between
+        else "terms are joined by +, and an odd column name is quoted as Q('the name')",
     )
 
 
@@ -247,4 +250,7 @@ def _suggestion(name: str, scope: Scope) -> str | None:
     if not texts:
         return "the data have no columns"
     listed = ", ".join(list(texts)[:8]) + (", ..." if len(texts) > 8 else "")
+    odd = [column for column in scope.columns if not isinstance(column, str)]
+    if odd:
+        listed += f"; names that are not text are written Q({odd[0]!r}), or renamed"
     return f"the columns are {listed}"

@@ -21,6 +21,7 @@ from multilevel.design.variables import (
     boxed_labels,
     is_numeric,
 )
+from multilevel.errors import FormulaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,10 @@ class RowEvaluation:
     def variable(self, code: str) -> Variable:
         """The expression as numbers or categories."""
         if code not in self._variables:
-            self._variables[code] = self._new_variable(code)
+            try:
+                self._variables[code] = self._new_variable(code)
+            except FormulaError as error:
+                raise self.scope.placed(error, code) from None
         return self._variables[code]
 
     def labels(self, code: str) -> Labels:
