@@ -76,9 +76,9 @@ def _reject_other_data(smaller: ModelDesign, larger: ModelDesign) -> None:
         ("offsets", smaller.offset, larger.offset),
     )
     for what, first, second in pairs:
-        if (first is None) != (second is None) or (
-            first is not None and not np.array_equal(first, second)
-        ):
+        if first is None and second is None:
+            continue
+        if first is None or second is None or not np.array_equal(first, second):
             raise ComparisonError(f"the models have different {what}")
 
 
@@ -108,7 +108,7 @@ def _added_fixed_effects(
             "REML likelihoods of models with different fixed effects cannot be "
             "compared; fit both with reml=False"
         )
-    return large_x.shape[1] - small_x.shape[1]
+    return int(large_x.shape[1] - small_x.shape[1])
 
 
 def _same_columns(small_x: FloatMatrix, large_x: FloatMatrix) -> bool:
@@ -152,6 +152,7 @@ def covariance_change(smaller: ModelDesign, larger: ModelDesign) -> CovarianceCh
         If the smaller has an effect or a correlation that the larger has not.
     """
     known = _parameters_by_name(smaller)
+    missing = set(known)
     nuisance, free, cones, sizes = [], [], [], []
     for t, term in enumerate(larger.terms):
         factor = larger.factors[term.factor_index].name
@@ -165,7 +166,7 @@ def covariance_change(smaller: ModelDesign, larger: ModelDesign) -> CovarianceCh
             ]
             if name in known:
                 nuisance.append((t, row, column))
-                known.remove(name)
+                missing.discard(name)
             elif len(news) == len({row, column}):
                 added.append((t, row, column))
             else:
@@ -175,10 +176,10 @@ def covariance_change(smaller: ModelDesign, larger: ModelDesign) -> CovarianceCh
         sizes += [
             round((np.sqrt(8 * len(block) + 1) - 1) / 2) for block in blocks if block
         ]
-    if known:
+    if missing:
         raise ComparisonError(
             "the models are not nested: the restricted one has "
-            f"{' and '.join(sorted(map(_shown, known)))}, the other has not"
+            f"{' and '.join(sorted(map(_shown, missing)))}, the other has not"
         )
     return CovarianceChange(tuple(nuisance), tuple(free), tuple(cones), tuple(sizes))
 

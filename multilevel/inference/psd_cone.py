@@ -169,7 +169,7 @@ def projection_derivative_eigenvalues(
         )
     flat = tangent.transpose(0, 2, 1) @ metric @ tangent
     eigenvalues = np.linalg.eigvals(np.linalg.solve(flat + curvature, flat))
-    return np.clip(eigenvalues.real, 0.0, 1.0)
+    return np.asarray(np.clip(eigenvalues.real, 0.0, 1.0))
 
 
 def _tangent_spaces(

@@ -75,7 +75,7 @@ class MixedLM(MixedModel):
         self._take(design, source)
 
     @classmethod
-    def from_formula(  # type: ignore[override]
+    def from_formula(
         cls,
         formula: str,
         data: Any,
@@ -182,7 +182,7 @@ class MixedLM(MixedModel):
         MixedLMResults
         """
         results = LabelledResults(MixedLMResults(self, fit, ddf))
-        return results  # type: ignore[return-value]
+        return results
 
     def loglike(self, params: FloatVector) -> float:
         """Log-likelihood at any parameters.

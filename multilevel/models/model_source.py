@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multilevel.design.frames import column_names, read_columns
+from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.random_effects import RandomTerm
 
+# From pandas 3 on a column that is taken out does not change with the data frame.
+_COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 _ARRAYS = ("endog", "exog", "weights", "offset")
 
 
@@ -23,7 +25,7 @@ class FormulaSource:
     Attributes
     ----------
     formula : str
-    columns : DataFrame
+    table : ColumnTable
         All rows; only columns whose name stands in the formula or in `weights` or
         `offset`.
     weights, offset
@@ -32,17 +34,21 @@ class FormulaSource:
     """
 
     formula: str
-    columns: pd.DataFrame
+    table: ColumnTable
     weights: Any
     offset: Any
     missing: str
+
+    def frame(self) -> pd.DataFrame:
+        """The columns as a data frame."""
+        return pd.DataFrame(self.table.columns, index=self.table.index)
 
     def as_document(self) -> dict[str, Any]:
         """Dicts, lists and columns, for an archive."""
         return {
             "kind": "formula",
             "formula": self.formula,
-            "columns": _frame_document(self.columns),
+            "columns": _frame_document(self.frame()),
             "weights": _row_values_document(self.weights),
             "offset": _row_values_document(self.offset),
             "missing": self.missing,
@@ -51,9 +57,10 @@ class FormulaSource:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> FormulaSource:
         """The source that `as_document` described."""
+        frame = _frame_of(document["columns"])
         return cls(
             document["formula"],
-            _frame_of(document["columns"]),
+            read_columns(frame, list(frame.columns)),
             _row_values_of(document["weights"]),
             _row_values_of(document["offset"]),
             document["missing"],
@@ -125,8 +132,10 @@ def formula_source(
     text = "\n".join(given)
     names = [name for name in column_names(data) if _mentions(text, str(name))]
     table = read_columns(data, dict.fromkeys(names))
-    columns = pd.DataFrame(table.columns, index=table.index, copy=False)
-    return FormulaSource(formula, columns, weights, offset, missing)
+    if not _COPY_ON_WRITE:
+        columns = {name: values.copy() for name, values in table.columns.items()}
+        table = ColumnTable(columns, table.index)
+    return FormulaSource(formula, table, weights, offset, missing)
 
 
 def _mentions(text: str, name: str) -> bool:
@@ -165,7 +174,8 @@ def _index_of(document: Mapping[str, Any]) -> pd.Index[Any]:
     levels, names = document["levels"], document["names"]
     if len(levels) == 1:
         return pd.Index(levels[0], name=names[0])
-    return pd.MultiIndex.from_arrays(levels, names=names)
+    labels: pd.Index[Any] = pd.MultiIndex.from_arrays(levels, names=names)
+    return labels
 
 
 def _row_values_document(values: Any) -> Any:

@@ -113,7 +113,7 @@ def _rebuilt_model(document: Mapping[str, Any]) -> Any:
     wanted = FormulaSource.from_document(source)
     return MixedLM.from_formula(
         wanted.formula,
-        wanted.columns,
+        wanted.frame(),
         weights=wanted.weights,
         offset=wanted.offset,
         missing=wanted.missing,
@@ -149,7 +149,7 @@ def _as_document(record: Any) -> Any:
 
 def _fit_of(document: Mapping[str, Any]) -> LMMFit:
     """The fit that `_as_document` described."""
-    values = {
+    values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in document.items()
     }

@@ -136,8 +136,9 @@ def predict_new_rows(
             f"new_levels={new_levels!r} is not known; "
             'use "raise", "population" or "missing"'
         )
-    positions = factor_positions([factor.name for factor in design.factors], random)
-    rows = encode_new_data(design, data, factors=positions)
+    names = design.factor_names
+    positions = factor_positions(names, random)
+    rows = encode_new_data(design, data, factors=[names[k] for k in positions])
     eta = rows.exog[:, design.kept] @ beta
     if rows.offset is not None:
         eta = eta + rows.offset

@@ -77,7 +77,7 @@ def _observations_text(results: Any) -> str:
 
 def _group_facts(results: Any) -> list[tuple[str, str]]:
     """One line for each grouping factor: levels and sizes."""
-    facts = []
+    facts: list[tuple[str, str]] = []
     for factor in results.model.design.factors:
         sizes = factor.sizes
         spread = f"min {sizes.min()}, mean {sizes.mean():.1f}, max {sizes.max()}"

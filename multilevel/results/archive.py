@@ -152,17 +152,17 @@ def _column_parts(column: pd.Series[Any]) -> dict[str, Any]:
 
 def _text_parts(column: pd.Series[Any]) -> dict[str, Any]:
     """A column of text, or of mixed plain values, as codes and distinct values."""
-    codes, values = pd.factorize(column.to_numpy(dtype=object))
-    levels = [
-        value.item() if isinstance(value, np.generic) else value for value in values
-    ]
-    if not all(isinstance(level, str | int | float | bool) for level in levels):
-        odd = next(v for v in levels if not isinstance(v, str | int | float | bool))
+    objects = column.to_numpy(dtype=object)
+    for odd in objects:
+        if isinstance(odd, str | int | float | np.number | np.bool_) or pd.isna(odd):
+            continue
         raise DataError(
             f"the column {column.name!r} holds {odd!r} (a {type(odd).__name__}), which "
             "a data-only file cannot hold; convert the column to text or numbers, or "
             "pickle the result"
         )
+    codes, values = pd.factorize(objects)
+    levels = [v.item() if isinstance(v, np.generic) else v for v in values]
     dtype = "object" if column.dtype == object else "str"
     return {"kind": "text", "codes": codes, "levels": levels, "dtype": dtype}
 
@@ -181,7 +181,8 @@ def _column_of(parts: dict[str, Any]) -> pd.Series[Any]:
         return pd.Series(parts["values"]).astype(parts["dtype"])
     if kind == "nullable":
         filled = pd.Series(parts["values"]).astype(parts["dtype"])
-        return filled.mask(parts["missing"])
+        filled[parts["missing"]] = pd.NA
+        return filled
     levels = np.empty(len(parts["levels"]) + 1, dtype=object)
     levels[:-1] = parts["levels"]
     levels[-1] = None if parts["dtype"] == "object" else np.nan

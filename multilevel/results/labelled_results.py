@@ -30,8 +30,8 @@ class LabelledResults(ResultsWrapper):
         "resid_pearson": "rows",
     }
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         # isinstance(result, MixedLMResults) holds for what `fit` returns.
         return type(self._results)
 

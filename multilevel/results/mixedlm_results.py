@@ -81,7 +81,7 @@ class MixedLMResults(MixedResults):
         MixedLMResults
         """
         other = MixedLMResults(self.model, self.fit_record, known_ddf(method))
-        return LabelledResults(other)  # type: ignore[return-value]
+        return LabelledResults(other)
 
     @property
     def sigma(self) -> float:

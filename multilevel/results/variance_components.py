@@ -231,7 +231,7 @@ class VarianceComponents:
         shown = [row for row in rows if row.effect2 is None]
         variances = column_text([row.vcov for row in shown])
         sds = column_text([row.sdcor for row in shown])
-        correlations = {
+        correlations: dict[tuple[str, str | None, str | None], str] = {
             (row.group, row.effect2, row.effect1): f"{row.sdcor:.2f}"
             for row in rows
             if row.effect2 is not None

@@ -1,0 +1,53 @@
+"""The record of a likelihood-ratio test."""
+
+from __future__ import annotations
+
+import pytest
+from numpy.testing import assert_allclose
+
+from multilevel.inference.chi_bar_square import ChiBarSquare
+from multilevel.inference.likelihood_ratio import likelihood_ratio_test
+
+
+def a_test(llf_full=-163.663529940568, **changes):
+    given = {
+        "df": 1,
+        "null": ChiBarSquare((0.5, 0.5)),
+        "restricted": "Yield ~ 1",
+        "full": "Yield ~ 1 + (1 | Batch)",
+        "criterion": "ML",
+    }
+    return likelihood_ratio_test(-166.364942987391, llf_full, **(given | changes))
+
+
+def test_half_of_the_naive_p_value_for_one_variance():
+    test = a_test()
+    # lm and lmer of R 4.2 with lme4 1.1-31, Dyestuff by ML
+    assert_allclose(test.statistic, 5.40282609364596, rtol=1e-10)
+    assert_allclose(test.pvalue_chi2, 0.0201041723040628, rtol=1e-9)
+    assert_allclose(test.pvalue, 0.0100520861520314, rtol=1e-9)
+
+
+def test_a_statistic_below_zero_is_zero_with_p_one():
+    test = a_test(-166.3649430)
+    assert (test.statistic, test.pvalue, test.pvalue_chi2) == (0.0, 1.0, 1.0)
+
+
+def test_prints_both_p_values_with_their_null_distributions():
+    text = str(a_test())
+    assert "null        0.5 chi2(0) + 0.5 chi2(1)" in text
+    assert "naive p     0.0201  chi2(1)" in text
+
+
+def test_prints_one_p_value_when_the_null_is_plain_chi_square():
+    assert "naive" not in str(a_test(null=ChiBarSquare((1.0,), 1)))
+
+
+def test_html_escapes_formulas():
+    html = a_test(restricted="y ~ I(x < 2)")._repr_html_()
+    assert "I(x &lt; 2)" in html
+
+
+def test_is_frozen():
+    with pytest.raises(AttributeError):
+        a_test().pvalue = 0.0
