@@ -13,7 +13,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from multilevel.array_types import FloatArray, FloatMatrix, IntVector
-from multilevel.likelihood.cross_products import CrossProducts, PairProducts
+from multilevel.likelihood.cross_products import (
+    ColumnShift,
+    CrossProducts,
+    PairProducts,
+)
 from multilevel.likelihood.elimination_plan import EliminationPlan, elimination_plan
 from multilevel.likelihood.level_pair_sums import (
     MAX_COLUMNS,
@@ -74,6 +78,8 @@ class BlockSystem:
     pair_sums : LevelPairSums or None
         Products of the finest chain factor's sparse entries, where they are few
         enough to be worth keeping.
+    shift : ColumnShift or None
+        Products of [X y] less some effects of the levels.
     """
 
     plan: EliminationPlan
@@ -90,6 +96,7 @@ class BlockSystem:
     fixed: FloatMatrix
     entry_parent: Mapping[tuple[int, int], IntVector]
     pair_sums: LevelPairSums | None
+    shift: ColumnShift | None = None
 
 
 def _oriented(products: CrossProducts, first: int, second: int) -> PairProducts:
@@ -189,6 +196,7 @@ def block_system(products: CrossProducts) -> BlockSystem:
         products.fixed,
         _entry_parents(sparse, plan) if plan.rest else {},
         _pair_sums(sparse, values, plan) if plan.rest else None,
+        products.shift,
     )
 
 

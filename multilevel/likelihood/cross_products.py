@@ -44,6 +44,25 @@ class PairProducts:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnShift:
+    """Products of C' = [X y] - Z B0, the rows less given effects of every level.
+
+    Parameters
+    ----------
+    effects : one (S_k, p + 1, J_k) for each factor
+        B0.
+    rhs : one (S_k, p + 1, J_k) for each factor
+        Z_k'W C'.
+    gram : (p + 1, p + 1)
+        C''W C'.
+    """
+
+    effects: tuple[FloatArray, ...]
+    rhs: tuple[FloatArray, ...]
+    gram: FloatMatrix
+
+
+@dataclass(frozen=True, slots=True)
 class CrossProducts:
     """Products of one data set, or of one part of it.
 
@@ -62,6 +81,8 @@ class CrossProducts:
     within : (p + 1, p + 1) or None
         For a single factor, products of the residuals of [X y] on Z within each
         level.  C minus the between-level part is the same number, less accurately.
+    shift : ColumnShift or None
+        For several factors that explain nearly all of the response.
     """
 
     n_rows: int
@@ -71,6 +92,7 @@ class CrossProducts:
     rhs: tuple[FloatArray, ...]
     fixed: FloatMatrix
     within: FloatMatrix | None = None
+    shift: ColumnShift | None = None
 
     def __add__(self, other: CrossProducts) -> CrossProducts:
         """Products of the rows of both; columns and levels must be the same."""

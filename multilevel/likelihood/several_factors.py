@@ -26,10 +26,18 @@ from multilevel.likelihood.block_solve import (
     random_gram_product,
 )
 from multilevel.likelihood.block_system import BlockSystem
+from multilevel.likelihood.cross_products import ColumnShift
 from multilevel.likelihood.profiled import (
     ProfiledDeviance,
     profile_deviance,
     profiled_curvature,
+)
+from multilevel.likelihood.refined_columns import (
+    ReducedColumns,
+    RefinedColumns,
+    refine_columns,
+    side_by_side,
+    vectors_by_factor,
 )
 
 
@@ -40,6 +48,7 @@ class SeveralFactorsPoint:
     elimination: Elimination
     columns: AbsorbedColumns
     profiled: ProfiledDeviance
+    refined: RefinedColumns | None = None
 
     @property
     def system(self) -> BlockSystem:
@@ -49,6 +58,8 @@ class SeveralFactorsPoint:
     @cached_property
     def shrunken(self) -> RandomVectors:
         """Random effects of every column of [X y], (q, p + 1)."""
+        if self.refined is not None:
+            return self.refined.shrunken
         return back_substitute(self.elimination, self.columns)
 
     def _fixed_columns(self) -> RandomVectors:
@@ -57,6 +68,8 @@ class SeveralFactorsPoint:
     @cached_property
     def whitened(self) -> RandomVectors:
         """E = Z'V0^-1 [X y], (q, p + 1)."""
+        if self.refined is not None:
+            return self.refined.score
         fitted = random_gram_product(self.system, self.shrunken)
         return self._fixed_columns().minus(fitted)
 
@@ -70,40 +83,48 @@ class SeveralFactorsPoint:
 
     def whitened_fixed(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], (S, p + 1, J) for each factor."""
-        system = self.system
-        out: list[FloatArray] = [np.zeros(0)] * len(system.sizes)
-        for c, block in self.whitened.chain.items():
-            out[c] = block
-        plan = system.plan
-        for k, start, end in zip(
-            plan.rest, plan.offsets, plan.offsets[1:], strict=False
-        ):
-            rows = self.whitened.dense[start:end]
-            shape = (system.levels[k], system.sizes[k], -1)
-            out[k] = rows.reshape(shape).transpose(1, 2, 0)
-        return out
+        return self._blocks(self.whitened)
+
+    def column_effects(self) -> tuple[FloatArray, ...]:
+        """Random effects of X and of y - X beta, (S, p + 1, J) for each factor."""
+        blocks = [block.copy() for block in self._blocks(self.shrunken)]
+        for block, modes in zip(blocks, self.modes(), strict=True):
+            block[:, -1] = modes
+        return tuple(blocks)
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Blocks of Lam M^-1 Lam' by level, (S, S, J) for each factor."""
         return conditional_blocks(self.elimination, self.columns)
 
     def _by_factor(self, vector: RandomVectors) -> list[FloatArray]:
+        return [block[:, 0] for block in self._blocks(vector)]
+
+    def _blocks(self, vectors: RandomVectors) -> list[FloatArray]:
+        """Vectors (q, r) as (S, r, J) for each factor."""
         system = self.system
         plan = system.plan
         out: list[FloatArray] = [np.zeros(0)] * len(system.sizes)
-        for c, block in vector.chain.items():
-            out[c] = block[:, 0]
+        for c, block in vectors.chain.items():
+            out[c] = block
         for k, start, end in zip(
             plan.rest, plan.offsets, plan.offsets[1:], strict=False
         ):
-            out[k] = vector.dense[start:end, 0].reshape(-1, system.sizes[k]).T
+            rows = vectors.dense[start:end]
+            shape = (system.levels[k], system.sizes[k], -1)
+            out[k] = rows.reshape(shape).transpose(1, 2, 0)
         return out
 
     def gradients(self) -> list[FloatMatrix]:
         """Gamma: derivative of the deviance in the entries of each G."""
-        return covariance_gradient(
-            self.elimination, self.columns, self.profiled.outer()
-        )
+        outer = self.profiled.outer()
+        if self.refined is None:
+            return covariance_gradient(self.elimination, self.columns, outer)
+        nothing = np.zeros_like(outer)
+        gammas = covariance_gradient(self.elimination, self.columns, nothing)
+        return [
+            gamma - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
+            for gamma, E in zip(gammas, self.whitened_fixed(), strict=True)
+        ]
 
     def hessian(self, directions: Sequence[FloatArray]) -> FloatMatrix:
         """Average information along dG_a: mean of observed and expected, (m, m).
@@ -121,6 +142,8 @@ class SeveralFactorsPoint:
     ) -> tuple[FloatMatrix, FloatMatrix]:
         """f_a'V0^-1 f_b and f_a'V0^-1 [X y] with f_a = Z dG_a g."""
         vectors = self._working_variates(directions)
+        if self.system.shift is not None:
+            return self._refined_working_products(vectors, self.system.shift)
         products = random_gram_product(self.system, vectors)
         columns = absorb_columns(self.elimination, products.chain, products.dense)
         quadratic = vectors.gram(products) - reduced_products(
@@ -130,6 +153,17 @@ class SeveralFactorsPoint:
             self.elimination, columns, self.columns
         )
         return quadratic, cross
+
+    def _refined_working_products(
+        self, vectors: RandomVectors, shift: ColumnShift
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        reduced = _reduced_columns(self.system, shift).beside(vectors)
+        products = random_gram_product(self.system, vectors)
+        both = side_by_side(products, self._fixed_columns())
+        columns = absorb_columns(self.elimination, both.chain, both.dense)
+        whitened = refine_columns(self.elimination, columns, reduced).whitened
+        size = vectors.dense.shape[1]
+        return whitened[:size, :size], whitened[:size, size:]
 
     def _working_variates(self, directions: Sequence[FloatArray]) -> RandomVectors:
         """dG_a g for every direction a, as vectors of random effects (q, m)."""
@@ -154,6 +188,14 @@ def _times(vectors: RandomVectors, coefficients: FloatArray) -> RandomVectors:
     return RandomVectors(chain, (vectors.dense @ coefficients)[:, None])
 
 
+def _reduced_columns(system: BlockSystem, shift: ColumnShift) -> ReducedColumns:
+    return ReducedColumns(
+        vectors_by_factor(system, shift.effects),
+        vectors_by_factor(system, shift.rhs),
+        shift.gram,
+    )
+
+
 def several_factors_point(
     system: BlockSystem, lams: Sequence[FloatMatrix], *, reml: bool
 ) -> SeveralFactorsPoint:
@@ -167,11 +209,17 @@ def several_factors_point(
     """
     elimination = eliminate(system, lams)
     columns = absorb_columns(elimination, dict(system.rhs), system.dense_rhs)
-    whitened = system.fixed - reduced_products(elimination, columns, columns)
+    refined = None
+    if system.shift is not None:
+        reduced = _reduced_columns(system, system.shift)
+        refined = refine_columns(elimination, columns, reduced)
+        whitened = refined.whitened
+    else:
+        whitened = system.fixed - reduced_products(elimination, columns, columns)
     profiled = profile_deviance(
         (whitened + whitened.T) / 2.0,
         elimination.log_det,
         system.n_rows,
         reml=reml,
     )
-    return SeveralFactorsPoint(elimination, columns, profiled)
+    return SeveralFactorsPoint(elimination, columns, profiled, refined)

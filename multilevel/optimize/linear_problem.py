@@ -19,10 +19,9 @@ from multilevel.likelihood.evaluation import (
     LikelihoodPoint,
     PreparedProducts,
     evaluate_point,
-    prepare_products,
 )
 from multilevel.likelihood.level_patterns import factor_patterns
-from multilevel.likelihood.row_products import cross_products
+from multilevel.likelihood.steady_products import steady_products
 from multilevel.likelihood.working_rows import (
     RandomColumns,
     WorkingBasis,
@@ -161,10 +160,10 @@ def build_problem(design: ModelDesign) -> LinearProblem:
         [factor.codes for factor in design.factors],
         [len(factor.levels) for factor in design.factors],
     )
-    products = cross_products(rows, patterns, terms.factor_of_term)
+    rows, products, prepared = steady_products(rows, patterns, terms.factor_of_term)
     return LinearProblem(
         products,
-        prepare_products(products),
+        prepared,
         terms,
         rows.basis,
         tuple(term.effects for term in design.terms),
