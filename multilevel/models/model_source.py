@@ -172,9 +172,11 @@ def _index_of(document: Mapping[str, Any]) -> pd.Index[Any]:
     if "range" in document:
         return pd.RangeIndex(*document["range"])
     levels, names = document["levels"], document["names"]
+    labels: pd.Index[Any]
     if len(levels) == 1:
-        return pd.Index(levels[0], name=names[0])
-    labels: pd.Index[Any] = pd.MultiIndex.from_arrays(levels, names=names)
+        labels = pd.Index(levels[0], name=names[0])
+    else:
+        labels = pd.MultiIndex.from_arrays(levels, names=names)
     return labels
 
 

@@ -186,4 +186,5 @@ def _column_of(parts: dict[str, Any]) -> pd.Series[Any]:
     levels = np.empty(len(parts["levels"]) + 1, dtype=object)
     levels[:-1] = parts["levels"]
     levels[-1] = None if parts["dtype"] == "object" else np.nan
-    return pd.Series(levels[parts["codes"]], dtype=parts["dtype"])
+    column: pd.Series[Any] = pd.Series(levels[parts["codes"]], dtype=parts["dtype"])
+    return column

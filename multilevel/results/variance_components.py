@@ -182,22 +182,24 @@ class VarianceComponents:
     ) -> Iterator[Component]:
         """The components of one term, whose theta is at `place` in the parameters."""
         structure = STRUCTURES[term.structure](len(term.effects))
-        moved = structure.jacobian(term.theta) @ term.relative_factor.T
+        factor, moved = term.relative_factor, structure.jacobian(term.theta)
         covariance = self.sigma**2 * term.relative_covariance()
-        slopes = np.zeros((n_parameters, *covariance.shape))
-        slopes[place] = self.sigma**2 * (moved + moved.transpose(0, 2, 1))
-        slopes[-1] = 2.0 * covariance / self.sigma
-        sd = np.sqrt(np.diag(covariance))
+        # Standard deviations are lengths of the factor's rows, correlations products
+        # of its unit rows; nothing underflows that the factor does not.
+        lengths = np.linalg.norm(factor, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            d_log = np.diagonal(slopes, axis1=1, axis2=2) / (2.0 * sd**2)
-            correlation = np.clip(covariance / np.outer(sd, sd), -1.0, 1.0)
+            rows = factor / lengths[:, None]
+            longer = np.einsum("aij,ij->ai", moved, rows)
+            turned = (moved - longer[:, :, None] * rows) / lengths[:, None]
+        correlation = np.clip(rows @ rows.T, -1.0, 1.0)
         for i, name in enumerate(term.effects):
-            slope = d_log[:, i] * sd[i]
-            yield Component(term.factor, name, None, covariance[i, i], sd[i], slope)
+            slope = np.zeros(n_parameters)
+            slope[place], slope[-1] = self.sigma * longer[:, i], lengths[i]
+            sd = self.sigma * lengths[i]
+            yield Component(term.factor, name, None, covariance[i, i], sd, slope)
         for i, j in term.correlated_pairs():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                slope = slopes[:, i, j] / (sd[i] * sd[j])
-                slope = slope - correlation[i, j] * (d_log[:, i] + d_log[:, j])
+            slope = np.zeros(n_parameters)
+            slope[place] = turned[:, i] @ rows[j] + turned[:, j] @ rows[i]
             names = term.effects[i], term.effects[j]
             vcov, cor = covariance[i, j], correlation[i, j]
             yield Component(term.factor, *names, vcov, cor, slope)

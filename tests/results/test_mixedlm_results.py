@@ -164,8 +164,8 @@ def test_random_effects_and_coefficients(result):
 def test_conditional_covariance_is_the_posterior_of_the_dense_model(result):
     design, fit = result.model.design, result.fit_record
     columns = design.terms[0].columns[design.factors[0].codes == 0]
-    G = fit.sigma**2 * fit.factors[0] @ fit.factors[0].T
-    precision = np.linalg.inv(G) + columns.T @ columns / fit.sigma**2
+    prior = fit.sigma**2 * fit.factors[0] @ fit.factors[0].T
+    precision = np.linalg.inv(prior) + columns.T @ columns / fit.sigma**2
     expected = np.linalg.inv(precision)
     assert_allclose(result.random_effects_cov["Subject"][0], expected, rtol=1e-8)
 
