@@ -53,11 +53,11 @@ class MixedLMResults(MixedResults):
     >>> print(result.variance_components)
     Random effects:
      Group     Effect     Variance  Std.Dev.  Corr
-     Subject   Intercept    612.10    24.741
+     Subject   Intercept    612.09    24.740
                Days          35.07     5.922  0.07
      Residual               654.94    25.592
-    >>> result.t_test("Days = 10").pvalue.round(3)
-    array(0.766)
+    >>> round(float(result.t_test("Days = 10").pvalue), 3)
+    0.766
     """
 
     @cached_property
