@@ -82,8 +82,11 @@ def table() -> pd.DataFrame:
     Examples
     --------
     >>> import multilevel as ml
-    >>> ml.datasets.table().loc["sleepstudy", "rows"]
-    np.int64(180)
+    >>> ml.datasets.table()[["rows", "columns"]].head(2)
+                rows  columns
+    name
+    hsb         7185        9
+    sleepstudy   180        3
     """
     rows = [
         (entry.n_rows, len(entry.columns), entry.title, entry.example)
