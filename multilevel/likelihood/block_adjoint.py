@@ -14,20 +14,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
-from multilevel.array_types import FloatArray, FloatMatrix
+from multilevel.array_types import FloatArray, FloatMatrix, IntVector
 from multilevel.likelihood.block_elimination import (
     AbsorbedColumns,
+    AbsorbedFactor,
     Elimination,
     level_product,
 )
-from multilevel.likelihood.block_system import BlockSystem, SparseRows
+from multilevel.likelihood.block_system import BlockSystem
 from multilevel.likelihood.dense_inverse import (
     DenseInverse,
     symmetric,
     symmetric_product,
 )
+from multilevel.likelihood.sparse_block import SparseBlock
 
 
 @dataclass
@@ -39,7 +40,7 @@ class _Adjoint:
     low_rank: FloatMatrix  # V = K (Z'V^-1 [X y]) of the dense rest, (m, r)
     dense_fixed: FloatMatrix  # (m, r)
     blocks: dict[tuple[int, int], FloatArray]  # c finer or equal b: (S_c, S_b, J_c)
-    sparse: dict[int, FloatArray]  # (S_c, nnz_c)
+    rest: dict[int, FloatArray]  # (S_c, nnz_c)
     chain_fixed: dict[int, FloatArray]  # (S_c, r, J_c)
 
 
@@ -64,9 +65,8 @@ def covariance_gradient(
     if plan.rest:
         _dense_gamma(elimination, columns, KS, outer, gamma)
     for c in reversed(plan.chain):
-        gamma[c] = _chain_gamma(elimination, columns, adjoint, c)
-        if c != plan.chain[0]:
-            _go_back(elimination, columns, adjoint, c)
+        inner = _go_back(elimination, columns, adjoint, c)
+        gamma[c] = _chain_gamma(elimination, c, inner)
     return gamma
 
 
@@ -142,77 +142,6 @@ def _shrunk_diagonal(
     return np.asarray(unscaled.diagonal_sum(start, end, size) - product)
 
 
-def _times_theta(
-    system: BlockSystem,
-    adjoint: _Adjoint,
-    c: int,
-    upward: dict[int, FloatArray],
-    sparse: FloatArray | None,
-    fixed: FloatArray,
-    *,
-    with_dense: bool,
-) -> tuple[dict[int, FloatArray], FloatArray | None, FloatArray]:
-    """Rows (of factor c's levels) times Theta, on the pattern of factor c.
-
-    `with_dense` includes the dense-by-dense part in the sparse result.
-    """
-    plan = system.plan
-    chain = [b for b in plan.chain if (c, b) in plan.parents]
-    level = system.sparse[c].level if sparse is not None else None
-    out_fixed = np.einsum("srj,rt->stj", fixed, adjoint.fixed)
-    out_up: dict[int, FloatArray] = {}
-    out_sparse = np.zeros_like(sparse) if sparse is not None else None
-    if sparse is not None and level is not None and out_sparse is not None:
-        pattern = system.sparse[c]
-        for s in range(len(sparse)):
-            matrix = pattern.matrix(sparse[s])
-            out_fixed[s] += (matrix @ adjoint.dense_fixed).T
-            if with_dense:
-                out_sparse[s] += _sampled(sparse[s], adjoint.dense.full, pattern)
-                low_rank = matrix @ adjoint.low_rank @ adjoint.fixed
-                out_sparse[s] += np.einsum(
-                    "er,er->e", low_rank[level], adjoint.low_rank[pattern.column]
-                )
-            out_sparse[s] += np.einsum(
-                "re,er->e", fixed[s][:, level], adjoint.dense_fixed[pattern.column]
-            )
-    for b in chain:
-        parent = plan.parents[c, b]
-        theta_fixed = adjoint.chain_fixed[b][:, :, parent]
-        out_fixed += level_product(upward[b], theta_fixed)
-        result = level_product(fixed, np.swapaxes(theta_fixed, 0, 1))
-        for d in chain:
-            theta = _theta_block(system, adjoint, c, d, b)
-            result = result + level_product(upward[d], theta)
-        if sparse is not None and level is not None and out_sparse is not None:
-            theta_sparse = adjoint.sparse[b][:, system.entry_parent[c, b]]
-            out_sparse += np.einsum("sbe,be->se", upward[b][:, :, level], theta_sparse)
-            for s in range(len(sparse)):
-                for t in range(len(theta_sparse)):
-                    result[s, t] += np.bincount(
-                        level,
-                        weights=sparse[s] * theta_sparse[t],
-                        minlength=fixed.shape[2],
-                    )
-        out_up[b] = result
-    return out_up, out_sparse, out_fixed
-
-
-def _sampled(values: FloatArray, dense: FloatMatrix, pattern: SparseRows) -> FloatArray:
-    """Entries of (sparse rows) @ dense on the pattern of the rows, (nnz,)."""
-    matrix = pattern.matrix(values)
-    out = np.empty(len(values))
-    n_levels = len(pattern.starts) - 1
-    step = max(1, 4_000_000 // max(1, pattern.n_columns))
-    for first in range(0, n_levels, step):
-        last = min(first + step, n_levels)
-        entries = slice(pattern.starts[first], pattern.starts[last])
-        product = matrix[first:last] @ dense
-        level = pattern.level[entries] - first
-        out[entries] = product[level, pattern.column[entries]]
-    return out
-
-
 def _theta_block(
     system: BlockSystem, adjoint: _Adjoint, c: int, d: int, b: int
 ) -> FloatArray:
@@ -224,106 +153,121 @@ def _theta_block(
 
 
 def _chain_gamma(
-    elimination: Elimination, columns: AbsorbedColumns, adjoint: _Adjoint, c: int
+    elimination: Elimination, c: int, inner: FloatArray
 ) -> FloatMatrix:
-    system, step = elimination.system, elimination.absorbed[c]
+    """Gamma_c = sum_j (P - P K P - C P_ct Theta P_tc C') with C = I - P K."""
+    step = elimination.absorbed[c]
     PK = level_product(step.diagonal, step.K)
-    D = step.diagonal - level_product(PK, step.diagonal)
-
-    def shrink(P: FloatArray) -> FloatArray:
-        return P - level_product(PK, P)
-
-    upward = {b: shrink(P) for b, P in step.upward.items()}
-    fixed = shrink(columns.chain[c])
-    sparse = None
-    if step.sparse is not None:
-        level = system.sparse[c].level
-        sparse = step.sparse - np.einsum("ste,te->se", PK[:, :, level], step.sparse)
-    theta_up, theta_sparse, theta_fixed = _times_theta(
-        system, adjoint, c, upward, sparse, fixed, with_dense=False
-    )
-    gamma = D.sum(axis=2) - _row_gram(theta_fixed, fixed)
-    for b in upward:
-        gamma -= _row_gram(theta_up[b], upward[b])
-    if sparse is not None and theta_sparse is not None:
-        gamma -= theta_sparse @ sparse.T
-        shrinkage = np.eye(len(PK))[:, :, None] - PK
-        gamma -= _dense_quadratic(system, adjoint, c, sparse, shrinkage)
+    shrinkage = np.eye(len(PK))[:, :, None] - PK
+    D = level_product(shrinkage, step.diagonal)
+    gamma = D.sum(axis=2) - row_gram(level_product(shrinkage, inner), shrinkage)
     return np.asarray((gamma + gamma.T) / 2.0)
 
 
-def _row_gram(left: FloatArray, right: FloatArray) -> FloatMatrix:
+def row_gram(left: FloatArray, right: FloatArray) -> FloatMatrix:
     """Sum over levels of left_j right_j': (S, r, J), (S, r, J) -> (S, S)."""
     return np.asarray(left.reshape(len(left), -1) @ right.reshape(len(right), -1).T)
 
 
-def _dense_quadratic(
-    system: BlockSystem,
-    adjoint: _Adjoint,
-    c: int,
-    sparse: FloatArray,
-    shrinkage: FloatArray,
-) -> FloatMatrix:
-    """Sum over levels of E Theta E' over the dense columns, (S, S).
-
-    E = C P with C = `shrinkage` (S, S, J) and P the products before elimination.
-    """
-    matrices = [system.sparse[c].matrix(values) for values in sparse]
-    low = np.stack([matrix @ adjoint.low_rank for matrix in matrices])
-    out = np.einsum("sjr,rt,ujt->su", low, adjoint.fixed, low, optimize=True)
-    if system.pair_sums is not None and c == system.plan.chain[0]:
-        inner = system.pair_sums.quadratics(adjoint.dense)
-        carried = level_product(shrinkage, inner)
-        return np.asarray(out + _row_gram(carried, shrinkage))
-    for s in range(len(sparse)):
-        for t in range(s, len(sparse)):
-            value = _sparse_quadratic(
-                system.sparse[c], matrices[s], matrices[t], adjoint.dense.full
-            )
-            out[s, t] += value
-            if s != t:
-                out[t, s] += value
-    return np.asarray(out)
-
-
-def _sparse_quadratic(
-    pattern: SparseRows, left: sp.csr_array, right: sp.csr_array, K: FloatMatrix
-) -> float:
-    """tr(left K right')."""
-    if pattern.is_crowded():
-        return float(np.vdot(left.toarray() @ K, right.toarray()))
-    product = (left.T @ right).tocoo()
-    return float(product.data @ K[product.coords])
-
-
 def _go_back(
     elimination: Elimination, columns: AbsorbedColumns, adjoint: _Adjoint, c: int
-) -> None:
-    """Add Theta_c. to the adjoint, for the factors finer than c."""
-    system, step = elimination.system, elimination.absorbed[c]
-    up, sparse, fixed = _times_theta(
-        system,
-        adjoint,
-        c,
-        step.upward,
-        step.sparse,
-        columns.chain[c],
-        with_dense=True,
-    )
+) -> FloatArray:
+    """P_ct Theta P_tc for every level, (S, S, J); adds Theta_c. to the adjoint."""
+    step, fixed = elimination.absorbed[c], columns.chain[c]
+    row = _ThetaRow(elimination, adjoint, c, fixed)
+    theta_fixed = row.in_fixed()
+    inner = np.einsum("srj,trj->stj", fixed, theta_fixed)
+    theta_up = {b: row.in_factor(b) for b in step.upward}
+    for b, block in theta_up.items():
+        inner += np.einsum("sbj,tbj->stj", step.upward[b], block)
+    if step.rest is not None:
+        inner += row.rest_quadratics(step.rest)
     K = step.K
-    adjoint.chain_fixed[c] = -level_product(K, fixed)
-    inner = np.einsum("srj,trj->stj", columns.chain[c], fixed)
-    for b, block in up.items():
-        adjoint.blocks[c, b] = -level_product(K, block)
-        inner = inner + np.einsum("sbj,tbj->stj", step.upward[b], block)
-    if sparse is not None and step.sparse is not None:
-        level = system.sparse[c].level
-        adjoint.sparse[c] = -np.einsum("ste,te->se", K[:, :, level], sparse)
-        for s in range(len(sparse)):
-            for t in range(len(sparse)):
-                inner[s, t] += np.bincount(
-                    level,
-                    weights=step.sparse[s] * sparse[t],
-                    minlength=K.shape[2],
-                )
     adjoint.blocks[c, c] = K + level_product(level_product(K, inner), K)
+    if c != elimination.system.plan.chain[0]:
+        adjoint.chain_fixed[c] = -level_product(K, theta_fixed)
+        for b, block in theta_up.items():
+            adjoint.blocks[c, b] = -level_product(K, block)
+        if step.rest is not None:
+            entries = row.in_rest(step.rest)
+            level = step.rest.pattern.level
+            adjoint.rest[c] = -np.einsum("ste,te->se", K[:, :, level], entries)
+    return inner
+
+
+@dataclass(frozen=True)
+class _ThetaRow:
+    """The rows P_c. of one chain factor times Theta, block by block."""
+
+    elimination: Elimination
+    adjoint: _Adjoint
+    c: int
+    fixed: FloatArray  # (S, r, J)
+
+    @property
+    def _step(self) -> AbsorbedFactor:
+        return self.elimination.absorbed[self.c]
+
+    def _parent(self, b: int) -> IntVector:
+        return self.elimination.system.plan.parents[self.c, b]
+
+    def in_fixed(self) -> FloatArray:
+        """Columns of [X y], (S, r, J)."""
+        step, adjoint = self._step, self.adjoint
+        out = np.einsum("srj,rt->stj", self.fixed, adjoint.fixed)
+        for b, P in step.upward.items():
+            out += level_product(P, adjoint.chain_fixed[b][:, :, self._parent(b)])
+        if step.rest is not None:
+            out += step.rest.times(adjoint.dense_fixed)
+        return np.asarray(out)
+
+    def in_factor(self, b: int) -> FloatArray:
+        """Columns of a coarser chain factor, (S, S_b, J)."""
+        step, adjoint, system = self._step, self.adjoint, self.elimination.system
+        theta_fixed = adjoint.chain_fixed[b][:, :, self._parent(b)]
+        out = level_product(self.fixed, np.swapaxes(theta_fixed, 0, 1))
+        for d, P in step.upward.items():
+            out = out + level_product(P, _theta_block(system, adjoint, self.c, d, b))
+        if step.rest is not None:
+            out = out + step.rest.level_sums(self._rest_of(b))
+        return out
+
+    def _rest_of(self, b: int) -> FloatArray:
+        """Theta_b,rest at the entries of c, (S_b, nnz_c)."""
+        entry = self.elimination.system.entry_parent[self.c, b]
+        return self.adjoint.rest[b][:, entry]
+
+    def _rest_without_dense(self, block: SparseBlock) -> FloatArray:
+        """Dense columns at the stored entries, but for the dense-dense part of Theta."""
+        pattern, step = block.pattern, self._step
+        out = np.einsum(
+            "sre,er->se",
+            self.fixed[:, :, pattern.level],
+            self.adjoint.dense_fixed[pattern.column],
+        )
+        for b, P in step.upward.items():
+            out += np.einsum("sbe,be->se", P[:, :, pattern.level], self._rest_of(b))
+        return np.asarray(out)
+
+    def in_rest(self, block: SparseBlock) -> FloatArray:
+        """Dense columns at the stored entries, (S, nnz)."""
+        pattern, adjoint = block.pattern, self.adjoint
+        dense = np.stack([block.sampled(s, adjoint.dense) for s in block.effects])
+        low = np.einsum("srj,rt->stj", block.times(adjoint.low_rank), adjoint.fixed)
+        dense += np.einsum(
+            "sre,er->se", low[:, :, pattern.level], adjoint.low_rank[pattern.column]
+        )
+        return self._rest_without_dense(block) + dense
+
+    def rest_quadratics(self, block: SparseBlock) -> FloatArray:
+        """P_c,rest (Theta P')_rest for every level, (S, S, J)."""
+        adjoint = self.adjoint
+        low = block.times(adjoint.low_rank)
+        out = np.einsum("srj,rt,utj->suj", low, adjoint.fixed, low, optimize=True)
+        # fixed Theta_fixed,rest P_rest needs no entries: (P_rest Theta_rest,fixed)'.
+        spread = block.times(adjoint.dense_fixed)
+        out += np.einsum("srj,trj->stj", spread, self.fixed)
+        for b, P in self._step.upward.items():
+            own = block.level_sums(self._rest_of(b))
+            out += np.einsum("sbj,tbj->stj", own, P)
+        return out + block.quadratics(adjoint.dense)

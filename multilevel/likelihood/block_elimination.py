@@ -26,6 +26,7 @@ from multilevel.likelihood.dense_inverse import (
     symmetric,
 )
 from multilevel.likelihood.level_blocks import absorb_levels, level_gram
+from multilevel.likelihood.sparse_block import SparseBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class AbsorbedFactor:
     K : (S, S, J)
     upward : {b: (S, S_b, J)}
         P_cb for the coarser chain factors.
-    sparse : (S, nnz) or None
+    rest : SparseBlock or None
         P_c,rest.
     log_det : (J,)
         log determinant of each level's bracket.
@@ -48,7 +49,7 @@ class AbsorbedFactor:
     diagonal: FloatArray
     K: FloatArray
     upward: dict[int, FloatArray]
-    sparse: FloatArray | None
+    rest: SparseBlock | None
     log_det: FloatVector
 
 
@@ -158,7 +159,7 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
     """
     plan = system.plan
     diagonal, upward = dict(system.diagonal), dict(system.upward)
-    sparse = dict(system.sparse_values)
+    rest = dict(system.rest)
     dense = system.dense.copy(order="K")
     absorbed, log_det = {}, 0.0
     for position, c in enumerate(plan.chain):
@@ -166,7 +167,7 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
         log_det += float(part.sum())
         later = plan.chain[position + 1 :]
         own = {b: upward[c, b] for b in later}
-        absorbed[c] = AbsorbedFactor(diagonal[c], K, own, sparse.get(c), part)
+        absorbed[c] = AbsorbedFactor(diagonal[c], K, own, rest.get(c), part)
         for b in later:
             KP = level_product(K, own[b])
             parent = plan.parents[c, b]
@@ -178,9 +179,12 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
                     level_gram(KP, own[d]), parent, system.levels[b]
                 )
             if plan.rest:
-                sparse[b] = sparse[b] - _entry_sums(system, c, b, KP, sparse[c])
+                rest[b] = SparseBlock(
+                    rest[b].pattern,
+                    rest[b].values - _entry_sums(system, c, b, KP, rest[c]),
+                )
         if plan.rest:
-            _update_dense(system, c, K, sparse[c], dense)
+            rest[c].subtract_from(dense, K)
     K_dense = DenseInverse(dense, np.zeros(0))
     if plan.rest:
         dense_log_det, K_dense = _absorb_dense(system, dense, lams)
@@ -189,31 +193,12 @@ def eliminate(system: BlockSystem, lams: Sequence[FloatMatrix]) -> Elimination:
 
 
 def _entry_sums(
-    system: BlockSystem, c: int, b: int, KP: FloatArray, values: FloatArray
+    system: BlockSystem, c: int, b: int, KP: FloatArray, block: SparseBlock
 ) -> FloatArray:
     """P_bc K_c P_c,rest on the sparse entries of b, (S_b, nnz_b)."""
-    level = system.sparse[c].level
-    terms = np.einsum("sbe,se->be", KP[:, :, level], values)
-    return sum_by_parent(terms, system.entry_parent[c, b], len(system.sparse[b].level))
-
-
-def _update_dense(
-    system: BlockSystem, c: int, K: FloatArray, values: FloatArray, dense: FloatMatrix
-) -> None:
-    """dense -= P_rest,c K_c P_c,rest, at least in the lower triangle."""
-    if system.pair_sums is not None and c == system.plan.chain[0]:
-        system.pair_sums.subtract_from(dense, K)
-        return
-    pattern = system.sparse[c]
-    level = pattern.level
-    for s in range(len(values)):
-        weighted = sum(K[s, t][level] * values[t] for t in range(len(values)))
-        left, right = pattern.matrix(values[s]), pattern.matrix(np.asarray(weighted))
-        if pattern.is_crowded():
-            dense -= left.toarray().T @ right.toarray()
-        else:
-            part = (left.T @ right).tocoo()
-            dense[part.coords] -= part.data
+    terms = np.einsum("sbe,se->be", KP[:, :, block.pattern.level], block.values)
+    n_entries = len(system.rest[b].pattern.level)
+    return sum_by_parent(terms, system.entry_parent[c, b], n_entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +236,8 @@ def absorb_columns(
             current[b] = current[b] - sum_by_parent(
                 level_gram(step.upward[b], KP), plan.parents[c, b], system.levels[b]
             )
-        if step.sparse is not None:
-            pattern = system.sparse[c]
-            for s in range(len(KP)):
-                dense = dense - pattern.matrix(step.sparse[s]).T @ KP[s].T
+        if step.rest is not None:
+            dense = dense - step.rest.transposed_times(KP)
     return AbsorbedColumns(current, dense)
 
 

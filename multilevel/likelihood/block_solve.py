@@ -56,10 +56,8 @@ def back_substitute(
         for b, P in step.upward.items():
             parent = system.plan.parents[c, b]
             rhs = rhs - level_product(P, solved[b][:, :, parent])
-        if step.sparse is not None:
-            pattern = system.sparse[c]
-            spread = [(pattern.matrix(v) @ dense).T for v in step.sparse]
-            rhs = rhs - np.asarray(spread)
+        if step.rest is not None:
+            rhs = rhs - step.rest.times(dense)
         solved[c] = level_product(step.K, rhs)
     return RandomVectors(solved, dense)
 
@@ -74,10 +72,7 @@ def random_gram_product(system: BlockSystem, vectors: RandomVectors) -> RandomVe
         chain[c] += level_product(P, vectors.chain[b][:, :, parent])
         down = np.einsum("sbj,srj->brj", P, vectors.chain[c])
         chain[b] += sum_by_parent(down, parent, system.levels[b])
-    for c, values in system.sparse_values.items():
-        pattern = system.sparse[c]
-        for s, row in enumerate(values):
-            matrix = pattern.matrix(row)
-            chain[c][s] += (matrix @ vectors.dense).T
-            dense += matrix.T @ vectors.chain[c][s].T
+    for c, block in system.rest.items():
+        chain[c] += block.times(vectors.dense)
+        dense += block.transposed_times(vectors.chain[c])
     return RandomVectors(chain, dense)

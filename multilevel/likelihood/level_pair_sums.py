@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.likelihood.dense_inverse import DenseInverse
+from multilevel.likelihood.sparse_block import SparseBlock, SparseRows
 
 MAX_PAIRS = 12_000_000
 """More products of two entries than this are not stored: 16 bytes each."""
@@ -23,8 +24,8 @@ MAX_COLUMNS = 20_000
 
 
 @dataclass(frozen=True)
-class LevelPairSums:
-    """The products of pairs of entries, for the lower triangle of a dense matrix.
+class LevelPairSums(SparseBlock):
+    """Sparse rows with the products of pairs of their entries, lower triangle only.
 
     Parameters
     ----------
@@ -34,15 +35,11 @@ class LevelPairSums:
         For each of the C = S (S + 1) / 2 pairs of effects, all levels.
     double : (n_cells,)
         2 off the diagonal, 1 on it.
-    size, n_levels : int
-        S and J.
     """
 
     cells: IntVector
     products: sp.csr_array
     double: FloatVector
-    size: int
-    n_levels: int
 
     def subtract_from(self, dense: FloatMatrix, K: FloatArray) -> None:
         """dense -= sum_j P_j'K_j P_j, in the lower triangle.
@@ -53,7 +50,7 @@ class LevelPairSums:
             Fortran order, changed in place.
         K : (S, S, J)
         """
-        rows, cols = np.triu_indices(self.size)
+        rows, cols = np.triu_indices(len(self.values))
         flat = dense.T.reshape(-1)
         flat[self.cells] -= self.products.T @ K[rows, cols].ravel()
 
@@ -61,9 +58,10 @@ class LevelPairSums:
         """P_j K P_j' for every level, (S, S, J)."""
         values = K.entries(self.cells) * self.double
         # Each pair of different effects was added both ways round.
-        sums = (self.products @ values).reshape(-1, self.n_levels)
-        out = np.empty((self.size, self.size, self.n_levels))
-        rows, cols = np.triu_indices(self.size)
+        size, n_levels = len(self.values), self.pattern.n_levels
+        sums = (self.products @ values).reshape(-1, n_levels)
+        out = np.empty((size, size, n_levels))
+        rows, cols = np.triu_indices(size)
         for row, col, block in zip(rows, cols, sums, strict=True):
             out[row, col] = out[col, row] = block if row == col else block / 2.0
         return out
@@ -75,9 +73,7 @@ def count_pairs(starts: IntVector) -> int:
     return int((sizes * (sizes + 1) // 2).sum())
 
 
-def _entry_pairs(
-    level: IntVector, starts: IntVector
-) -> tuple[IntVector, IntVector]:
+def _entry_pairs(level: IntVector, starts: IntVector) -> tuple[IntVector, IntVector]:
     """First and second entry of every pair within a level, first <= second."""
     entries = np.arange(len(level))
     partners = starts[level + 1] - entries
@@ -87,32 +83,17 @@ def _entry_pairs(
     return first, second
 
 
-def level_pair_sums(
-    level: IntVector,
-    column: IntVector,
-    starts: IntVector,
-    values: FloatArray,
-    n_columns: int,
-) -> LevelPairSums:
-    """Form all products of two entries of one level.
-
-    Parameters
-    ----------
-    level, column : (nnz,)
-        Sorted by level; no column twice in one level.
-    starts : (J + 1,)
-    values : (S, nnz)
-    n_columns : int
-        m.
-    """
-    first, second = _entry_pairs(level, starts)
+def level_pair_sums(pattern: SparseRows, values: FloatArray) -> LevelPairSums:
+    """Form all products of two entries of one level; values (S, nnz)."""
+    level, column, n_columns = pattern.level, pattern.column, pattern.n_columns
+    first, second = _entry_pairs(level, pattern.starts)
     a, b = column[first], column[second]
     cell = np.maximum(a, b) + n_columns * np.minimum(a, b)
     met = np.zeros(n_columns * n_columns, dtype=bool)
     met[cell] = True
     cells = np.flatnonzero(met)
     position = np.cumsum(met, dtype=np.int32) - 1
-    size, n_levels = len(values), len(starts) - 1
+    size, n_levels = len(values), pattern.n_levels
     parts = []
     for s, t in zip(*np.triu_indices(size), strict=True):
         product = values[s][first] * values[t][second]
@@ -131,4 +112,4 @@ def level_pair_sums(
         shape=(len(parts) * n_levels, len(cells)),
     )
     double = np.where(cells // n_columns == cells % n_columns, 1.0, 2.0)
-    return LevelPairSums(cells, products, double, size, n_levels)
+    return LevelPairSums(pattern, values, cells, products, double)
