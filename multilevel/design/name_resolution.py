@@ -1,7 +1,8 @@
 """What the names in a formula's expressions stand for.
 
-A name is, in this order, a column of the data, one of the formula's own functions, a
-function or module of the caller, a builtin function. Any other variable of the caller
+A name is, in this order, a column of the data, a function that the caller's module
+defines, one of the formula's own functions, another function or a module of the caller,
+a builtin function. Any other variable of the caller
 is refused: with it, the same formula on the same data would not mean the same model.
 """
 
@@ -208,7 +209,7 @@ class _NameResolver(ast.NodeTransformer):
 
     def _found(self, name: str) -> Any:
         """The function or module of that name."""
-        if name in self.scope.functions:
+        if name in self.scope.functions and not self._is_redefined(name):
             return self.scope.functions[name]
         if name in self.scope.environment:
             value = self.scope.environment[name]
@@ -224,6 +225,16 @@ class _NameResolver(ast.NodeTransformer):
         if hasattr(builtins, name):
             return getattr(builtins, name)
         raise self._unknown(name)
+
+    def _is_redefined(self, name: str) -> bool:
+        """Whether the caller's own module defines a function of that name.
+
+        One that was merely imported, as ``from math import log``, does not count.
+        """
+        here = self.scope.environment.get("__name__", None)
+        value = self.scope.environment.get(name)
+        is_function = isinstance(value, types.FunctionType)
+        return is_function and getattr(value, "__module__", "") == here
 
     def _unknown(self, name: str) -> FormulaError:
         is_call = re.search(rf"(?<![\w.]){re.escape(name)}\s*\(", self.code)

@@ -102,7 +102,9 @@ def refuse_infinite(values: FloatVector, name: str) -> None:
     DataError
         With the column's name and the number of rows.
     """
-    if np.isfinite(values.sum()):
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = values.sum()
+    if np.isfinite(total):
         return
     n_infinite = int(np.isinf(values).sum())
     if n_infinite:

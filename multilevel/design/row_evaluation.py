@@ -168,7 +168,22 @@ class RowEvaluation:
         column = self.store.table.columns[name]
         if self.rows is not None:
             column = column.iloc[self.rows]
-        if column.dtype == object and is_numeric(column):
-            # numpy's functions do not know numbers that are kept as objects.
-            column = column.where(column.notna(), np.nan).astype(float)
+        return _in_full_precision(column)
+
+
+def _in_full_precision(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Numbers as int64 or float64: np.log of an int8 has three digits only.
+
+    Unsigned ones too, since 3 - 5 would be 4294967294; and numbers that are kept as
+    objects, which numpy's functions do not know.
+    """
+    dtype = column.dtype
+    if not isinstance(dtype, np.dtype):
         return column
+    if dtype.kind == "f" and dtype.itemsize < 8:
+        return column.astype(np.float64)
+    if (dtype.kind == "i" and dtype.itemsize < 8) or dtype.kind == "u":
+        return column.astype(np.int64)
+    if dtype.kind == "O" and is_numeric(column):
+        return column.where(column.notna(), np.nan).astype(np.float64)
+    return column

@@ -33,8 +33,7 @@ class NumericVariable:
     def missing(self) -> BoolVector | None:
         """Rows in which a column is missing, (n,); None if none is."""
         values = self.values
-        # A sum is NaN if an entry is, and much cheaper than looking at each.
-        if values.dtype.kind != "f" or not np.isnan(values.sum()):
+        if values.dtype.kind != "f" or not has_nan(values):
             return None
         missing: BoolVector = np.asarray(np.isnan(values).any(axis=1))
         return missing if missing.any() else None
@@ -80,6 +79,15 @@ class CategoricalVariable:
 
 
 Variable: TypeAlias = NumericVariable | CategoricalVariable
+
+
+def has_nan(values: FloatMatrix) -> bool:
+    """Whether a sum of the values is NaN; much cheaper than looking at each.
+
+    True if one of them is NaN, and also if there are infinite ones of both signs.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isnan(values.sum()))
 
 
 def as_variable(
