@@ -152,9 +152,7 @@ def _theta_block(
     return np.swapaxes(adjoint.blocks[b, d], 0, 1)[:, :, parents[c, b]]
 
 
-def _chain_gamma(
-    elimination: Elimination, c: int, inner: FloatArray
-) -> FloatMatrix:
+def _chain_gamma(elimination: Elimination, c: int, inner: FloatArray) -> FloatMatrix:
     """Gamma_c = sum_j (P - P K P - C P_ct Theta P_tc C') with C = I - P K."""
     step = elimination.absorbed[c]
     PK = level_product(step.diagonal, step.K)
@@ -238,7 +236,7 @@ class _ThetaRow:
         return self.adjoint.rest[b][:, entry]
 
     def _rest_without_dense(self, block: SparseBlock) -> FloatArray:
-        """Dense columns at the stored entries, but for the dense-dense part of Theta."""
+        """Dense columns at the stored entries, less the dense-dense part."""
         pattern, step = block.pattern, self._step
         out = np.einsum(
             "sre,er->se",

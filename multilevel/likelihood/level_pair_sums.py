@@ -73,22 +73,27 @@ def count_pairs(starts: IntVector) -> int:
     return int((sizes * (sizes + 1) // 2).sum())
 
 
-def _entry_pairs(level: IntVector, starts: IntVector) -> tuple[IntVector, IntVector]:
-    """First and second entry of every pair within a level, first <= second."""
-    entries = np.arange(len(level))
-    partners = starts[level + 1] - entries
+def _entry_pairs(pattern: SparseRows) -> tuple[IntVector, IntVector, IntVector]:
+    """First and second entry of every pair within a level, and the pairs before each.
+
+    Entries pair with those from their own place to the end of their level.
+    """
+    entries = np.arange(len(pattern.level), dtype=np.int32)
+    partners = pattern.starts[pattern.level + 1].astype(np.int32) - entries
+    ends = np.cumsum(partners)
+    n_pairs = int(ends[-1]) if len(ends) else 0
     first = np.repeat(entries, partners)
-    begins = np.cumsum(partners) - partners
-    second = np.arange(len(first)) - np.repeat(begins - entries, partners)
-    return first, second
+    second = np.arange(n_pairs, dtype=np.int32)
+    second -= np.repeat((ends - partners - entries).astype(np.int32), partners)
+    return first, second, np.concatenate([[0], ends])
 
 
 def level_pair_sums(pattern: SparseRows, values: FloatArray) -> LevelPairSums:
     """Form all products of two entries of one level; values (S, nnz)."""
-    level, column, n_columns = pattern.level, pattern.column, pattern.n_columns
-    first, second = _entry_pairs(level, pattern.starts)
-    a, b = column[first], column[second]
-    cell = np.maximum(a, b) + n_columns * np.minimum(a, b)
+    column, n_columns = pattern.column.astype(np.int32), pattern.n_columns
+    first, second, before = _entry_pairs(pattern)
+    # Columns rise within a level, so the second entry is never above the diagonal.
+    cell = column[second] + n_columns * column[first]
     met = np.zeros(n_columns * n_columns, dtype=bool)
     met[cell] = True
     cells = np.flatnonzero(met)
@@ -101,11 +106,11 @@ def level_pair_sums(pattern: SparseRows, values: FloatArray) -> LevelPairSums:
             product = product + values[t][first] * values[s][second]
         parts.append(product)
     # Entries are sorted by level, so the rows of the sparse matrix are ready made.
-    ends = np.cumsum(np.bincount(level[first], minlength=n_levels))
+    ends = before[pattern.starts[1:]]
     starts_of = [ends + k * len(first) for k in range(len(parts))]
     products = sp.csr_array(
         (
-            np.concatenate(parts),
+            np.concatenate(parts) if len(parts) > 1 else parts[0],
             np.tile(position[cell], len(parts)),
             np.concatenate([[0], *starts_of]),
         ),
