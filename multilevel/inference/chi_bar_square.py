@@ -17,7 +17,8 @@ Chernoff (1954), Ann. Math. Statist. 25, 573-578.
 Shapiro (1985), Biometrika 72, 133-144 (mixtures; nuisance parameters).
 Self & Liang (1987), JASA 82, 605-610.
 Stram & Lee (1994), Biometrics 50, 1171-1177 (random effects).
-Kuriki & Takemura (2000), Ann. Statist. 28, 1368-1400 (weights of smooth cones).
+Takemura & Kuriki (1997), Ann. Statist. 25, 2368-2387 (weights of smooth cones).
+Kuriki & Takemura (2000), Ann. Inst. Statist. Math. 52, 1-14 (semidefinite matrices).
 Silvapulle & Sen (2005), Constrained Statistical Inference, chapters 3 and 4.
 """
 

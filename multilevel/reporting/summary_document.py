@@ -12,6 +12,7 @@ from statsmodels.iolib.table import SimpleTable
 from multilevel.reporting.text_table import TABLE_STYLE, TextTable, latex_text
 
 _WIDTH = 78
+_WIDEST_TABLE = 100
 
 
 class SummaryDocument(Summary):
@@ -58,15 +59,16 @@ class SummaryDocument(Summary):
 
     def as_text(self) -> str:
         """The summary for a terminal."""
-        blocks = [section.as_text(_WIDTH) for section in self.sections]
+        blocks = [section.as_text(_WIDEST_TABLE) for section in self.sections]
+        width = max(_WIDTH, *(len(line) for b in blocks for line in b.splitlines()))
         notes = [textwrap.fill(note, _WIDTH) for note in self.notes]
         parts = [
             *textwrap.wrap(self.title, _WIDTH),
-            "=" * _WIDTH,
+            "=" * width,
             *self._fact_lines(),
-            "-" * _WIDTH,
+            "-" * width,
             "\n\n".join(blocks),
-            "-" * _WIDTH,
+            "-" * width,
             *notes,
         ]
         return "\n".join(parts)

@@ -59,7 +59,7 @@ class TextTable:
     left: int = 1
     title: str = ""
 
-    def as_text(self, max_width: int = 78) -> str:
+    def as_text(self, max_width: int = 100) -> str:
         """Lines with aligned columns, the title above them.
 
         Parameters

