@@ -22,6 +22,7 @@ from patsy.redundancy import pick_contrasts_for_term
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.expressions import Scope
+from multilevel.design.labels import shown_levels
 from multilevel.design.transforms import STATEFUL_TRANSFORMS
 from multilevel.design.variables import CategoricalVariable, Variable
 from multilevel.errors import FormulaError
@@ -193,20 +194,16 @@ def _contrast(
         )
     except PatsyError as error:
         raise FormulaError(
-            f"{piece!r}: {error.message}", hint=f"its levels are {_listed(levels)}"
+            f"{piece!r}: {error.message}",
+            hint=f"its levels are {shown_levels(variable.labels.levels, most=6)}",
         ) from None
     if len(contrast.matrix) != len(levels):
         raise FormulaError(
             f"{piece!r}: the contrast has {len(contrast.matrix)} rows, "
             f"the variable {len(levels)} levels",
-            hint=f"its levels are {_listed(levels)}",
+            hint=f"its levels are {shown_levels(variable.labels.levels, most=6)}",
         )
     return contrast
-
-
-def _listed(levels: list[Any]) -> str:
-    shown = ", ".join(repr(level) for level in levels[:6])
-    return shown + (", ..." if len(levels) > 6 else "")
 
 
 def _write_ingredient(

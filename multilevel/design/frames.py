@@ -82,7 +82,10 @@ def read_columns(data: Any, wanted: Collection[Hashable]) -> ColumnTable:
     if isinstance(data, Mapping):
         return _from_mapping(data, wanted)
     frame = _narwhals_frame(data)
-    columns = {name: _as_series(frame[name]) for name in wanted}
+    columns = {
+        name: _as_series(frame[name], is_polars=frame.implementation.is_polars())
+        for name in wanted
+    }
     return ColumnTable(columns, pd.RangeIndex(len(frame)))
 
 
@@ -174,8 +177,14 @@ def _unreadable(data: Any) -> DataError:
     )
 
 
-def _as_series(column: Any) -> pd.Series[Any]:
+def _as_series(column: Any, *, is_polars: bool) -> pd.Series[Any]:
     """A narwhals column as a Series; without pyarrow, polars goes through a list."""
+    import narwhals
+
+    if is_polars and column.dtype == narwhals.Categorical:
+        # Its categories are in order of appearance, so text says as much; an Enum has
+        # an order that means something.
+        column = column.cast(narwhals.String)
     try:
         series: pd.Series[Any] = column.to_pandas()
     except ImportError:

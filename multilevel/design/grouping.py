@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import IntVector
-from multilevel.design.labels import Labels, cross_labels
+from multilevel.design.labels import Labels, cross_labels, shown_levels
 from multilevel.errors import DataError
 
 
@@ -137,7 +137,7 @@ def refuse_unusable_factor(
     if n_levels == 1:
         raise DataError(
             f"the grouping factor {factor.name!r} has only one level, "
-            f"{factor.levels[0]!r}, in all {n_rows} rows; a variance between groups "
+            f"{shown_levels(factor.levels)}, in all {n_rows} rows; a variance between groups "
             f"needs several. Leave {term} out, or group by another column"
         )
     if not residual_estimated or n_levels * len(effects) < n_rows:

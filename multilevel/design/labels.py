@@ -149,6 +149,20 @@ def cross_labels(first: Labels, second: Labels) -> Labels:
     return Labels(codes.astype(np.intp, copy=False), levels)
 
 
+def shown_levels(levels: pd.Index[Any], most: int = 4) -> str:
+    """Some levels as Python prints them, for messages.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from multilevel.design.labels import shown_levels
+    >>> shown_levels(pd.Index([1, 2, 3]), most=2)
+    '1, 2, ...'
+    """
+    shown = ", ".join(repr(level) for level in levels[:most].tolist())
+    return shown + (", ..." if len(levels) > most else "")
+
+
 def match_levels(values: Any, levels: pd.Index[Any], name: str) -> Labels:
     """Code new labels by the levels of a fit.
 

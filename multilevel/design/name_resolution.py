@@ -25,6 +25,15 @@ _MISSING_AWARE = frozenset(
     "bfill combine_first ffill fillna interpolate isfinite isna isnan isnull mask "
     "nan_to_num notna notnull where".split()
 )
+# Syntax that brings in names of its own.
+_BINDERS = (
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.NamedExpr,
+)
 _R_EQUIVALENTS = {
     "ns": "cr(x, df=3), or bs(x, df=3), is a spline",
     "s": "cr(x, df=3), or bs(x, df=3), is a spline",
@@ -157,7 +166,7 @@ class _NameResolver(ast.NodeTransformer):
         return node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, (ast.Lambda, ast.comprehension, ast.NamedExpr)):
+        if isinstance(node, _BINDERS):
             raise self.scope.error(
                 "a formula cannot hold a lambda, a loop or an assignment",
                 [self.code],

@@ -20,7 +20,7 @@ from multilevel.design.expressions import Scope
 from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.grouping import GroupEncoding
-from multilevel.design.labels import Labels, cross_labels, match_levels
+from multilevel.design.labels import Labels, cross_labels, match_levels, shown_levels
 from multilevel.design.response import refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import read_row_values, refuse_unknown_column
@@ -317,12 +317,10 @@ def _matched_variable(
         n_known = len(coding.levels)
         unseen = np.unique(found.codes[found.codes >= n_known])
         if len(unseen):
-            shown = ", ".join(repr(found.levels[at]) for at in unseen[:4])
-            known = ", ".join(repr(level) for level in coding.levels[:8])
             raise DataError(
-                f"{code!r} has {shown} in the new data, which the fit has not seen, so "
-                f"there is no coefficient for it; the levels of the fit are {known}"
-                f"{', ...' if n_known > 8 else ''}"
+                f"{code!r} has {shown_levels(found.levels[unseen])} in the new data, "
+                "which the fit has not seen, so there is no coefficient for it; the "
+                f"levels of the fit are {shown_levels(coding.levels, most=8)}"
             )
         return CategoricalVariable(Labels(found.codes, coding.levels))
     variable = values.variable(code)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from multilevel.array_types import BoolVector, FloatVector
+from multilevel.design.labels import shown_levels
 from multilevel.design.variables import CategoricalVariable, Variable
 from multilevel.errors import DataError
 
@@ -120,14 +121,14 @@ def _is_boolean(variable: CategoricalVariable) -> bool:
 
 def _not_numbers(name: str, variable: CategoricalVariable) -> DataError:
     levels = variable.labels.without_unused_levels().levels
-    shown = ", ".join(repr(level) for level in levels[:4])
-    shown += ", ..." if len(levels) > 4 else ""
     hint = (
         "for a response of two classes use mixedglm with family='binomial'"
         if len(levels) == 2
         else f"if it holds numbers as text: pd.to_numeric(data[{name!r}])"
     )
-    return DataError(f"the response {name!r} holds no numbers but {shown}; {hint}")
+    return DataError(
+        f"the response {name!r} holds no numbers but {shown_levels(levels)}; {hint}"
+    )
 
 
 def _categorical_response(
@@ -137,18 +138,17 @@ def _categorical_response(
         return Response(_single_column(name, variable))
     labels = variable.labels.without_unused_levels()
     if len(labels.levels) > 2:
-        shown = ", ".join(repr(level) for level in labels.levels[:4])
         raise DataError(
-            f"the response {name!r} has {len(labels.levels)} values ({shown}"
-            f"{', ...' if len(labels.levels) > 4 else ''}), a binomial one has two; "
-            f"write what counts as a success, for example I({name} == "
-            f"{labels.levels[-1]!r})"
+            f"the response {name!r} has {len(labels.levels)} values "
+            f"({shown_levels(labels.levels)}), a binomial one has two; write what "
+            f"counts as a success, for example I({name} == "
+            f"{shown_levels(labels.levels[-1:])})"
         )
     if len(labels.levels) < 2 and _is_boolean(variable):
         return Response(_single_column(name, variable), levels=(False, True))
     if len(labels.levels) < 2:
         raise DataError(
-            f"the response {name!r} is {labels.levels[0]!r} in all "
+            f"the response {name!r} is {shown_levels(labels.levels)} in all "
             f"{len(labels.codes)} rows; there is nothing to explain"
         )
     failure, success = labels.levels.tolist()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.design.grouping import GroupingFactor, refuse_unusable_factor
+from multilevel.design.labels import shown_levels
 from multilevel.design.random_effects import RandomTermDesign
 from multilevel.design.rank import independent_columns
 from multilevel.design.response import (
@@ -30,8 +31,8 @@ def refuse_unusable_variables(variables: Mapping[str, Variable]) -> None:
             levels = variable.labels.levels
             if len(levels) < 2:
                 raise DataError(
-                    f"the factor {code!r} has only one level, {levels[0]!r}, in all "
-                    f"{len(variable.labels.codes)} rows used; leave it out"
+                    f"the factor {code!r} has only one level, {shown_levels(levels)}, in "
+                    f"all {len(variable.labels.codes)} rows used; leave it out"
                 )
         elif variable.values.dtype.kind == "f":
             for column in variable.values.T:

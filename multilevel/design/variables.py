@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import BoolVector, FloatMatrix, IntVector
-from multilevel.design.labels import Labels, encode_labels
+from multilevel.design.labels import Labels, encode_labels, shown_levels
 from multilevel.errors import DataError, FormulaError
 
 # What pandas calls the content of an object column that holds numbers only.
@@ -147,7 +147,7 @@ def boxed_labels(box: Any, name: str, n_rows: int) -> Labels:
     if (positions < 0).any():
         unlisted = labels.without_unused_levels().levels[positions < 0]
         raise DataError(
-            f"{name} does not list the level {unlisted[0]!r} that occurs in the data; "
+            f"{name} does not list the level {shown_levels(unlisted[:1])} that occurs in the data; "
             "add it to levels=, or make it missing"
         )
     all_positions = wanted.get_indexer(labels.levels)
