@@ -31,8 +31,8 @@ def refuse_unusable_variables(variables: Mapping[str, Variable]) -> None:
             levels = variable.labels.levels
             if len(levels) < 2:
                 raise DataError(
-                    f"the factor {code!r} has only one level, {shown_levels(levels)}, in "
-                    f"all {len(variable.labels.codes)} rows used; leave it out"
+                    f"the factor {code!r} has only one level, {shown_levels(levels)}, "
+                    f"in all {len(variable.labels.codes)} rows used; leave it out"
                 )
         elif variable.values.dtype.kind == "f":
             for column in variable.values.T:

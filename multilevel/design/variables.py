@@ -147,8 +147,8 @@ def boxed_labels(box: Any, name: str, n_rows: int) -> Labels:
     if (positions < 0).any():
         unlisted = labels.without_unused_levels().levels[positions < 0]
         raise DataError(
-            f"{name} does not list the level {shown_levels(unlisted[:1])} that occurs in the data; "
-            "add it to levels=, or make it missing"
+            f"{name} does not list the level {shown_levels(unlisted[:1])}, which "
+            "occurs in the data; add it to levels=, or make it missing"
         )
     all_positions = wanted.get_indexer(labels.levels)
     return Labels(np.append(all_positions, -1)[labels.codes], wanted)
