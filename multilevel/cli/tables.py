@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from multilevel.datasets import load, names
+from multilevel.datasets import load
 from multilevel.errors import DataError
 
 CSV_ENDINGS = (".csv", ".csv.gz")
@@ -39,12 +39,12 @@ def read_table(place: str) -> pd.DataFrame:
         raise DataError(
             f"cannot tell the format of {place!r}: name it .csv, .csv.gz or .parquet"
         )
-    if place.lower() not in names():
+    try:
+        return load(place)
+    except DataError as problem:
         raise DataError(
-            f"{place!r} is neither a .csv, .csv.gz or .parquet file nor an embedded "
-            f"data set; embedded are {', '.join(names())}"
-        )
-    return load(place)
+            f"{place!r} is no .csv, .csv.gz or .parquet file, and {problem}"
+        ) from None
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

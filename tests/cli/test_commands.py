@@ -56,7 +56,7 @@ def test_bad_formula_shows_the_place_without_a_traceback() -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["fit", SLEEP, "sleep"], "'sleep' is neither"),
+        (["fit", SLEEP, "sleep"], "did you mean 'sleepstudy'"),
         (["fit", SLEEP, "absent.csv"], "there is no file 'absent.csv'"),
         (["fit", SLEEP, "absent.parquet"], "there is no file 'absent.parquet'"),
         (["fit", SLEEP, "sleepstudy", "--weights", "nothing"], "nothing"),
