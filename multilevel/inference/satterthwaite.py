@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.single_factor import SingleFactorPoint
+from multilevel.likelihood.evaluation import has_exact_hessian
 from multilevel.likelihood.theta_derivatives import (
     covariance_directions,
     theta_derivatives,
@@ -45,7 +45,7 @@ def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatr
     slope = (cross @ profiled.residual) / profiled.sigma2  # -d(r^2)/dtheta / sigma^2
     m = len(theta)
     out = np.empty((m + 1, m + 1))
-    if isinstance(point, SingleFactorPoint):
+    if has_exact_hessian(problem.prepared):
         in_theta = theta_derivatives(point, user, theta).hessian
     else:
         in_theta = _difference_hessian(problem, theta, reml=reml)

@@ -8,11 +8,18 @@ from typing import Protocol, TypeAlias
 from multilevel.array_types import FloatArray, FloatMatrix
 from multilevel.likelihood.block_system import BlockSystem, block_system
 from multilevel.likelihood.cross_products import CrossProducts
+from multilevel.likelihood.dense_point import dense_point
+from multilevel.likelihood.dense_system import (
+    MAX_EFFECTS,
+    DenseSystem,
+    dense_system,
+    n_random_effects,
+)
 from multilevel.likelihood.profiled import ProfiledDeviance
 from multilevel.likelihood.several_factors import several_factors_point
 from multilevel.likelihood.single_factor import RotatedLevels, single_factor_point
 
-PreparedProducts: TypeAlias = RotatedLevels | BlockSystem
+PreparedProducts: TypeAlias = RotatedLevels | BlockSystem | DenseSystem
 
 
 class LikelihoodPoint(Protocol):
@@ -50,7 +57,19 @@ def prepare_products(products: CrossProducts) -> PreparedProducts:
     """What can be done once, before any theta is known."""
     if len(products.diagonal) == 1:
         return RotatedLevels.from_products(products)
+    return prepare_several(products)
+
+
+def prepare_several(products: CrossProducts) -> BlockSystem | DenseSystem:
+    """Full matrices for few random effects, blocks to eliminate for many."""
+    if n_random_effects(products) <= MAX_EFFECTS:
+        return dense_system(products)
     return block_system(products)
+
+
+def has_exact_hessian(prepared: PreparedProducts) -> bool:
+    """Whether `LikelihoodPoint.hessian` is exact, not average information."""
+    return not isinstance(prepared, BlockSystem)
 
 
 def evaluate_point(
@@ -59,4 +78,6 @@ def evaluate_point(
     """Profiled deviance and its derivatives at relative covariance factors."""
     if isinstance(prepared, RotatedLevels):
         return single_factor_point(prepared, lams[0], reml=reml)
+    if isinstance(prepared, DenseSystem):
+        return dense_point(prepared, lams, reml=reml)
     return several_factors_point(prepared, lams, reml=reml)

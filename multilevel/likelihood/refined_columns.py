@@ -138,10 +138,8 @@ def _solve(
         for b, P in step.upward.items():
             parent = system.plan.parents[c, b]
             rhs = rhs - level_product(P, shrunken[b][:, :, parent])
-        if step.sparse is not None:
-            pattern = system.sparse[c]
-            spread = [(pattern.matrix(v) @ dense).T for v in step.sparse]
-            rhs = rhs - np.asarray(spread)
+        if step.rest is not None:
+            rhs = rhs - step.rest.times(dense)
         spherical[c] = _solve_levels(step.diagonal, lams[c], rhs)
         shrunken[c] = np.einsum("ab,brj->arj", lams[c], spherical[c])
     return RandomVectors(spherical, U_dense), RandomVectors(shrunken, dense)

@@ -8,21 +8,28 @@ Neither changes the likelihood, so rough estimates will do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.likelihood.block_solve import RandomVectors, random_gram_product
-from multilevel.likelihood.block_system import BlockSystem, block_system
 from multilevel.likelihood.cross_products import ColumnShift, CrossProducts
-from multilevel.likelihood.evaluation import PreparedProducts, prepare_products
+from multilevel.likelihood.dense_point import DensePoint, dense_point
+from multilevel.likelihood.dense_system import DenseSystem
+from multilevel.likelihood.evaluation import (
+    PreparedProducts,
+    prepare_products,
+    prepare_several,
+)
+from multilevel.likelihood.explained_share import share_left
 from multilevel.likelihood.level_blocks import semidefinite_rows, summed_gram
 from multilevel.likelihood.level_patterns import FactorPatterns
 from multilevel.likelihood.row_products import cross_products, stacked_columns
-from multilevel.likelihood.several_factors import several_factors_point
+from multilevel.likelihood.several_factors import (
+    SeveralFactorsPoint,
+    several_factors_point,
+)
 from multilevel.likelihood.single_factor import RotatedLevels, single_factor_point
 from multilevel.likelihood.working_rows import WorkingColumn, WorkingRows
 
@@ -46,14 +53,11 @@ def steady_products(
     """
     products = cross_products(rows, patterns, factor_of_term)
     prepared = prepare_products(products)
-    if isinstance(prepared, RotatedLevels):
-        share = _share_left_single(prepared, float(products.fixed[-1, -1]))
-        steady = _steady_single
-    else:
-        share = _share_left_several(prepared)
-        steady = _steady_several
-    if share > CANCELLATION:
+    single = isinstance(prepared, RotatedLevels)
+    total = float(products.fixed[-1, -1])
+    if share_left(prepared, total, enough=CANCELLATION) > CANCELLATION:
         return rows, products, prepared
+    steady = _steady_single if single else _steady_several
     for ratio in _SD_RATIOS:
         rows, products = steady(rows, products, patterns, factor_of_term, ratio)
         prepared = prepare_products(products)
@@ -99,7 +103,12 @@ def _steady_several(
     ratio: float,
 ) -> tuple[WorkingRows, CrossProducts]:
     lams = [ratio * np.eye(len(block)) for block in products.diagonal]
-    point = several_factors_point(block_system(products), lams, reml=False)
+    prepared = prepare_several(products)
+    if isinstance(prepared, DenseSystem):
+        point: DensePoint | SeveralFactorsPoint
+        point = dense_point(prepared, lams, reml=False)
+    else:
+        point = several_factors_point(prepared, lams, reml=False)
     rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
     effects = point.column_effects()
@@ -152,109 +161,3 @@ def _rows_less_effects(
 
 def _column_times(column: WorkingColumn, effect: FloatVector) -> FloatVector:
     return effect * (column.constant if column.values is None else column.values)
-
-
-def _share_left_single(prepared: RotatedLevels, total: float) -> float:
-    """Share of the response's squares left within levels by the fixed columns."""
-    within = prepared.within
-    beta = np.linalg.lstsq(within[:-1, :-1], within[:-1, -1], rcond=1e-10)[0]
-    return float(within[-1, -1] - within[-1, :-1] @ beta) / total
-
-
-def _share_left_several(system: BlockSystem, *, max_iterations: int = 20) -> float:
-    """Share of the response's squares that no effect can explain, roughly.
-
-    By conjugate gradients on the normal equations of fixed and random effects, stopped
-    when little more is explained.
-    """
-    total = float(system.fixed[-1, -1])
-    if total <= 0:
-        return 1.0
-    equations = _NormalEquations(system)
-    residual = equations.rhs()
-    left, slope = total, 0.0
-    step = _plus(residual, residual, -1.0)
-    for _ in range(max_iterations):
-        scaled = _mapped(lambda a, b: a * b, equations.inverse_diagonal(), residual)
-        old_slope, slope = slope, _inner(scaled, residual)
-        if slope <= 0:
-            break
-        step = _plus(scaled, step, slope / old_slope if old_slope > 0 else 0.0)
-        product = equations.times(step)
-        length = slope / _inner(step, product)
-        left -= length * slope
-        residual = _plus(residual, product, -length)
-        if left < CANCELLATION * total or length * slope < 0.1 * left:
-            break
-    return left / total
-
-
-@dataclass(frozen=True)
-class _Effects:
-    """Fixed effects (p, 1) and random effects (q, 1)."""
-
-    fixed: FloatMatrix
-    random: RandomVectors
-
-
-@dataclass(frozen=True)
-class _NormalEquations:
-    system: BlockSystem
-
-    @cached_property
-    def fixed_columns(self) -> RandomVectors:
-        """Z'W X, (q, p)."""
-        chain = {c: block[:, :-1] for c, block in self.system.rhs.items()}
-        return RandomVectors(chain, self.system.dense_rhs[:, :-1])
-
-    def rhs(self) -> _Effects:
-        """[X Z]'W y."""
-        chain = {c: block[:, -1:] for c, block in self.system.rhs.items()}
-        dense = self.system.dense_rhs[:, -1:]
-        return _Effects(self.system.fixed[:-1, -1:], RandomVectors(chain, dense))
-
-    def times(self, effects: _Effects) -> _Effects:
-        """[X Z]'W [X Z] times effects."""
-        own = self.fixed_columns
-        fixed = self.system.fixed[:-1, :-1] @ effects.fixed + own.gram(effects.random)
-        chain = {
-            c: np.einsum("spj,pr->srj", block, effects.fixed)
-            for c, block in own.chain.items()
-        }
-        spread = RandomVectors(chain, own.dense @ effects.fixed)
-        return _Effects(
-            fixed,
-            _mapped_vectors(
-                np.add, random_gram_product(self.system, effects.random), spread
-            ),
-        )
-
-    def inverse_diagonal(self) -> _Effects:
-        """One over the diagonal, zero where that is zero."""
-        blocks = self.system.diagonal.items()
-        chain = {c: np.einsum("aaj->aj", block)[:, None] for c, block in blocks}
-        random = RandomVectors(chain, np.diag(self.system.dense)[:, None])
-        diagonal = _Effects(np.diag(self.system.fixed)[:-1, None], random)
-        return _mapped(lambda a: 1.0 / np.where(a > 0, a, np.inf), diagonal)
-
-
-def _mapped_vectors(
-    function: Callable[..., FloatArray], *of: RandomVectors
-) -> RandomVectors:
-    chain = {c: function(*(v.chain[c] for v in of)) for c in of[0].chain}
-    return RandomVectors(chain, function(*(v.dense for v in of)))
-
-
-def _mapped(function: Callable[..., FloatArray], *of: _Effects) -> _Effects:
-    """An elementwise function of effects."""
-    random = _mapped_vectors(function, *(e.random for e in of))
-    return _Effects(function(*(e.fixed for e in of)), random)
-
-
-def _plus(effects: _Effects, other: _Effects, times: float) -> _Effects:
-    return _mapped(lambda a, b: a + times * b, effects, other)
-
-
-def _inner(left: _Effects, right: _Effects) -> float:
-    fixed = float((left.fixed * right.fixed).sum())
-    return fixed + float(left.random.gram(right.random)[0, 0])

@@ -10,7 +10,8 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
-from multilevel.likelihood.single_factor import RotatedLevels
+from multilevel.likelihood.block_system import BlockSystem
+from multilevel.likelihood.evaluation import has_exact_hessian
 from multilevel.likelihood.theta_derivatives import (
     ThetaDerivatives,
     theta_derivatives,
@@ -64,7 +65,7 @@ def fit_lmm(
 
 def _dense_columns(problem: LinearProblem) -> int:
     prepared = problem.prepared
-    return 0 if isinstance(prepared, RotatedLevels) else len(prepared.dense)
+    return len(prepared.dense) if isinstance(prepared, BlockSystem) else 0
 
 
 def _working_start(problem: LinearProblem, start: FloatVector | None) -> FloatVector:
@@ -103,7 +104,7 @@ def _descend(
     reml: bool,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Minimum:
-    exact = isinstance(problem.prepared, RotatedLevels)
+    exact = has_exact_hessian(problem.prepared)
     # 1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
     # derivatives one cheap step more gains all digits.
     try:

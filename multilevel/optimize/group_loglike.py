@@ -8,9 +8,10 @@ from multilevel.array_types import FloatVector, IntVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import FitError
 from multilevel.likelihood.block_elimination import eliminate, sum_by_parent
-from multilevel.likelihood.block_system import BlockSystem
+from multilevel.likelihood.block_system import BlockSystem, block_system
 from multilevel.likelihood.level_blocks import absorb_levels, level_gram
 from multilevel.likelihood.profiled import LOG_2PI
+from multilevel.likelihood.single_factor import RotatedLevels
 from multilevel.optimize.fit_record import LMMFit
 from multilevel.optimize.linear_problem import LinearProblem
 
@@ -23,9 +24,9 @@ def independent_factor(problem: LinearProblem) -> int:
     FitError
         If grouping factors are crossed, so that no partition of the rows is.
     """
-    if not isinstance(problem.prepared, BlockSystem):
+    if isinstance(problem.prepared, RotatedLevels):
         return 0
-    plan = problem.prepared.plan
+    plan = _blocks(problem).plan
     if plan.rest:
         crossed = ", ".join(problem.factor_names)
         raise FitError(
@@ -35,17 +36,27 @@ def independent_factor(problem: LinearProblem) -> int:
     return plan.chain[-1]
 
 
+def _blocks(problem: LinearProblem) -> BlockSystem:
+    prepared = problem.prepared
+    return (
+        prepared
+        if isinstance(prepared, BlockSystem)
+        else block_system(problem.products)
+    )
+
+
 def _log_dets(problem: LinearProblem, fit: LMMFit, factor: int) -> FloatVector:
     """log|M| of every level of the coarsest factor, (J,)."""
     lams = problem.working.factors(fit.working_theta)
     prepared = problem.prepared
-    if not isinstance(prepared, BlockSystem):
+    if isinstance(prepared, RotatedLevels):
         triangles = prepared.rows[:, : prepared.size]
         return absorb_levels(level_gram(triangles, triangles), lams[0])[0]
-    elimination = eliminate(prepared, lams)
+    blocks = _blocks(problem)
+    elimination = eliminate(blocks, lams)
     total = elimination.absorbed[factor].log_det.copy()
-    for c in prepared.plan.chain[:-1]:
-        parent: IntVector = prepared.plan.parents[c, factor]
+    for c in blocks.plan.chain[:-1]:
+        parent: IntVector = blocks.plan.parents[c, factor]
         own = elimination.absorbed[c].log_det
         total += sum_by_parent(own, parent, len(total))
     return total
