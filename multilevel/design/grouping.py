@@ -137,8 +137,8 @@ def refuse_unusable_factor(
     if n_levels == 1:
         raise DataError(
             f"the grouping factor {factor.name!r} has only one level, "
-            f"{shown_levels(factor.levels)}, in all {n_rows} rows; a variance "
-            f"between groups needs several. Leave {term} out, or group by another column"
+            f"{shown_levels(factor.levels)}, in all {n_rows} rows; a variance between "
+            f"groups needs several. Leave {term} out, or group by another column"
         )
     if not residual_estimated or n_levels * len(effects) < n_rows:
         return
