@@ -46,6 +46,7 @@ from multilevel.inference.psd_cone import (
 _DRAWS = 2000
 _SEED = 19941171  # Stram & Lee; fixed, so that a p-value is a function of the fit
 _NODES = 512
+_MOST_LISTED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,15 @@ class ChiBarSquare:
     def __str__(self) -> str:
         if len(self.weights) == 1:
             return f"chi2({self.first_df})"
+        degrees = self.first_df + np.arange(len(self.weights))
+        if len(degrees) > _MOST_LISTED:
+            mean = float(np.dot(self.weights, degrees))
+            return (
+                f"mixture of chi2({degrees[0]}) to chi2({degrees[-1]}), mean {mean:.1f}"
+            )
         return " + ".join(
-            f"{weight:.3g} chi2({self.first_df + i})"
-            for i, weight in enumerate(self.weights)
+            f"{weight:.3g} chi2({df})"
+            for df, weight in zip(degrees, self.weights, strict=True)
             if weight >= 5e-5
         )
 

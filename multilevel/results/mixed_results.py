@@ -151,8 +151,8 @@ class MixedResults(LikelihoodModelResults):
         ----------
         r_matrix, cov_p
             As in `t_test`.
-        invcov, df_constraints
-            Not used; statsmodels' signature.
+        invcov, df_constraints : None
+            In statsmodels' signature; not supported.
         use_f : bool, optional
             F with denominator degrees of freedom by the method of `ddf`, or
             chi-square; F by default unless ``ddf="normal"``.
@@ -163,6 +163,8 @@ class MixedResults(LikelihoodModelResults):
         -------
         ContrastResults
         """
+        if invcov is not None or df_constraints is not None:
+            raise FitError("wald_test does not support invcov and df_constraints")
         contrasts, values = self._constraints(r_matrix)
         return wald_test(
             contrasts,

@@ -70,6 +70,12 @@ def test_fixed_effects_only_is_plain_chi_square(fitted):
     assert test.pvalue == test.pvalue_chi2
 
 
+def test_order_of_the_fixed_columns_does_not_matter_for_reml(fitted):
+    smaller = fitted("(1 | Subject)", "late + Days")
+    test = fitted("(Days | Subject)", "Days + late").compare_lr_test(smaller)
+    assert test.null == "0.5 chi2(1) + 0.5 chi2(2)"
+
+
 def test_what_cannot_be_compared_is_refused(fitted, sleep):
     full = fitted("(Days | Subject)")
     with pytest.raises(ComparisonError, match="different fixed effects"):
@@ -84,6 +90,8 @@ def test_what_cannot_be_compared_is_refused(fitted, sleep):
     logs = ml.mixedlm("np.log(Reaction) ~ Days + (1 | Subject)", sleep).fit()
     with pytest.raises(ComparisonError, match="responses"):
         full.compare_lr_test(logs)
+    with pytest.raises(ComparisonError, match="compare_pooled"):
+        full.compare_lr_test(full.pooled)
     other = fitted("(1 | Subject)", "late", reml=False)
     with pytest.raises(ComparisonError, match="order of the models"):
         fitted("(1 | Subject)", reml=False).compare_lr_test(other)

@@ -136,3 +136,8 @@ def test_nuisance_parameters_take_information_away():
 def test_weights_are_the_same_every_time():
     metric = random_metric(6, seed=9)
     assert_allclose(cone_weights(metric, [3]), cone_weights(metric, [3]), rtol=0)
+
+
+def test_long_mixtures_are_named_in_short():
+    null = cone_mixture(np.eye(9), [1] * 9)
+    assert str(null) == "mixture of chi2(0) to chi2(9), mean 4.5"
