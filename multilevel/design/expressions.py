@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from multilevel.design.variables import is_numeric, kind_of
 from multilevel.errors import FormulaError
 from multilevel.formula.tree import locate
 
@@ -180,12 +181,25 @@ class FittedExpression:
                 f"{expression.code!r} cannot be computed: "
                 f"{type(error).__name__}: {error}",
                 [expression.code],
+                _kinds_of_columns(expression, columns),
             ) from error
 
 
 @lru_cache(maxsize=1024)
 def _compiled(program: str) -> types.CodeType:
     return compile(program, "<formula>", "eval")
+
+
+def _kinds_of_columns(
+    expression: Expression, columns: Mapping[Hashable, Any]
+) -> str | None:
+    """A hint that names the columns which hold no numbers."""
+    found = [
+        f"{name!r} holds {kind_of(columns[name])}"
+        for name in expression.columns
+        if not is_numeric(columns[name])
+    ]
+    return ", ".join(found) or None
 
 
 def _packed(name: str, value: Any) -> tuple[str, Any]:

@@ -119,7 +119,10 @@ def _from_mapping(data: Mapping[Any, Any], wanted: Collection[Hashable]) -> Colu
     lengths = {name: _length_of(name, data[name]) for name in names}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
-        raise DataError(f"the columns have different lengths: {listed}")
+        raise DataError(
+            f"the columns have different lengths: {listed}; give one value per row in "
+            "each"
+        )
     if index is None:
         index = pd.RangeIndex(next(iter(lengths.values()), 0))
     columns: dict[Hashable, pd.Series[Any]] = {}
@@ -171,6 +174,8 @@ def _narwhals_frame(data: Any) -> Any:
 
 def _unreadable(data: Any) -> DataError:
     kind = "nothing (None)" if data is None else f"a {type(data).__name__}"
+    if isinstance(data, str):
+        kind = f"a text, {data[:40]!r} (read a file first, as by pd.read_csv)"
     return DataError(
         f"the data are {kind}; give a pandas DataFrame, a dict of columns, a polars "
         "DataFrame or a pyarrow Table"

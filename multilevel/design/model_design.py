@@ -182,7 +182,7 @@ def _read_table(
     wanted = dict.fromkeys([*used, *(name for name in more if name in names)])
     table = read_columns(data, list(wanted))
     if table.n_rows == 0:
-        raise DataError("the data have no rows")
+        raise DataError("the data have no rows; was everything filtered out?")
     return table
 
 

@@ -184,30 +184,25 @@ def as_floats(values: Any, name: str) -> FloatMatrix:
     present = pd.Series(values).dropna()
     example = f", such as {present.iloc[0]!r}" if len(present) else ""
     raise DataError(
-        f"{name!r} must hold numbers, but it holds {_kind_of(values)}{example}; "
+        f"{name!r} must hold numbers, but it holds {kind_of(values)}{example}; "
         f"convert it, for example by pd.to_numeric(data[{name!r}], errors='coerce')"
     )
 
 
 def _one_per_row(value: Any, name: str, n_rows: int) -> Any:
     if not hasattr(value, "dtype") and not isinstance(value, pd.DataFrame):
-        if np.ndim(value) == 0 or isinstance(value, (str, bytes)):
-            raise FormulaError(
-                f"{name!r} gives {_short(value)}, not one value per row",
-                hint="use it in an expression with a column",
-            )
         value = np.asarray(value)
-    if value.ndim == 0 or value.ndim > 2 or len(value) != n_rows:
+    if value.ndim == 0:
         raise FormulaError(
-            f"{name!r} gives {_short(value)} of shape {np.shape(value)}, "
-            f"but there are {n_rows} rows"
+            f"{name!r} gives a single value ({value!s:.30}), not one per row",
+            hint="use it in an expression with a column",
+        )
+    if value.ndim > 2 or len(value) != n_rows:
+        raise FormulaError(
+            f"{name!r} gives values of shape {np.shape(value)}, but there are "
+            f"{n_rows} rows"
         )
     return value
-
-
-def _short(value: Any) -> str:
-    is_array = hasattr(value, "dtype") and np.ndim(value) > 0
-    return "an array" if is_array else f"a single {type(value).__name__}"
 
 
 def _float_columns(value: Any, name: str) -> FloatMatrix:
@@ -235,7 +230,7 @@ def _refuse_complex(values: Any, name: str) -> None:
 
 def _refuse_dates(values: Any, name: str) -> None:
     _refuse_complex(values, name)
-    kind = _kind_of(values)
+    kind = kind_of(values)
     if kind in ("dates", "durations", "periods"):
         raise DataError(
             f"{name!r} holds {kind}; make numbers of them, for example days since the "
@@ -243,7 +238,8 @@ def _refuse_dates(values: Any, name: str) -> None:
         )
 
 
-def _kind_of(values: Any) -> str:
+def kind_of(values: Any) -> str:
+    """What a column holds, in plain words, for messages."""
     inferred = pd.api.types.infer_dtype(values, skipna=True)
     kinds = {
         "string": "text",

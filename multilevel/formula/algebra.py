@@ -123,8 +123,8 @@ def _number(node: Node, source: Source) -> _Partial:
         raise source.error_at(
             node,
             f"the number {node.code} cannot stand alone",
-            "1 is the intercept, 0 removes it; a constant to be added to the "
-            "predictor is written offset(...)",
+            "1 is the intercept, 0 removes it; arithmetic is written I(2 * x), what "
+            "is added with a coefficient of 1 as offset(x)",
         )
     return _Partial(node.code == "1", node.code == "0", ())
 

@@ -14,6 +14,10 @@ from multilevel.formula.tree import BARS, VARIABLE, Node, Source
 
 _CALL = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)\s*\((.*)\)\s*$", re.DOTALL)
 _NOT_A_WRAPPER = ("I", "C", "Q", "factor")
+# Words of lme4 2.x and glmmTMB.
+_KNOWN_STRUCTURES = frozenset(
+    "us diag cs ar1 homdiag homcs hetar1 homtoep toep ou exp gau mat rr propto".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,11 @@ class TermReader:
         """The random terms that a summand stands for, each with its effects."""
         if node.kind in BARS:
             if not node.parenthesized:
-                piece = self.source.piece(node)
                 raise self.source.error_at(
                     node,
                     "a random term needs parentheses around it",
-                    f"write ({piece})",
+                    f"write ({self.source.piece(node)}); fixed effects stand outside "
+                    "of it, as in x + (x | g)",
                 )
             structure = "diag" if node.kind == "||" else "us"
             return self._expanded(node, structure, node)
@@ -135,15 +139,24 @@ class TermReader:
         return self._expanded(inner, match[1], node)
 
     def _refuse_unregistered(self, name: str, node: Node) -> None:
-        if name not in self.structures:
-            registered = ", ".join(f"{known}()" for known in self.structures)
+        if name in self.structures:
+            return
+        start, end = node.start, node.start + len(name)
+        registered = ", ".join(f"{known}()" for known in self.structures)
+        if name in _KNOWN_STRUCTURES:
             raise self.source.error(
-                f"{name}() is not a covariance structure that can be fitted here",
-                node.start,
-                node.start + len(name),
-                f"a call around a random term names the structure: {registered}; "
-                "for a logical 'or' write I(a | b)",
+                f"the covariance structure {name}() is not available",
+                start,
+                end,
+                f"those that are: {registered}",
             )
+        raise self.source.error(
+            f"a random term stands inside a call, {name}()",
+            start,
+            end,
+            f"two terms are joined as {name} + (x | g); calls that may stand around a "
+            f"random term are {registered}; a logical 'or' is written I(a | b)",
+        )
 
     def _expanded(
         self, bar: Node, structure: str, whole: Node
