@@ -105,6 +105,7 @@ def predict_new_rows(
     *,
     random: RandomParts = "all",
     new_levels: NewLevels = "raise",
+    offset: Any = None,
 ) -> pd.Series:
     """Linear predictor of the rows of a new data frame.
 
@@ -120,6 +121,8 @@ def predict_new_rows(
     new_levels : {"raise", "population", "missing"}
         What to do with a level that was not in the fit: refuse it, set its effects
         to zero, or predict NaN.
+    offset : str or array_like (rows,), optional
+        In place of an array that was the ``offset=`` of the fit.
 
     Returns
     -------
@@ -138,7 +141,9 @@ def predict_new_rows(
         )
     names = design.factor_names
     positions = factor_positions(names, random)
-    rows = encode_new_data(design, data, factors=[names[k] for k in positions])
+    rows = encode_new_data(
+        design, data, factors=[names[k] for k in positions], offset=offset
+    )
     eta = rows.exog[:, design.kept] @ beta
     if rows.offset is not None:
         eta = eta + rows.offset

@@ -174,6 +174,7 @@ class MixedLMResults(MixedResults):
         random: RandomParts = "all",
         new_levels: NewLevels = "raise",
         kind: str = "response",
+        offset: Any = None,
     ) -> pd.Series:
         """Predictions for the rows of the fit or for new ones.
 
@@ -188,6 +189,8 @@ class MixedLMResults(MixedResults):
             NaN.
         kind : {"response", "link"}
             The same for a linear model.
+        offset : str or array_like (rows,), optional
+            Of the new rows, where the fit had an array as ``offset=``.
 
         Returns
         -------
@@ -197,7 +200,13 @@ class MixedLMResults(MixedResults):
         design, fit = self.model.design, self.fit_record
         if data is not None:
             return predict_new_rows(
-                design, fit.beta, fit.modes, data, random=random, new_levels=new_levels
+                design,
+                fit.beta,
+                fit.modes,
+                data,
+                random=random,
+                new_levels=new_levels,
+                offset=offset,
             )
         factors = factor_positions(list(self.ngroups), random)
         fitted = linear_predictor(design, fit.beta, fit.modes, factors)

@@ -35,8 +35,8 @@ def dense_loglike(result):
     for term, factor in zip(design.terms, fit.factors, strict=True):
         codes = design.factors[term.factor_index].codes
         same = codes[:, None] == codes[None, :]
-        G = fit.sigma**2 * factor @ factor.T
-        covariance += same * (term.columns @ G @ term.columns.T)
+        effects = fit.sigma**2 * factor @ factor.T
+        covariance += same * (term.columns @ effects @ term.columns.T)
     mean = design.X @ fit.beta
     mean = mean if design.offset is None else mean + design.offset
     return multivariate_normal(mean, covariance).logpdf(design.y)

@@ -101,3 +101,13 @@ def test_predictions_do_not_need_the_response(sleep):
     data, result = sleep
     without = data.drop(columns="Reaction")
     assert_allclose(result.predict(without), result.fittedvalues, rtol=1e-12)
+
+
+def test_an_array_offset_is_needed_again_for_new_rows():
+    data = ml.datasets.load("sleepstudy")
+    formula = "Reaction ~ Days + (1 | Subject)"
+    result = ml.mixedlm(formula, data, offset=5.0 * data["Days"]).fit()
+    with pytest.raises(DataError, match="offset"):
+        result.predict(data)
+    again = result.predict(data, offset=5.0 * data["Days"])
+    assert_allclose(again, result.fittedvalues, rtol=1e-12)
