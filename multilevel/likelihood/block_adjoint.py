@@ -174,7 +174,7 @@ def _go_back(
     step, fixed = elimination.absorbed[c], columns.chain[c]
     row = _ThetaRow(elimination, adjoint, c, fixed)
     theta_fixed = row.in_fixed()
-    inner = np.einsum("srj,trj->stj", fixed, theta_fixed)
+    inner: FloatArray = np.einsum("srj,trj->stj", fixed, theta_fixed)
     theta_up = {b: row.in_factor(b) for b in step.upward}
     for b, block in theta_up.items():
         inner += np.einsum("sbj,tbj->stj", step.upward[b], block)
@@ -261,7 +261,9 @@ class _ThetaRow:
         """P_c,rest (Theta P')_rest for every level, (S, S, J)."""
         adjoint = self.adjoint
         low = block.times(adjoint.low_rank)
-        out = np.einsum("srj,rt,utj->suj", low, adjoint.fixed, low, optimize=True)
+        out: FloatArray = np.einsum(
+            "srj,rt,utj->suj", low, adjoint.fixed, low, optimize=True
+        )
         # fixed Theta_fixed,rest P_rest needs no entries: (P_rest Theta_rest,fixed)'.
         spread = block.times(adjoint.dense_fixed)
         out += np.einsum("srj,trj->stj", spread, self.fixed)

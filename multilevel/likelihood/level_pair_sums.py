@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import (
+    FloatArray,
+    FloatMatrix,
+    FloatVector,
+    IntVector,
+    SmallIntVector,
+)
 from multilevel.likelihood.dense_inverse import DenseInverse
 from multilevel.likelihood.sparse_block import SparseBlock, SparseRows
 
@@ -73,7 +79,9 @@ def count_pairs(starts: IntVector) -> int:
     return int((sizes * (sizes + 1) // 2).sum())
 
 
-def _entry_pairs(pattern: SparseRows) -> tuple[IntVector, IntVector, IntVector]:
+def _entry_pairs(
+    pattern: SparseRows,
+) -> tuple[SmallIntVector, SmallIntVector, IntVector]:
     """First and second entry of every pair within a level, and the pairs before each.
 
     Entries pair with those from their own place to the end of their level.
@@ -85,7 +93,7 @@ def _entry_pairs(pattern: SparseRows) -> tuple[IntVector, IntVector, IntVector]:
     first = np.repeat(entries, partners)
     second = np.arange(n_pairs, dtype=np.int32)
     second -= np.repeat((ends - partners - entries).astype(np.int32), partners)
-    return first, second, np.concatenate([[0], ends])
+    return first, second, np.concatenate([[0], ends]).astype(np.intp)
 
 
 def level_pair_sums(pattern: SparseRows, values: FloatArray) -> LevelPairSums:

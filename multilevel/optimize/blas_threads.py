@@ -30,4 +30,5 @@ def blas_threads(n_dense: int) -> AbstractContextManager[object]:
     """
     if n_dense >= SHARED_FROM:
         return nullcontext()
-    return _controller().limit(limits=1)
+    limited: AbstractContextManager[object] = _controller().limit(limits=1)
+    return limited

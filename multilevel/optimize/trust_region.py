@@ -80,7 +80,7 @@ def _boundary_step(
     if length(low + tiny) <= radius:
         along: FloatVector = -slope / (active + low + tiny)
         worst = int(np.argmin(active))
-        missing = np.sqrt(max(radius**2 - along @ along, 0.0))
+        missing = float(np.sqrt(max(radius**2 - float(along @ along), 0.0)))
         along[worst] += missing if along[worst] >= 0 else -missing
         return along
     # Newton on 1/|s| = 1/radius in the shift: nearly linear, so a few steps suffice.

@@ -1,0 +1,141 @@
+"""The engines that are timed, each a function of (frame, case) giving the deviance."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import statsmodels.formula.api as smf
+from cases import Case
+
+import multilevel as ml
+
+Fit = Callable[[], float]
+
+
+def fit_ours(frame: pd.DataFrame, case: Case) -> Fit:
+    """The whole call, formula text to standard errors."""
+
+    def fit() -> float:
+        result = ml.mixedlm(case.formula, frame).fit(reml=case.reml)
+        assert result.bse is not None
+        return -2.0 * float(result.llf)
+
+    return fit
+
+
+def fit_ols(frame: pd.DataFrame, case: Case) -> Fit:
+    """statsmodels' regression without random terms, for scale."""
+
+    def fit() -> float:
+        result = smf.ols(case.pooled, frame).fit()
+        assert result.bse is not None
+        return -2.0 * float(result.llf)
+
+    return fit
+
+
+def fit_statsmodels(frame: pd.DataFrame, case: Case) -> Fit:
+    """statsmodels' own MixedLM; one grouping factor."""
+    bar = re.search(r"\((.+)\|(.+)\)", case.formula)
+    assert bar is not None
+    re_formula = f"~{bar[1]}" if bar[1].strip() != "1" else None
+
+    def fit() -> float:
+        model = smf.mixedlm(
+            case.pooled, frame, groups=bar[2].strip(), re_formula=re_formula
+        )
+        return -2.0 * float(model.fit(reml=case.reml).llf)
+
+    return fit
+
+
+def fit_glmm(frame: pd.DataFrame, case: Case) -> Fit:
+    """The Rust kernel `glmm`, without its degrees of freedom."""
+    import glmm
+
+    def fit() -> float:
+        result = glmm.fit(frame, case.formula, reml=case.reml, satterthwaite=False)
+        return -2.0 * float(result.loglik)
+
+    return fit
+
+
+def fit_mixedlm(frame: pd.DataFrame, case: Case) -> Fit:
+    """`mixedlm`, a clone of lme4's interface in Rust."""
+    import mixedlm
+
+    def fit() -> float:
+        result = mixedlm.lmer(case.formula, frame, REML=case.reml)
+        return -2.0 * float(result.logLik().value)
+
+    return fit
+
+
+R_SCRIPT = """
+suppressMessages(library(lme4))
+args <- commandArgs(trailingOnly = TRUE)
+spec <- jsonlite::fromJSON(args[1])
+d <- read.csv(spec$csv, colClasses = unlist(spec$classes))
+one <- function() {
+  t <- system.time(m <- suppressWarnings(suppressMessages(
+    lmer(as.formula(spec$formula), d, REML = spec$reml))))[["elapsed"]]
+  c(t, -2 * as.numeric(logLik(m)))
+}
+one()
+cat(jsonlite::toJSON(replicate(spec$rounds, one()), digits = 15))
+"""
+
+
+def time_lme4(frame: pd.DataFrame, case: Case, rounds: int) -> list[list[float]]:
+    """Seconds and deviances of lme4's default fit, timed inside R."""
+    with tempfile.TemporaryDirectory() as folder:
+        csv = Path(folder) / "data.csv"
+        frame.to_csv(csv, index=False)
+        classes = {
+            name: "numeric" if pd.api.types.is_numeric_dtype(column) else "character"
+            for name, column in frame.items()
+        }
+        spec = {
+            "csv": str(csv),
+            "classes": classes,
+            "formula": case.formula,
+            "reml": case.reml,
+            "rounds": rounds,
+        }
+        (Path(folder) / "spec.json").write_text(json.dumps(spec))
+        (Path(folder) / "run.R").write_text(R_SCRIPT)
+        files = [str(Path(folder) / name) for name in ("run.R", "spec.json")]
+        command = ["Rscript", *files]
+        output = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, deviances = json.loads(output.stdout[output.stdout.index("[[") :])
+    return [seconds, deviances]
+
+
+def available() -> dict[str, Callable[[pd.DataFrame, Case], Fit]]:
+    """Engines that are installed here, ours and smf.ols always."""
+    engines = {
+        "multilevel": fit_ours,
+        "smf.ols": fit_ols,
+        "statsmodels": fit_statsmodels,
+    }
+    for name, build in (("glmm", fit_glmm), ("mixedlm", fit_mixedlm)):
+        if importlib.util.find_spec(name) is not None:
+            engines[name] = build
+    return engines
+
+
+def has_lme4() -> bool:
+    """Whether Rscript finds lme4 and jsonlite."""
+    if shutil.which("Rscript") is None:
+        return False
+    code = "stopifnot(requireNamespace('lme4'), requireNamespace('jsonlite'))"
+    check = ["Rscript", "-e", code]
+    return subprocess.run(check, capture_output=True).returncode == 0
