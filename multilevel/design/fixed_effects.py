@@ -7,14 +7,16 @@ distinct expression being evaluated once for all parts of the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from patsy import PatsyError
+from patsy import DesignInfo, PatsyError
 from patsy import builtins as patsy_builtins
 from patsy.contrasts import ContrastMatrix, Treatment, code_contrast_matrix
 from patsy.desc import Term as PatsyTerm
@@ -74,6 +76,80 @@ class ColumnPlan:
                 target[:] = 1.0
             for step, ingredient in enumerate(recipe):
                 _write_ingredient(target, ingredient, variables, multiply=step > 0)
+
+
+def linear_constraints(
+    hypotheses: Any, names: Sequence[str]
+) -> tuple[FloatMatrix, FloatVector]:
+    """Read linear hypotheses about fixed effects.
+
+    Parameters
+    ----------
+    hypotheses : str, list of str, (p,) or (rows, p) array_like, tuple (R, q) or dict
+        ``"a = b, 2 * c = 1"``, ``["a = b", "c = 1"]``, rows of R in ``R beta = 0`` or
+        ``R beta = q``, or name -> value.
+    names : sequence of str
+        Of the p fixed effects.
+
+    Returns
+    -------
+    R : (rows, p)
+    q : (rows,)
+
+    Raises
+    ------
+    FormulaError
+        For a hypothesis that cannot be read, or not about these fixed effects.
+
+    Examples
+    --------
+    >>> from multilevel.design.fixed_effects import linear_constraints
+    >>> R, q = linear_constraints("x = 2 * z, Intercept = 1", ["Intercept", "x", "z"])
+    >>> R.tolist(), q.tolist()
+    ([[0.0, 1.0, -2.0], [1.0, 0.0, 0.0]], [0.0, 1.0])
+    """
+    if not len(names):
+        raise FormulaError("the model has no fixed effects to test")
+    try:
+        with np.errstate(all="ignore"):
+            read = DesignInfo(list(names)).linear_constraint(_as_patsy_has(hypotheses))
+    except PatsyError as error:
+        raise _unreadable_hypothesis(error, names) from None
+    except (ValueError, TypeError, IndexError, AssertionError) as error:
+        raise FormulaError(
+            f"cannot read the hypothesis {hypotheses!r}: {error}",
+            hint=f"give text such as '{names[-1]} = 0', or rows of {len(names)} "
+            f"numbers, one for each of {', '.join(names)}",
+        ) from None
+    if not (np.isfinite(read.coefs).all() and np.isfinite(read.constants).all()):
+        raise FormulaError(f"the hypothesis {hypotheses!r} has numbers not finite")
+    return np.asarray(read.coefs), np.ravel(read.constants)
+
+
+def _as_patsy_has(hypotheses: Any) -> Any:
+    """Texts in a list, and the right-hand side of (R, q) as a vector."""
+    if isinstance(hypotheses, (tuple, list, np.ndarray, pd.Series, pd.Index)):
+        if len(hypotheses) and all(isinstance(item, str) for item in hypotheses):
+            return list(hypotheses)
+    if isinstance(hypotheses, tuple) and len(hypotheses) == 2:
+        return hypotheses[0], np.ravel(hypotheses[1])
+    return hypotheses
+
+
+def _unreadable_hypothesis(error: PatsyError, names: Sequence[str]) -> FormulaError:
+    """patsy's error, placed under the whole word, with the names there are."""
+    origin, message = error.origin, str(error.message)
+    if origin is None:
+        return FormulaError(message)
+    start, end = origin.start, origin.end
+    hint = f"the fixed effects are {', '.join(names)}"
+    for word in re.finditer(r"[^\W\d][\w.]*(\[[^\]]*\])?", origin.code):
+        if word.start() <= start < word.end() and word[0] not in names:
+            start, end = word.span()
+            message = f"no fixed effect {word[0]!r}"
+            close = difflib.get_close_matches(word[0], names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else hint
+    return FormulaError(message, text=origin.code, start=start, end=end, hint=hint)
 
 
 def formula_functions() -> dict[str, Any]:

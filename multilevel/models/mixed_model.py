@@ -11,6 +11,7 @@ from statsmodels.base.model import LikelihoodModel
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
+from multilevel.design.fixed_effects import linear_constraints
 from multilevel.design.model_design import ModelDesign
 from multilevel.models.design_data import DesignData
 from multilevel.models.model_source import ArraySource, FormulaSource
@@ -88,12 +89,13 @@ class MixedModel(LikelihoodModel):
         -------
         L : (rows, columns of exog)
         q : (rows,)
-        """
-        from statsmodels.formula._manager import FormulaManager
 
-        read = FormulaManager().get_linear_constraints(hypotheses, self.data.xnames)
-        contrasts = np.asarray(read.constraint_matrix, dtype=float)
-        return contrasts, np.asarray(read.constraint_values, dtype=float).ravel()
+        Raises
+        ------
+        FormulaError
+            For what cannot be read.
+        """
+        return linear_constraints(hypotheses, self.data.xnames)
 
     def information(self, params: FloatVector) -> FloatMatrix:
         """Observed information: minus the Hessian of the log-likelihood.
