@@ -82,7 +82,9 @@ def encode_labels(values: Any) -> Labels:
         by_table = _integer_labels(np.asarray(values))
         if by_table is not None:
             return by_table
-    codes, uniques = pd.factorize(getattr(values, "array", values))
+    # pandas 2.1 deprecates its own wrapper of a numpy array here.
+    array = np.asarray(values) if isinstance(dtype, np.dtype) else values
+    codes, uniques = pd.factorize(getattr(array, "array", array))
     return _sorted_labels(codes.astype(np.intp, copy=False), uniques)
 
 
