@@ -15,6 +15,9 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.triangular import upper_inverse
 
+CHUNK = 1 << 16
+"""Rows that are worked on at a time: a few columns of them fit in the cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnBasis:
@@ -35,10 +38,16 @@ class ColumnBasis:
     inner: FloatMatrix
     transform: FloatMatrix
 
-    def apply(self, columns: FloatMatrix) -> FloatMatrix:
-        """Transformed columns (n, k), Fortran order."""
+    def apply(
+        self, columns: FloatMatrix, out: FloatMatrix | None = None
+    ) -> FloatMatrix:
+        """Transformed columns (n, k), Fortran order; written to `out` if given."""
+        if out is None:
+            out = np.empty(columns.shape, order="F")
         centred = columns - self.centre if self.centre.any() else columns
-        return np.asfortranarray(centred @ self.inner)
+        # Transposed, the result is written where it belongs, without a copy.
+        np.matmul(self.inner.T, centred.T, out=out.T)
+        return out
 
     def log_det(self) -> float:
         """log|det T|."""
@@ -72,28 +81,46 @@ def _centre(
     return centre
 
 
-def _triangle(columns: FloatMatrix, weights: FloatVector | None) -> FloatMatrix | None:
-    """Upper R with ``R'R = columns' W columns / n``, or None if not of full rank."""
+def row_slices(n_rows: int, length: int = CHUNK) -> list[slice]:
+    """Consecutive slices of at most 1.5 x `length` rows."""
+    n_slices = max(1, round(n_rows / length))
+    ends = np.linspace(0, n_rows, n_slices + 1).astype(int).tolist()
+    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def _triangle(
+    columns: FloatMatrix, centre: FloatVector, weights: FloatVector | None
+) -> FloatMatrix | None:
+    """Upper R with ``R'R = C'W C / n``, C the centred columns; None if deficient."""
     n_rows, n_columns = columns.shape
-    scale = np.sqrt(np.abs(columns).max(axis=0, initial=0.0) ** 2)
-    if not (scale > 0).all():
+    slices = row_slices(n_rows)
+    peak = np.zeros(n_columns)
+    for part in slices:
+        np.maximum(peak, np.abs(columns[part] - centre).max(axis=0), out=peak)
+    if not (peak > 0).all():
         return None
-    scaled = columns / scale
-    weighted = scaled if weights is None else scaled * weights[:, None]
-    gram = scaled.T @ weighted / n_rows
-    norms = np.sqrt(np.diag(gram))
-    gram = gram / np.outer(norms, norms)
+    gram = np.zeros((n_columns, n_columns))
+    for part in slices:
+        scaled = (columns[part] - centre) / peak
+        weighted = scaled if weights is None else scaled * weights[part, None]
+        gram += scaled.T @ weighted
+    norms = np.sqrt(np.diag(gram) / n_rows)
+    gram /= np.outer(norms, norms) * n_rows
     try:
         R = np.linalg.cholesky(gram).T
     except np.linalg.LinAlgError:
         R = np.zeros_like(gram)
     # Squaring costs digits when the columns are nearly collinear: then Householder.
     if np.diag(R).min(initial=1.0) < 1e-3:
-        root = scaled if weights is None else scaled * np.sqrt(weights)[:, None]
-        R = np.linalg.qr(root / norms, mode="r") / np.sqrt(n_rows)
+        R = np.zeros((0, n_columns))
+        for part in slices:
+            scaled = (columns[part] - centre) / (peak * norms)
+            root = scaled if weights is None else scaled * np.sqrt(weights)[part, None]
+            R = np.asarray(np.linalg.qr(np.vstack([R, root]), mode="r"))
+        R = R / np.sqrt(n_rows)
         if np.abs(np.diag(R)).min() < 1e-13:
             return None
-    return np.asarray(R * (norms * scale))
+    return np.asarray(R * (norms * peak))
 
 
 def orthonormal_basis(
@@ -116,7 +143,7 @@ def orthonormal_basis(
         return ColumnBasis(np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
     constant = constant_column(columns)
     centre = _centre(columns, constant, weights)
-    R = _triangle(columns - centre if centre.any() else columns, weights)
+    R = _triangle(columns, centre, weights)
     if R is None:
         return None
     inner = upper_inverse(R)
@@ -138,9 +165,11 @@ def scaling_basis(columns: FloatMatrix, weights: FloatVector | None) -> ColumnBa
     """Basis that scales each column to a weighted root mean square of one."""
     peak = np.abs(columns).max(axis=0, initial=0.0)
     peak = np.where(peak > 0, peak, 1.0)
-    squares = (columns / peak) ** 2
-    weighted = squares if weights is None else squares * weights[:, None]
-    mean_square = weighted.sum(axis=0) / max(len(columns), 1)
+    total = np.zeros(columns.shape[1])
+    for part in row_slices(len(columns)):
+        squares = (columns[part] / peak) ** 2
+        total += (squares if weights is None else squares * weights[part, None]).sum(0)
+    mean_square = total / max(len(columns), 1)
     scale = np.where(mean_square > 0, np.sqrt(mean_square), 1.0) * peak
     inner = np.diag(1.0 / scale)
     return ColumnBasis(np.zeros(columns.shape[1]), inner, inner)

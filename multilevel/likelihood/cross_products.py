@@ -34,6 +34,8 @@ class PairProducts:
 
     def __add__(self, other: PairProducts) -> PairProducts:
         """Union of the pairs; blocks of pairs in both are added."""
+        if self.rows is other.rows and self.cols is other.cols:
+            return PairProducts(self.rows, self.cols, self.blocks + other.blocks)
         n_cols = 1 + max(self.cols.max(initial=0), other.cols.max(initial=0))
         keys = [pair.rows * n_cols + pair.cols for pair in (self, other)]
         union, inverse = np.unique(np.concatenate(keys), return_inverse=True)

@@ -68,6 +68,20 @@ class FactorPatterns:
     n_levels: tuple[int, ...]
     pairs: dict[tuple[int, int], PairPattern]
 
+    def part(self, rows: slice) -> FactorPatterns:
+        """The same levels and pairs for a slice of the rows."""
+        pairs = {
+            key: PairPattern(pair.rows, pair.cols, pair.pair_of_row[rows])
+            for key, pair in self.pairs.items()
+        }
+        return FactorPatterns(tuple(c[rows] for c in self.codes), self.n_levels, pairs)
+
+    @property
+    def largest(self) -> int:
+        """Number of levels, or of pairs, of the factor or two that have most."""
+        pairs = (len(pair.rows) for pair in self.pairs.values())
+        return max(*self.n_levels, *pairs, 0)
+
 
 def factor_patterns(
     codes: Sequence[IntVector], n_levels: Sequence[int]

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.column_basis import CHUNK, row_slices
 from multilevel.likelihood.cross_products import CrossProducts, PairProducts
 from multilevel.likelihood.level_patterns import FactorPatterns
+from multilevel.likelihood.row_source import RowSource
 from multilevel.likelihood.working_rows import WorkingColumn, WorkingRows
 
 
-class _ProductSums:
-    """Sums of products of two columns by level, each product formed once."""
-
-    def __init__(self, weights: FloatVector | None, n_rows: int) -> None:
-        self._weights = weights
-        self._n_rows = n_rows
-        self._products: dict[tuple[int, int], FloatVector | None] = {}
-
-    def _product(self, a: WorkingColumn, b: WorkingColumn) -> FloatVector | None:
-        """Weighted product of the parts that are not constant; None for all ones."""
-        arrays = [c.values for c in (a, b) if c.values is not None]
-        if self._weights is not None:
-            arrays.append(self._weights)
-        if not arrays:
-            return None
-        product = arrays[0]
-        for other in arrays[1:]:
-            product = product * other
-        return product
-
-    def by_level(
-        self, a: WorkingColumn, b: WorkingColumn, codes: IntVector, n_levels: int
-    ) -> FloatVector:
-        """Sum over the rows of each level of w a b, (n_levels,)."""
-        constant = 1.0
-        for column in (a, b):
-            if column.values is None:
-                constant *= column.constant
-        product = self._product(a, b)
-        sums = np.bincount(codes, weights=product, minlength=n_levels)
-        return np.asarray(sums * constant if constant != 1.0 else sums, dtype=float)
+def _level_sums(
+    a: WorkingColumn,
+    b: WorkingColumn,
+    weights: FloatVector | None,
+    codes: IntVector,
+    n_levels: int,
+) -> FloatVector:
+    """Sums over the rows of each level of w a b, constants left out, (n_levels,)."""
+    arrays = [column.values for column in (a, b) if column.values is not None]
+    if weights is not None:
+        arrays.append(weights)
+    if not arrays:
+        return np.bincount(codes, minlength=n_levels).astype(float)
+    product = reduce(operator.mul, arrays)
+    return np.asarray(np.bincount(codes, weights=product, minlength=n_levels), float)
 
 
 def _sources(a: WorkingColumn, b: WorkingColumn) -> tuple[int, int]:
@@ -52,27 +40,21 @@ def _sources(a: WorkingColumn, b: WorkingColumn) -> tuple[int, int]:
 
 
 def _level_blocks(
-    sums: _ProductSums,
     left: Sequence[WorkingColumn],
     right: Sequence[WorkingColumn],
+    weights: FloatVector | None,
     codes: IntVector,
     n_levels: int,
     known: dict[tuple[int, int], FloatVector],
 ) -> FloatArray:
     """Blocks (len(left), len(right), n_levels); `known` holds sums already made."""
     blocks = np.empty((len(left), len(right), n_levels))
-    unit = WorkingColumn(-1, None, 1.0)
     for i, a in enumerate(left):
         for j, b in enumerate(right):
             key = _sources(a, b)
             if key not in known:
-                bare = [unit if c.values is None else c for c in (a, b)]
-                known[key] = sums.by_level(bare[0], bare[1], codes, n_levels)
-            factor = 1.0
-            for column in (a, b):
-                if column.values is None:
-                    factor *= column.constant
-            np.multiply(known[key], factor, out=blocks[i, j])
+                known[key] = _level_sums(a, b, weights, codes, n_levels)
+            np.multiply(known[key], a.factor * b.factor, out=blocks[i, j])
     return blocks
 
 
@@ -96,26 +78,25 @@ def stacked_columns(
 def cross_products(
     rows: WorkingRows, patterns: FactorPatterns, factor_of_term: Sequence[int]
 ) -> CrossProducts:
-    """All products of the working rows, in one pass over each pair of columns."""
-    n_rows = len(rows.fixed)
-    sums = _ProductSums(rows.weights, n_rows)
-    fixed = _fixed_as_columns(rows)
+    """All products of the working rows."""
+    weights, fixed = rows.weights, _fixed_as_columns(rows)
     stacked = stacked_columns(rows, factor_of_term, len(patterns.codes))
     diagonal, rhs = [], []
     for columns, codes, n_levels in zip(
         stacked, patterns.codes, patterns.n_levels, strict=True
     ):
         known: dict[tuple[int, int], FloatVector] = {}
-        diagonal.append(_level_blocks(sums, columns, columns, codes, n_levels, known))
-        rhs.append(_level_blocks(sums, columns, fixed, codes, n_levels, known))
+        own = _level_blocks(columns, columns, weights, codes, n_levels, known)
+        diagonal.append(own)
+        rhs.append(_level_blocks(columns, fixed, weights, codes, n_levels, known))
     pairs = {
         (k, m): PairProducts(
             pattern.rows,
             pattern.cols,
             _level_blocks(
-                sums,
                 stacked[k],
                 stacked[m],
+                weights,
                 pattern.pair_of_row,
                 len(pattern.rows),
                 {},
@@ -123,16 +104,28 @@ def cross_products(
         )
         for (k, m), pattern in patterns.pairs.items()
     }
-    weighted = (
-        rows.fixed if rows.weights is None else rows.fixed * rows.weights[:, None]
-    )
+    weighted = rows.fixed if weights is None else rows.fixed * weights[:, None]
     gram = rows.fixed.T @ weighted
-    log_weights = 0.0 if rows.weights is None else float(np.log(rows.weights).sum())
     return CrossProducts(
-        n_rows,
-        log_weights,
+        len(rows.fixed),
+        0.0 if weights is None else float(np.log(weights).sum()),
         tuple(diagonal),
         pairs,
         tuple(rhs),
         (gram + gram.T) / 2.0,
     )
+
+
+def source_products(
+    source: RowSource, patterns: FactorPatterns, factor_of_term: Sequence[int]
+) -> CrossProducts:
+    """All products of a data set, a slice of its rows at a time."""
+    # Each slice costs a pass over the levels, so it has more rows than there are.
+    slices = row_slices(source.n_rows, max(CHUNK, 8 * patterns.largest))
+    if len(slices) == 1:
+        return cross_products(source.rows(), patterns, factor_of_term)
+    parts = (
+        cross_products(source.rows(part), patterns.part(part), factor_of_term)
+        for part in slices
+    )
+    return reduce(operator.add, parts)

@@ -122,7 +122,7 @@ class SparseBlock:
         return out
 
     def level_sums(self, entries: FloatArray) -> FloatArray:
-        """P_j R_j' for every level, with R given at the entries: (T, nnz) -> (S, T, J)."""
+        """P_j R_j' for every level, R given at the entries: (T, nnz) -> (S, T, J)."""
         pattern = self.pattern
         out = np.empty((len(self.values), len(entries), pattern.n_levels))
         for s, mine in enumerate(self.values):

@@ -25,13 +25,22 @@ from multilevel.likelihood.evaluation import (
 from multilevel.likelihood.explained_share import share_left
 from multilevel.likelihood.level_blocks import semidefinite_rows, summed_gram
 from multilevel.likelihood.level_patterns import FactorPatterns
-from multilevel.likelihood.row_products import cross_products, stacked_columns
+from multilevel.likelihood.row_products import (
+    cross_products,
+    source_products,
+    stacked_columns,
+)
+from multilevel.likelihood.row_source import RowSource
 from multilevel.likelihood.several_factors import (
     SeveralFactorsPoint,
     several_factors_point,
 )
 from multilevel.likelihood.single_factor import RotatedLevels, single_factor_point
-from multilevel.likelihood.working_rows import WorkingColumn, WorkingRows
+from multilevel.likelihood.working_rows import (
+    WorkingBasis,
+    WorkingColumn,
+    WorkingRows,
+)
 
 CANCELLATION = 1e-3
 """Share of the response's squares left by all effects that calls for a second pass."""
@@ -40,28 +49,29 @@ _SD_RATIOS = (30.0, 1e3, 3e4)
 
 
 def steady_products(
-    rows: WorkingRows, patterns: FactorPatterns, factor_of_term: Sequence[int]
-) -> tuple[WorkingRows, CrossProducts, PreparedProducts]:
+    source: RowSource, patterns: FactorPatterns, factor_of_term: Sequence[int]
+) -> tuple[WorkingBasis, CrossProducts, PreparedProducts]:
     """Products of the rows, of shifted rows where that saves digits.
 
     Returns
     -------
-    rows : WorkingRows
-        With the response that the products are of, and the basis that goes with it.
+    basis : WorkingBasis
+        That goes with the response that the products are of.
     products : CrossProducts
     prepared : the same, arranged for elimination
     """
-    products = cross_products(rows, patterns, factor_of_term)
+    products = source_products(source, patterns, factor_of_term)
     prepared = prepare_products(products)
     single = isinstance(prepared, RotatedLevels)
     total = float(products.fixed[-1, -1])
     if share_left(prepared, total, enough=CANCELLATION) > CANCELLATION:
-        return rows, products, prepared
+        return source.basis, products, prepared
+    rows = source.rows()
     steady = _steady_single if single else _steady_several
     for ratio in _SD_RATIOS:
         rows, products = steady(rows, products, patterns, factor_of_term, ratio)
         prepared = prepare_products(products)
-    return rows, products, prepared
+    return rows.basis, products, prepared
 
 
 def _steady_single(

@@ -40,7 +40,7 @@ class ThetaMap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ThetaDerivatives:
-    """Deviance at theta, its gradient (m,), its Hessian (m, m) and where they came from."""
+    """Deviance at theta, gradient (m,), Hessian (m, m) and where they came from."""
 
     value: float
     gradient: FloatVector

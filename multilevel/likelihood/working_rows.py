@@ -7,21 +7,13 @@ covariance structure allows, else scaled.  theta is unit-free in these columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
-from multilevel.likelihood.column_basis import (
-    ColumnBasis,
-    common_scale_basis,
-    constant_column,
-    orthonormal_basis,
-    scaling_basis,
-    weighted_mean,
-)
+from multilevel.likelihood.column_basis import ColumnBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +44,11 @@ class WorkingColumn:
     key: int
     values: FloatVector | None
     constant: float = 0.0
+
+    @property
+    def factor(self) -> float:
+        """What products of the values are still to be multiplied by."""
+        return 1.0 if self.values is not None else self.constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,152 +124,3 @@ class WorkingRows:
     random: tuple[tuple[WorkingColumn, ...], ...]
     weights: FloatVector | None
     basis: WorkingBasis
-
-
-def _column_order(
-    X: FloatMatrix, terms: Sequence[RandomColumns], constant: int
-) -> list[int]:
-    """Constant first, then the columns that an unstructured term shares, then rest."""
-    order = [constant] if constant >= 0 else []
-    for term in terms:
-        if term.freedom == "any" and len(term.shared) > 1 and min(term.shared) >= 0:
-            order += [j for j in term.shared if j not in order]
-            break
-    return order + [j for j in range(X.shape[1]) if j not in order]
-
-
-def _fixed_columns(
-    X: FloatMatrix, y: FloatVector, weights: FloatVector | None, order: list[int]
-) -> tuple[FloatMatrix, ColumnBasis]:
-    n_rows, n_fixed = X.shape
-    ordered = X if order == list(range(n_fixed)) else X[:, order]
-    basis = orthonormal_basis(ordered, weights) or scaling_basis(ordered, weights)
-    fixed = np.empty((n_rows, n_fixed + 1), order="F")
-    fixed[:, :n_fixed] = basis.apply(ordered)
-    fixed[:, n_fixed] = y
-    return fixed, basis
-
-
-def _reduce_response(
-    fixed: FloatMatrix, weights: FloatVector | None, has_constant: bool
-) -> tuple[float, FloatVector, float]:
-    """Replace the last column by its scaled residual; mean, coefficients and scale."""
-    n_rows, n_fixed = fixed.shape[0], fixed.shape[1] - 1
-    response, Q = fixed[:, -1], fixed[:, :-1]
-    mean = weighted_mean(response, weights) if has_constant else 0.0
-    response -= mean
-    weighted = response if weights is None else response * weights
-    coefficients = Q.T @ weighted / n_rows
-    if n_fixed:
-        response -= Q @ coefficients
-    weighted = response if weights is None else response * weights
-    scale = float(np.sqrt(response @ weighted / n_rows))
-    if not np.isfinite(scale) or scale <= 0:
-        scale = 1.0
-    response /= scale
-    return mean, coefficients, scale
-
-
-def working_rows(
-    y: FloatVector,
-    X: FloatMatrix,
-    terms: Sequence[RandomColumns],
-    weights: FloatVector | None,
-) -> WorkingRows:
-    """Transform response, fixed and random columns.
-
-    Parameters
-    ----------
-    y : (n,)
-        Response less any offset.
-    X : (n, p)
-        Of full column rank.
-    terms : random terms in formula order
-    weights : (n,) or None
-        Prior weights, positive.
-    """
-    constant = constant_column(X)
-    order = _column_order(X, terms, constant)
-    fixed, basis = _fixed_columns(X, y, weights, order)
-    mean, coefficients, scale = _reduce_response(fixed, weights, constant >= 0)
-    fixed_constant = float(fixed[0, 0]) if constant >= 0 and len(fixed) else 0.0
-    columns, transforms = _random_columns(
-        fixed, fixed_constant, basis, order, terms, weights
-    )
-    return WorkingRows(
-        fixed,
-        fixed_constant,
-        columns,
-        weights,
-        WorkingBasis(
-            np.asarray(order, dtype=np.intp),
-            basis,
-            mean,
-            scale,
-            coefficients,
-            (0, float(X[0, constant])) if constant >= 0 else (-1, 0.0),
-            transforms,
-        ),
-    )
-
-
-def _random_columns(
-    fixed: FloatMatrix,
-    fixed_constant: float,
-    basis: ColumnBasis,
-    order: list[int],
-    terms: Sequence[RandomColumns],
-    weights: FloatVector | None,
-) -> tuple[tuple[tuple[WorkingColumn, ...], ...], tuple[FloatMatrix, ...]]:
-    columns: list[tuple[WorkingColumn, ...]] = []
-    transforms: list[FloatMatrix] = []
-    next_key = fixed.shape[1]
-    for term in terms:
-        leading = _leading_shared(term, order)
-        if leading and fixed_constant and term.freedom == "any":
-            positions = [order.index(j) for j in term.shared]
-            T = basis.transform[: len(leading), : len(leading)][positions]
-            columns.append(_shared_columns(fixed, fixed_constant, len(leading)))
-        else:
-            T, values = _own_columns(term, weights)
-            columns.append(
-                tuple(
-                    _working_column(next_key + j, values[:, j])
-                    for j in range(values.shape[1])
-                )
-            )
-            next_key += values.shape[1]
-        transforms.append(T)
-    return tuple(columns), tuple(transforms)
-
-
-def _leading_shared(term: RandomColumns, order: list[int]) -> list[int]:
-    """The leading fixed columns if they are exactly the term's columns, else empty."""
-    leading = order[: len(term.shared)]
-    return leading if sorted(leading) == sorted(term.shared) else []
-
-
-def _shared_columns(
-    fixed: FloatMatrix, constant: float, n_columns: int
-) -> tuple[WorkingColumn, ...]:
-    first = WorkingColumn(0, None, constant)
-    rest = (WorkingColumn(j, fixed[:, j]) for j in range(1, n_columns))
-    return (first, *rest)
-
-
-def _own_columns(
-    term: RandomColumns, weights: FloatVector | None
-) -> tuple[FloatMatrix, FloatMatrix]:
-    basis = None
-    if term.freedom == "any" and term.columns.shape[1] > 1:
-        basis = orthonormal_basis(term.columns, weights)
-    if basis is None:
-        build = common_scale_basis if term.freedom == "none" else scaling_basis
-        basis = build(term.columns, weights)
-    return basis.transform, basis.apply(term.columns)
-
-
-def _working_column(key: int, values: FloatVector) -> WorkingColumn:
-    if len(values) and (values == values[0]).all():
-        return WorkingColumn(key, None, float(values[0]))
-    return WorkingColumn(key, values)

@@ -21,12 +21,10 @@ from multilevel.likelihood.evaluation import (
     evaluate_point,
 )
 from multilevel.likelihood.level_patterns import factor_patterns
+from multilevel.likelihood.row_source import row_source
 from multilevel.likelihood.steady_products import steady_products
-from multilevel.likelihood.working_rows import (
-    RandomColumns,
-    WorkingBasis,
-    working_rows,
-)
+from multilevel.likelihood.working_rows import RandomColumns, WorkingBasis
+from multilevel.optimize.blas_threads import blas_threads
 
 
 @dataclass(frozen=True)
@@ -139,6 +137,11 @@ class LinearProblem:
 
 def build_problem(design: ModelDesign) -> LinearProblem:
     """Reduce a design to cross-products."""
+    with blas_threads(0):
+        return _reduce(design)
+
+
+def _reduce(design: ModelDesign) -> LinearProblem:
     terms = StackedTerms(
         tuple(STRUCTURES[t.structure](len(t.effects)) for t in design.terms),
         tuple(t.factor_index for t in design.terms),
@@ -155,17 +158,17 @@ def build_problem(design: ModelDesign) -> LinearProblem:
         )
         for term, structure in zip(design.terms, terms.structures, strict=True)
     ]
-    rows = working_rows(y, design.X, columns, design.weights)
+    source = row_source(y, design.X, columns, design.weights)
     patterns = factor_patterns(
         [factor.codes for factor in design.factors],
         [len(factor.levels) for factor in design.factors],
     )
-    rows, products, prepared = steady_products(rows, patterns, terms.factor_of_term)
+    basis, products, prepared = steady_products(source, patterns, terms.factor_of_term)
     return LinearProblem(
         products,
         prepared,
         terms,
-        rows.basis,
+        basis,
         tuple(term.effects for term in design.terms),
         tuple(factor.name for factor in design.factors),
     )
