@@ -299,7 +299,9 @@ def _write_ingredient(
             # Every code is valid; "clip" only spares numpy a buffer.
             np.take(np.asarray(source), codes, out=target, mode="clip")
     elif multiply:
-        target *= variable.values[:, source]
+        # What overflows here is refused, by name, when all columns are there.
+        with np.errstate(over="ignore"):
+            target *= variable.values[:, source]
     else:
         target[:] = variable.values[:, source]
 

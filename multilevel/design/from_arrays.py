@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from multilevel.design.labels import Labels, encode_labels
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
 from multilevel.design.random_effects import RandomTerm, RandomTermDesign
 from multilevel.design.response import read_response, refuse_infinite
-from multilevel.design.row_values import read_row_numbers
+from multilevel.design.row_values import aligned_by_index, read_row_numbers
 from multilevel.design.validation import (
     estimable_columns,
     refuse_unusable_response,
@@ -110,6 +110,17 @@ def design_from_arrays(
         raise DataError("no random term; give random=[RandomTerm(groups)]")
     responses = _response_columns(endog)
     index = responses[0].index
+    if not isinstance(endog, (pd.Series, pd.DataFrame)):
+        # Without an index of the response there is nothing to align by.
+        exog, weights, offset = map(_by_position, (exog, weights, offset))
+        random = [
+            replace(
+                term,
+                groups=_by_position(term.groups),
+                exog_re=_by_position(term.exog_re),
+            )
+            for term in random
+        ]
     fixed = _fixed_columns(exog, index)
     per_row = read_row_numbers(weights, offset, (), ColumnTable({}, index))
     labels = _labels_by_name(random, index)
@@ -175,6 +186,12 @@ def _response_columns(endog: Any) -> list[pd.Series[Any]]:
     return [pd.Series(column, name=f"y{i + 1}") for i, column in enumerate(values.T)]
 
 
+def _by_position(values: Any) -> Any:
+    """The same values with the index 0, 1, 2, ..., if they have one at all."""
+    has_index = isinstance(values, (pd.Series, pd.DataFrame))
+    return values.reset_index(drop=True) if has_index else values
+
+
 def _variable(column: pd.Series[Any], rows: IntVector | None) -> Variable:
     kept = column if rows is None else column.iloc[rows]
     return as_variable(kept, str(column.name), len(kept))
@@ -183,17 +200,15 @@ def _variable(column: pd.Series[Any], rows: IntVector | None) -> Variable:
 def _columns_of(values: Any, role: str, index: pd.Index[Any]) -> NamedColumns:
     """Numbers of an array, Series or DataFrame; unnamed columns get empty names."""
     if isinstance(values, (pd.Series, pd.DataFrame)):
-        _refuse_other_index(values.index, role, index)
+        _refuse_other_length(values, role, index)
+        values = aligned_by_index(values, role, index)
         frame = values.to_frame() if isinstance(values, pd.Series) else values
         pieces = [frame.iloc[:, i] for i in range(frame.shape[1])]
         names = ["" if isinstance(n, int) or n is None else str(n) for n in frame]
     else:
         array = np.asarray(values)
         array = array[:, np.newaxis] if array.ndim == 1 else array
-        if array.ndim != 2 or len(array) != len(index):
-            raise DataError(
-                f"{role} has shape {np.shape(values)}, but there are {len(index)} rows"
-            )
+        _refuse_other_length(array, role, index)
         pieces = [pd.Series(column) for column in array.T]
         names = [""] * len(pieces)
     columns = np.empty((len(index), len(pieces)), order="F")
@@ -265,24 +280,21 @@ def _labels_by_name(
 
 
 def _labels_of(term: RandomTerm, index: pd.Index[Any]) -> Labels:
-    groups = term.groups
-    if isinstance(groups, pd.Series):
-        _refuse_other_index(groups.index, f"groups of {term.name!r}", index)
-    elif not hasattr(groups, "dtype"):
+    groups, role = term.groups, f"groups of {term.name!r}"
+    if not hasattr(groups, "dtype"):
         groups = np.asarray(groups)
-    if np.ndim(groups) != 1 or len(groups) != len(index):
-        raise DataError(
-            f"groups of {term.name!r} have shape {np.shape(groups)}, but there are "
-            f"{len(index)} rows"
-        )
+    _refuse_other_length(groups, role, index)
+    if isinstance(groups, pd.Series):
+        groups = aligned_by_index(groups, role, index)
+    if np.ndim(groups) != 1:
+        raise DataError(f"{role} have {np.ndim(groups)} dimensions; give one column")
     return encode_labels(groups)
 
 
-def _refuse_other_index(other: pd.Index[Any], role: str, index: pd.Index[Any]) -> None:
-    if not other.equals(index):
+def _refuse_other_length(values: Any, role: str, index: pd.Index[Any]) -> None:
+    if np.ndim(values) not in (1, 2) or len(values) != len(index):
         raise DataError(
-            f"{role} and endog have different indexes; give both the same index, or "
-            "arrays (.to_numpy()) in the same order"
+            f"{role}: shape {np.shape(values)}, but the response has {len(index)} rows"
         )
 
 

@@ -31,6 +31,7 @@ from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import RowNumbers, read_row_numbers
 from multilevel.design.validation import (
     estimable_columns,
+    refuse_infinite_products,
     refuse_unusable_response,
     refuse_unusable_terms,
     refuse_unusable_variables,
@@ -252,6 +253,7 @@ def _assemble(
     fixed = plan_columns(parts.fixed, variables, values.scope)
     exog = np.empty((values.n_rows, len(fixed.names)), order="F")
     fixed.fill(exog, variables, range(len(fixed.names)))
+    refuse_infinite_products(exog, fixed)
     factors, groups, positions = _grouping_factors(formula, values)
     plans = tuple(plan_columns(e, variables, values.scope) for e in parts.random)
     terms = _random_terms(formula, plans, positions, variables, exog, fixed.names)

@@ -64,7 +64,8 @@ def resolve(code: str, scope: Scope) -> Expression:
     """
     squeezed = code.replace(" ", "")
     for name in (code, squeezed):
-        if name in scope.columns:
+        # patsy puts blanks into "1st"; but "x y" must not be the column "xy".
+        if name in scope.columns and (name == code or name in scope.text):
             return Expression(code, name, (name,), (name,), "", {}, {}, {})
     tree, quoted = _parse(code, scope)
     names = _NameResolver(code, scope, quoted)

@@ -185,5 +185,6 @@ def _in_full_precision(column: pd.Series[Any]) -> pd.Series[Any]:
     if (dtype.kind == "i" and dtype.itemsize < 8) or dtype.kind == "u":
         return column.astype(np.int64)
     if dtype.kind == "O" and is_numeric(column):
-        return column.where(column.notna(), np.nan).astype(np.float64)
+        floats = column.to_numpy(dtype=float, na_value=np.nan)
+        return pd.Series(floats, index=column.index)
     return column

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from multilevel.array_types import BoolVector, FloatVector, IntVector
 from multilevel.design.frames import ColumnTable
@@ -57,7 +58,7 @@ def read_row_values(value: Any, role: str, table: ColumnTable) -> FloatVector | 
         column: Any = table.columns[value]
         floats = as_floats(column, value)
     elif isinstance(value, pd.Series):
-        floats = as_floats(_aligned(value, role, table.index), role)
+        floats = as_floats(aligned_by_index(value, role, table.index), role)
     else:
         floats = as_floats(_as_vector(value, role, table.n_rows), role)
     name = value if isinstance(value, str) else role
@@ -84,7 +85,14 @@ def refuse_negative(weights: FloatVector, name: str) -> None:
         )
 
 
-def _aligned(values: pd.Series[Any], role: str, index: pd.Index[Any]) -> pd.Series[Any]:
+def aligned_by_index(values: Any, role: str, index: pd.Index[Any]) -> Any:
+    """A Series or DataFrame in the order of the data's rows.
+
+    Raises
+    ------
+    DataError
+        If its index has duplicates or lacks a label.
+    """
     if values.index.equals(index):
         return values
     if not values.index.is_unique:
@@ -95,15 +103,16 @@ def _aligned(values: pd.Series[Any], role: str, index: pd.Index[Any]) -> pd.Seri
     n_absent = int((~index.isin(values.index)).sum())
     if n_absent:
         raise DataError(
-            f"{role} is a Series whose index lacks {n_absent} of the data's "
-            f"{len(index)} row labels; give it the data's index, or an array "
-            "(.to_numpy()) in the order of the rows"
+            f"the index of {role} lacks {n_absent} of the data's {len(index)} row "
+            "labels; give it the data's index, or an array (.to_numpy()) in the order "
+            "of the rows"
         )
     return values.reindex(index)
 
 
 def _as_vector(value: Any, role: str, n_rows: int) -> Any:
-    vector = value if hasattr(value, "dtype") else np.asarray(value)
+    is_known = isinstance(value, (np.ndarray, pd.Index, ExtensionArray))
+    vector = value if is_known else np.asarray(value)
     if np.ndim(vector) != 1 or len(vector) != n_rows:
         raise DataError(
             f"{role} has shape {np.shape(vector)}, but there are {n_rows} rows; give "

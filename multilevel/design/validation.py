@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.design.grouping import GroupingFactor, refuse_unusable_factor
 from multilevel.design.labels import shown_levels
 from multilevel.design.random_effects import RandomTermDesign
@@ -37,6 +38,19 @@ def refuse_unusable_variables(variables: Mapping[str, Variable]) -> None:
         elif variable.values.dtype.kind == "f":
             for column in variable.values.T:
                 refuse_infinite(column, code)
+
+
+def refuse_infinite_products(exog: FloatMatrix, plan: ColumnPlan) -> None:
+    """Refuse interactions of numbers that are too large to be multiplied.
+
+    Raises
+    ------
+    DataError
+        Naming the column.
+    """
+    for column, (name, recipe) in enumerate(zip(plan.names, plan.recipes, strict=True)):
+        if len(recipe) > 1:
+            refuse_infinite(exog[:, column], name)
 
 
 def refuse_unusable_response(

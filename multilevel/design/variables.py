@@ -177,10 +177,7 @@ def as_floats(values: Any, name: str) -> FloatMatrix:
         return np.asarray(values, dtype=float)
     _refuse_complex(values, name)
     if pd.api.types.is_bool_dtype(dtype) or is_numeric(values):
-        series = pd.Series(values)
-        if series.dtype == object:
-            return np.asarray(series.where(series.notna(), np.nan), dtype=float)
-        return series.to_numpy(dtype=float, na_value=np.nan)
+        return pd.Series(values).to_numpy(dtype=float, na_value=np.nan)
     present = pd.Series(values).dropna()
     example = f", such as {present.iloc[0]!r}" if len(present) else ""
     raise DataError(

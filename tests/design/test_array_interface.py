@@ -78,6 +78,28 @@ def test_weights_and_offsets_are_aligned_by_index():
     assert_array_equal(design.offset, DATA["z"])
 
 
+def test_every_series_is_aligned_if_the_response_has_an_index():
+    def shuffled(values):
+        return values.sample(frac=1, random_state=4)
+
+    terms = [RandomTerm(shuffled(GROUPS), shuffled(X), name="g")]
+    design = design_from_arrays(Y, shuffled(X), terms, weights=shuffled(DATA["z"]))
+    _assert_same(design, design_of("y ~ x + (x | g)", DATA))
+    assert_array_equal(design.weights, DATA["z"])
+
+
+def test_everything_goes_by_position_if_the_response_has_no_index():
+    def elsewhere(values):
+        return values.set_axis(range(500, 700))
+
+    terms = [RandomTerm(elsewhere(GROUPS), elsewhere(X), name="g")]
+    design = design_from_arrays(
+        Y.to_numpy(), elsewhere(X), terms, offset=elsewhere(DATA["z"])
+    )
+    _assert_same(design, design_of("y ~ x + (x | g)", DATA))
+    assert_array_equal(design.offset, DATA["z"])
+
+
 def test_rows_with_something_missing_are_dropped():
     x, y = X.copy(), DATA["y"].copy()
     groups = GROUPS.astype(object)
@@ -110,10 +132,11 @@ Y = DATA["y"]
 ONE_TERM = [RandomTerm(GROUPS)]
 MISTAKES = [
     (Y, X, [], "no random term"),
-    (Y, X[:-1], ONE_TERM, "different indexes"),
+    (Y, X[:-1], ONE_TERM, "200 rows"),
     (Y.to_numpy(), X.to_numpy()[:-1], [RandomTerm(GROUPS.to_numpy())], "200 rows"),
     (Y, X, [RandomTerm(GROUPS.to_numpy()[:-1])], "200 rows"),
-    (Y, X, [RandomTerm(GROUPS.rename(lambda i: i + 1))], "different indexes"),
+    (Y, X, [RandomTerm(GROUPS.rename(lambda i: i + 1))], "lacks 1 of the data's 200"),
+    (Y, X, [RandomTerm(X)], "2 dimensions"),
     (Y, X, [RandomTerm(np.ones(200))], "only one level"),
     (Y, X, [RandomTerm(np.arange(200))], "200 levels in 200 rows"),
     (Y, X, [RandomTerm(GROUPS), RandomTerm(DATA["h"])], "name of its own"),

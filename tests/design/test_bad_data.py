@@ -44,6 +44,7 @@ NAMES = [
     ("y ~ map(lambda v: v, x) + (1|g)", "map(lambda v: v, x)", "lambda", "compute"),
     ("y ~ C(f, Treatment('s')) + (1|g)", "C(f, Treatment('s'))", "'s' not", "'p'"),
     ("y ~ C(f, np.eye(5)) + (1|g)", "C(f, np.eye(5))", "5 rows", "'p', 'q', 'r'"),
+    ("y ~ I(x || z) + (1|g)", "I(x || z)", "neither a column nor", "Q('"),
     ("y ~ Q(x) + (1|g)", "Q(x)", "in quotes", "Q('"),
 ]
 

@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from multilevel.design.new_data import encode_new_data
 from multilevel.design.transforms import Poly
-from multilevel.errors import FormulaError
+from multilevel.errors import DataError, FormulaError
 
 RIGHT_SIDES = [
     "1",
@@ -289,3 +289,20 @@ def test_numbers_of_any_type_are_numbers(kind):
     design = design_of("y ~ k + np.log(k + 1) + (1|g)", data)
     assert design.exog_names == plain.exog_names
     assert_allclose(design.exog, plain.exog, rtol=1e-6)
+
+
+def test_two_words_are_not_the_column_that_they_would_make():
+    data = frame().rename(columns={"z": "xz"})
+    with pytest.raises(FormulaError, match="neither a column nor"):
+        design_of("y ~ x z + (1 | g)", data)
+    data["z"] = 1.0
+    with pytest.raises(FormulaError, match="neither a column nor"):
+        design_of("y ~ x z + (1 | g)", data)
+    data = frame().rename(columns={"z": "1st"})
+    assert_array_equal(design_of("y ~ 1st + (1|g)", data).exog[:, 1], data["1st"])
+
+
+def test_products_that_overflow_are_refused():
+    data = frame().assign(x=1e200 * frame()["x"], z=1e200 * frame()["z"])
+    with pytest.raises(DataError, match="'x:z' is infinite in 60 of 60"):
+        design_of("y ~ x:z + (1 | g)", data)

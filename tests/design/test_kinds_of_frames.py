@@ -30,7 +30,13 @@ def _arrow(data):
     return pyarrow.Table.from_pandas(data)
 
 
+def _dict_of_polars(data):
+    frame = _polars(data.astype({"f": str}))
+    return {name: frame[name] for name in frame.columns}
+
+
 KINDS = {
+    "dict of polars": _dict_of_polars,
     "dict of arrays": lambda data: {name: data[name].array for name in data},
     "dict of lists": lambda data: {name: data[name].tolist() for name in data},
     "dict of series": lambda data: {name: data[name] for name in data},
@@ -117,3 +123,10 @@ def test_a_wide_frame_is_not_copied():
     data = frame()
     wide = pd.concat([data, pd.DataFrame(np.zeros((60, 2000))).add_prefix("c")], axis=1)
     assert design_of("y ~ x + (1 | g)", wide).nobs == 60
+
+
+def test_weights_may_be_a_column_of_another_package():
+    data = frame()
+    polars = _polars(data)
+    design = design_of("y ~ x + (1 | g)", polars, weights=polars["z"])
+    assert_array_equal(design.weights, data["z"])

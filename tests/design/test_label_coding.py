@@ -23,6 +23,7 @@ KINDS = {
     "far integers": ([10**15, -(10**15), 10**15, 0], [-(10**15), 0, 10**15]),
     "small integers": (np.array([100, -100, 100, 7], "int8"), [-100, 7, 100]),
     "unsigned": (np.array([2**63, 1, 2**63, 5], "uint64"), [1, 5, 2**63]),
+    "huge": (np.array([2**63 + 3, 2**63, 2**63 + 3], "uint64"), [2**63, 2**63 + 3]),
     "floats": ([2.5, -1.0, 2.5, 0.0], [-1.0, 0.0, 2.5]),
     "booleans": ([True, False, True, True], [False, True]),
     "tuples": (

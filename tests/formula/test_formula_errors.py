@@ -53,6 +53,8 @@ MISTAKES = [
     ("y ~ x**z + (1|g)", "whole number", "z", "I(x**z)"),
     ("y ~ x + (1|1)", "1 stands where", "1", "(1 | school)"),
     ("y ~ (0|g)", "nothing varies", "0", "(1 | g)"),
+    ("y ~ x + diag(0 | g)", "nothing varies", "0", "(1 | g)"),
+    ("y ~ x + diag(z * | g)", "left of the bar", "|", ""),
     ("y ~ (1 | g | h)", "inside another", "1 | g", "(1 | g) + (1 | h)"),
     ("y ~ x // 2 + (1|g)", "'//'", "//", "I(x // 2)"),
     ("y ~ a %in% b + (1|g)", "%in%", "%in%", "a:b"),

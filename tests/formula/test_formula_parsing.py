@@ -51,6 +51,7 @@ MEANINGS = [
     ("y ~ a*b - a:b + (1|g)", "a*b - a:b", ["(1 | g)"], []),
     ("y ~ I(a > 1 | b > 2) + (1|g)", "I(a > 1 | b > 2)", ["(1 | g)"], []),
     ("y ~ np.where(a | b, 1, 0) + (1|g)", "np.where(a | b, 1, 0)", ["(1 | g)"], []),
+    ("y ~ choose(a | b, x) + (1|g)", "choose(a | b, x)", ["(1 | g)"], []),
     ("y ~ I(x // 2) + (1|g)", "I(x // 2)", ["(1 | g)"], []),
     ("y ~ I(x != 2) + (1|g)", "I(x != 2)", ["(1 | g)"], []),
     ("y ~ class + lambda + (1|yield)", "class + lambda", ["(1 | yield)"], []),
