@@ -128,9 +128,9 @@ def linear_constraints(
 
 def _as_patsy_has(hypotheses: Any) -> Any:
     """Texts in a list, and the right-hand side of (R, q) as a vector."""
-    if isinstance(hypotheses, (tuple, list, np.ndarray, pd.Series, pd.Index)):
-        if len(hypotheses) and all(isinstance(item, str) for item in hypotheses):
-            return list(hypotheses)
+    listed = isinstance(hypotheses, (tuple, list, np.ndarray, pd.Series, pd.Index))
+    if listed and len(hypotheses) and all(isinstance(h, str) for h in hypotheses):
+        return list(hypotheses)
     if isinstance(hypotheses, tuple) and len(hypotheses) == 2:
         return hypotheses[0], np.ravel(hypotheses[1])
     return hypotheses

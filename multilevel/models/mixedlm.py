@@ -21,6 +21,7 @@ from multilevel.models.model_source import ArraySource, formula_source
 from multilevel.optimize import joint_likelihood
 from multilevel.optimize.fit_lmm import fit_lmm
 from multilevel.optimize.fit_record import LMMFit
+from multilevel.optimize.identification import refuse_unidentified
 from multilevel.optimize.linear_problem import LinearProblem, build_problem
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixedlm_results import MixedLMResults
@@ -124,8 +125,16 @@ class MixedLM(MixedModel):
 
     @cached_property
     def problem(self) -> LinearProblem:
-        """The cross-products of the design, computed when first needed."""
-        return build_problem(self.design)
+        """The cross-products of the design, computed when first needed.
+
+        Raises
+        ------
+        DataError
+            If the data can say nothing about a variance.
+        """
+        problem = build_problem(self.design)
+        refuse_unidentified(problem, self.design)
+        return problem
 
     def fit(
         self,
