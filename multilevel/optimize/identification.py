@@ -49,12 +49,26 @@ def refuse_unidentified(problem: LinearProblem, design: ModelDesign) -> None:
         Naming the term, with what it is confounded with.
     """
     for factor in range(len(design.factors)):
+        if _is_surely_identified(problem, factor):
+            continue
         _refuse_confounded_with_fixed(problem, design, factor)
         _refuse_dependent_entries(problem, design, factor)
     _refuse_equal_factors(problem, design)
     left = problem.n_rows - problem.n_fixed
     if len(design.factors) > 1 and left <= _FEW_ROWS * (problem.terms.n_theta + 1):
         _refuse_dependent_terms(problem, design)
+
+
+def _is_surely_identified(problem: LinearProblem, factor: int) -> bool:
+    """Whether ranks alone settle it, for a factor with one effect.
+
+    ``P (a I + b Z Z') P = 0`` needs a rank of at most 2 p; the rank is n - J at least,
+    or, for a = 0, the number of levels with an effect.
+    """
+    diagonal = problem.products.diagonal[factor]
+    n_levels = np.count_nonzero(diagonal[0, 0])
+    rank = min(n_levels, problem.n_rows - diagonal.shape[2])
+    return len(diagonal) == 1 and rank > 2 * problem.n_fixed
 
 
 def _terms_of(problem: LinearProblem, factor: int) -> list[int]:
