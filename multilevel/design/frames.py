@@ -82,10 +82,8 @@ def read_columns(data: Any, wanted: Collection[Hashable]) -> ColumnTable:
     if isinstance(data, Mapping):
         return _from_mapping(data, wanted)
     frame = _narwhals_frame(data)
-    columns = {
-        name: _as_series(frame[name], is_polars=frame.implementation.is_polars())
-        for name in wanted
-    }
+    is_polars = type(frame.to_native()).__module__.startswith("polars")
+    columns = {name: _as_series(frame[name], is_polars=is_polars) for name in wanted}
     return ColumnTable(columns, pd.RangeIndex(len(frame)))
 
 

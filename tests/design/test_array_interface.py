@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from designs import design_of, frame
+from frame_of_all_kinds import design_of, frame
 from numpy.testing import assert_array_equal
 
 from multilevel.design.model_design import design_from_arrays

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from designs import design_of, frame, quiet_design_of
+from frame_of_all_kinds import design_of, frame, quiet_design_of
 from numpy.testing import assert_allclose, assert_array_equal
 
 from multilevel.errors import DataError
