@@ -67,7 +67,9 @@ def test_what_cannot_be_read_is_refused(hypotheses, message):
 def test_a_misspelt_name_is_placed_and_the_close_one_offered():
     with pytest.raises(FormulaError) as caught:
         linear_constraints("x = 0, Intercpt = 1", NAMES)
-    assert "\n           ^^^^^^^^\n  Hint: did you mean 'Intercept'?" in str(caught.value)
+    assert "\n           ^^^^^^^^\n  Hint: did you mean 'Intercept'?" in str(
+        caught.value
+    )
 
 
 def test_no_fixed_effects_to_test():
