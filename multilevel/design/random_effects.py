@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from multilevel.array_types import FloatMatrix
-from multilevel.design.fixed_effects import INTERCEPT, ColumnPlan
+from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.design.variables import Variable
 
 
@@ -109,17 +109,3 @@ def term_columns(
             target = columns[:, number : number + 1]
             plan.fill(target, variables, range(number, number + 1))
     return columns, shared
-
-
-def intercept_column(n_rows: int) -> FloatMatrix:
-    """A column of ones, (n, 1)."""
-    return np.ones((n_rows, 1), order="F")
-
-
-__all__ = [
-    "INTERCEPT",
-    "RandomTerm",
-    "RandomTermDesign",
-    "intercept_column",
-    "term_columns",
-]
