@@ -185,10 +185,14 @@ class VarianceComponents:
         factor, moved = term.relative_factor, structure.jacobian(term.theta)
         covariance = self.sigma**2 * term.relative_covariance()
         # Standard deviations are lengths of the factor's rows, correlations products
-        # of its unit rows; nothing underflows that the factor does not.
-        lengths = np.linalg.norm(factor, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rows = factor / lengths[:, None]
+        # of its unit rows; nothing underflows that the factor does not, as each row
+        # is scaled before its entries are squared.
+        largest = np.abs(factor).max(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            scaled = factor / largest[:, None]
+            relative = np.linalg.norm(scaled, axis=1)
+            rows = scaled / relative[:, None]
+            lengths = np.where(largest > 0, largest * relative, 0.0)
             longer = np.einsum("aij,ij->ai", moved, rows)
             turned = (moved - longer[:, :, None] * rows) / lengths[:, None]
         correlation = np.clip(rows @ rows.T, -1.0, 1.0)
