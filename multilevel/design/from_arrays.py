@@ -15,6 +15,7 @@ from multilevel.design.fixed_effects import INTERCEPT
 from multilevel.design.frames import ColumnTable
 from multilevel.design.grouping import GroupingFactor, build_factor
 from multilevel.design.labels import Labels, encode_labels
+from multilevel.design.magnitudes import refuse_extreme_numbers
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
 from multilevel.design.random_effects import RandomTerm, RandomTermDesign
 from multilevel.design.response import read_response, refuse_infinite
@@ -166,6 +167,7 @@ def design_from_arrays(
         response_levels=response.levels,
         rows=rows.kept,
     )
+    refuse_extreme_numbers(design)
     warn_of_dropped_rows(design.dropped)
     return design
 

@@ -23,6 +23,7 @@ from multilevel.design.fixed_effects import (
 from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.from_arrays import design_from_arrays
 from multilevel.design.grouping import GroupEncoding, GroupingFactor, build_factor
+from multilevel.design.magnitudes import refuse_extreme_numbers
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
 from multilevel.design.name_resolution import resolve
 from multilevel.design.random_effects import RandomTermDesign, term_columns
@@ -123,6 +124,7 @@ def build_design(
         formula, parts, settled, per_row.of_rows(rows.kept), table, rows,
         binomial=family_is_binomial, residual_estimated=residual_estimated,
     )  # fmt: skip
+    refuse_extreme_numbers(design)
     warn_of_dropped_rows(design.dropped)
     return design
 

@@ -188,7 +188,13 @@ def as_floats(values: Any, name: str) -> FloatMatrix:
 
 def _one_per_row(value: Any, name: str, n_rows: int) -> Any:
     if not hasattr(value, "dtype") and not isinstance(value, pd.DataFrame):
-        value = np.asarray(value)
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            raise FormulaError(
+                f"{name!r} gives values of several lengths, not one per row",
+                hint="terms are joined by +, not by a comma",
+            ) from None
     if value.ndim == 0:
         raise FormulaError(
             f"{name!r} gives a single value ({value!s:.30}), not one per row",

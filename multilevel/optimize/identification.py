@@ -89,38 +89,57 @@ def _refuse_confounded_with_fixed(
         block = problem.terms.blocks[term]
         structure = problem.terms.structures[term]
         scale = np.sqrt(np.diag(whole)[block])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rest = left[block, block] / np.outer(scale, scale)
-        if not np.isfinite(rest).all():
-            continue  # a column of zeros; the structure has its own refusal
-        share = np.diag(np.diag(rest)) if structure.freedom == "scale" else rest
-        values, vectors = np.linalg.eigh(share)
-        lost = vectors[:, values < _NOTHING_LEFT]
-        if not lost.size or (structure.freedom == "none" and lost.shape[1] < len(rest)):
-            continue
+        bar = _bar(problem.effect_names[term], problem.factor_names[factor])
+        if (scale == 0).any():
+            name = problem.effect_names[term][int(np.argmin(scale))]
+            raise DataError(f"{name!r} is 0 in all rows; leave it out of {bar}")
+        outer = np.outer(scale, scale)
         # Back to the user's columns: a combination v of the working ones is T v.
-        directions = problem.basis.terms[term] @ (lost / scale[:, None])
-        raise DataError(_confounded(problem, design, term, directions))
+        back = problem.basis.terms[term] / scale
+        dependent = _involved(
+            problem, term, back @ _null_space(whole[block, block] / outer)
+        )
+        if dependent and structure.freedom == "any":
+            raise DataError(
+                f"the columns {' and '.join(dependent)} of the random term {bar} "
+                "depend linearly on each other; leave one of them out"
+            )
+        rest = left[block, block] / outer
+        if structure.freedom == "scale":
+            rest = np.diag(np.diag(rest))
+        null = _null_space(rest)
+        if structure.freedom == "none" and null.shape[1] < len(rest):
+            continue
+        lost = _involved(problem, term, back @ null)
+        if lost:
+            raise DataError(_confounded(problem, design, term, lost))
+
+
+def _null_space(matrix: FloatMatrix) -> FloatMatrix:
+    """Orthonormal directions that a scaled Gram matrix has nothing of."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray(vectors[:, values < _NOTHING_LEFT])
+
+
+def _involved(problem: LinearProblem, term: int, directions: FloatMatrix) -> list[str]:
+    """The user's effects in some combinations (k, d) of them; none for d = 0."""
+    sizes = np.abs(directions).max(axis=1, initial=0.0) * problem.column_scales[term]
+    names = problem.effect_names[term]
+    used = sizes > 1e-6 * sizes.max()
+    return [name for name, is_used in zip(names, used, strict=True) if is_used]
 
 
 def _confounded(
-    problem: LinearProblem, design: ModelDesign, term: int, directions: FloatMatrix
+    problem: LinearProblem, design: ModelDesign, term: int, lost: Sequence[str]
 ) -> str:
     """What is wrong, and what to write instead."""
     names = problem.effect_names[term]
     group = problem.factor_names[problem.terms.factor_of_term[term]]
-    sizes = np.abs(directions) * problem.column_scales[term][:, None]
-    involved = sizes.max(axis=1) > 1e-6 * sizes.max()
-    lost = [name for name, used in zip(names, involved, strict=True) if used]
     kept = [name for name in names if name not in lost]
-    by = (
-        f"the fixed effect of {group!r}"
-        if _is_fixed(design, group)
-        else ("the fixed effects")
-    )
-    rest = f"({_right_hand_side(kept)} | {group})" if kept else ""
-    away = f"({_right_hand_side(names)} | {group})"
-    advice = f"write {rest} for {away}" if rest else f"leave out {away}"
+    own = f"the fixed effect of {group!r}"
+    by = own if _is_fixed(design, group) else "the fixed effects"
+    whole = _bar(names, group)
+    advice = f"write {_bar(kept, group)} for {whole}" if kept else f"leave out {whole}"
     return (
         f"the random {_effects_in_words(lost)} of {group!r} is confounded with {by}: "
         f"no difference between the levels of {group!r} is left to estimate a "
@@ -135,11 +154,13 @@ def _effects_in_words(names: Sequence[str]) -> str:
     return " and ".join(words)
 
 
-def _right_hand_side(names: Sequence[str]) -> str:
-    """The effects as they stand before the bar."""
+def _bar(names: Sequence[str], group: str) -> str:
+    """A random term as it is written."""
     if "Intercept" in names:
-        return " + ".join(n for n in names if n != "Intercept") or "1"
-    return " + ".join(["0", *names])
+        right = " + ".join(n for n in names if n != "Intercept") or "1"
+    else:
+        right = " + ".join(["0", *names])
+    return f"({right} | {group})"
 
 
 def _is_fixed(design: ModelDesign, factor: str) -> bool:

@@ -162,6 +162,10 @@ class VarianceComponents:
         rows = list(self.components())
         names = ("group", "effect1", "effect2", "vcov", "sdcor")
         frame = pd.DataFrame({n: [getattr(row, n) for row in rows] for n in names})
+        for name in ("effect1", "effect2"):
+            # None in object columns and NaN in those of text are the same to pandas.
+            texts = [np.nan if text is None else text for text in frame[name]]
+            frame[name] = pd.Series(texts, dtype=frame[name].dtype)
         return frame if not se else frame.assign(**self._uncertainty(rows, alpha))
 
     def components(self) -> Iterator[Component]:

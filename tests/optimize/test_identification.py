@@ -93,6 +93,14 @@ def test_a_slope_of_two_values_between_groups_is_refused_with_what_to_write(fram
     ml.mixedlm("y ~ two + (0 + C(two) || g)", frame).fit()
 
 
+def test_columns_that_depend_on_each_other_are_refused(frame):
+    twice = frame.assign(double=2 * frame["x"], zero=0.0)
+    with pytest.raises(DataError, match="x and double of the random term .* depend"):
+        ml.mixedlm("y ~ x + (x + double | g)", twice).fit()
+    with pytest.raises(DataError, match=r"'zero' is 0 in all rows.*\(0 \+ zero \| g\)"):
+        ml.mixedlm("y ~ x + (0 + zero | g)", twice).fit()
+
+
 def test_few_rows_that_cannot_tell_terms_apart_are_refused():
     data = pd.DataFrame({"y": [1.0, 3, 2, 5], "x": [0.0, 1, 0, 2], "g": list("aabb")})
     with pytest.raises(DataError, match="sigma"):
