@@ -33,6 +33,17 @@ _LEAVES = {
 }
 _EXAMPLE = "write, for example, y ~ x + (1 | g)"
 
+# What patsy and Python's tokenizer raise, in one version or another, for text that is
+# far from a formula: empty operands, odd quotes, null bytes, thousands of brackets.
+_NOT_A_FORMULA = (
+    AssertionError,
+    LookupError,
+    RecursionError,
+    SyntaxError,
+    ValueError,
+    tokenize.TokenError,
+)
+
 
 def parse_formula(
     text: str, *, structures: Collection[str] = ("us", "diag")
@@ -137,7 +148,7 @@ def _read_tree(source: Source, start: int, end: int) -> Node:
         tree = parse_with_patsy(code.strip(), extra_operators=_BARS)
     except PatsyError as error:
         raise _in_plain_words(error, source, shift) from None
-    except (AssertionError, tokenize.TokenError, SyntaxError):
+    except _NOT_A_FORMULA:
         raise source.error(
             "this cannot be read as a formula", start, end, _EXAMPLE
         ) from None
