@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.design.model_design import build_design, design_from_arrays
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.design.model_design import (
+    ModelDesign,
+    build_design,
+    design_from_arrays,
+)
 from multilevel.design.random_effects import RandomTerm
+from multilevel.errors import FitError
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.inference.denominator_df import known_ddf
@@ -161,6 +166,13 @@ class MixedLM(MixedModel):
         -------
         MixedLMResults
 
+        Raises
+        ------
+        DataError
+            If the data can say nothing about a variance.
+        FitError
+            If the effects explain the response exactly.
+
         Examples
         --------
         >>> import multilevel as ml
@@ -170,12 +182,15 @@ class MixedLM(MixedModel):
         -875.9697
         """
         method = known_ddf(ddf)
-        fit = fit_lmm(
-            self.problem,
-            reml=reml,
-            start=None if start is None else np.asarray(start, dtype=float),
-            on_step=_progress_writer() if progress else None,
-        )
+        # Where nothing is left for the residual, the search runs into zero variance.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            fit = fit_lmm(
+                self.problem,
+                reml=reml,
+                start=None if start is None else np.asarray(start, dtype=float),
+                on_step=_progress_writer() if progress else None,
+            )
+        _refuse_exact_fit(self.design, fit.sigma)
         return self.result_of(fit, method)
 
     def result_of(self, fit: LMMFit, ddf: str) -> MixedLMResults:
@@ -232,6 +247,32 @@ class MixedLM(MixedModel):
         (p + m + 1, p + m + 1) array
         """
         return joint_likelihood.hessian(self.problem, np.asarray(params))
+
+
+def _refuse_exact_fit(design: ModelDesign, sigma: float) -> None:
+    """Refuse a residual that is rounding: the likelihood has no maximum."""
+    size = float(np.abs(design.y).max())
+    spread = sigma if design.weights is None else sigma / design.weights.mean() ** 0.5
+    if spread > 32.0 * np.finfo(float).eps * size:
+        return
+    constant = [
+        factor.name
+        for factor in design.factors
+        if _is_constant_within(design.y, factor.codes)
+    ]
+    why = f" ({design.response!r} is the same within each level of {constant[0]!r})"
+    raise FitError(
+        f"the fixed and random effects explain {design.response!r} exactly"
+        f"{why if constant else ''}: the residual standard deviation is {spread:.1g}, "
+        "which is rounding, and the likelihood has no maximum. Leave out what the "
+        "response was computed from, or a random effect"
+    )
+
+
+def _is_constant_within(values: FloatVector, codes: IntVector) -> bool:
+    value = np.empty(codes.max() + 1)
+    value[codes] = values
+    return bool((value[codes] == values).all())
 
 
 def _progress_writer() -> Callable[[int, float], None]:
