@@ -105,6 +105,8 @@ def _evaluate(node: Node, source: Source) -> _Partial:
             "a random term inside another term",
             "random terms are added with +: y ~ x + (1 | g) + (1 | h)",
         )
+    if node.kind == "~":
+        raise source.error_at(node, "a formula has one '~' only")
     if len(node.args) == 1:
         return _signed(node, source)
     if node.kind == "-":

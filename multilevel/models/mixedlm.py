@@ -260,12 +260,12 @@ def _refuse_exact_fit(design: ModelDesign, sigma: float) -> None:
         for factor in design.factors
         if _is_constant_within(design.y, factor.codes)
     ]
-    why = f" ({design.response!r} is the same within each level of {constant[0]!r})"
+    why = f" (it is the same within each level of {constant[0]!r})" if constant else ""
     raise FitError(
-        f"the fixed and random effects explain {design.response!r} exactly"
-        f"{why if constant else ''}: the residual standard deviation is {spread:.1g}, "
-        "which is rounding, and the likelihood has no maximum. Leave out what the "
-        "response was computed from, or a random effect"
+        f"the fixed and random effects explain {design.response!r} exactly{why}: the "
+        f"residual standard deviation is {spread:.1g}, which is rounding, and the "
+        "likelihood has no maximum. Leave out what the response was computed from, or "
+        "a random effect"
     )
 
 

@@ -229,10 +229,11 @@ class VarianceComponents:
         edge = np.where(is_sd, value <= 0, np.abs(value) >= 1)
         se[edge] = width[edge] = np.nan
         reach = ndtri(1.0 - alpha / 2.0) * width
-        ends = [
-            np.where(is_sd, np.exp(inner + step), np.tanh(inner + step))
-            for step in (-reach, reach)
-        ]
+        with np.errstate(over="ignore"):  # no limit at all is infinite
+            ends = [
+                np.where(is_sd, np.exp(inner + step), np.tanh(inner + step))
+                for step in (-reach, reach)
+            ]
         return {"se": se, "lower": ends[0], "upper": ends[1]}
 
     def as_table(self) -> TextTable:

@@ -83,6 +83,9 @@ def test_formulas_from_the_grammar(formula):
 @example(text="")
 @example(text="y ~ x + (1 | g")
 @example(text="y ~ x + (1 | g)\x00")
+@example(text="y ~ 1 + (1 | g) + us((x ~ x) | g)")
+@example(text="y ~ 1 , x + (1 | g)")
+@example(text="\n\n'''\n'")
 def test_text_that_may_be_a_formula(text):
     note_outcome(fit_or_refuse(text, FRAME))
 
