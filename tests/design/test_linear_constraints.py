@@ -29,7 +29,6 @@ NAMES = ["Intercept", "x", "x:sex[T.boy]"]
         ((np.eye(3)[:2], [[5, 6]]), np.eye(3)[:2], [5, 6]),
         (pd.DataFrame([[0, 1, 0]], columns=NAMES), [[0, 1, 0]], [0]),
     ],
-    ids=repr,
 )
 def test_every_form_of_a_hypothesis(hypotheses, rows, values):
     R, q = linear_constraints(hypotheses, NAMES)
@@ -57,7 +56,6 @@ def test_every_form_of_a_hypothesis(hypotheses, rows, values):
         ([], "cannot read the hypothesis"),
         (object(), "cannot read the hypothesis"),
     ],
-    ids=repr,
 )
 def test_what_cannot_be_read_is_refused(hypotheses, message):
     with pytest.raises(FormulaError, match=message):
