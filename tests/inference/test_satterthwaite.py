@@ -1,0 +1,87 @@
+"""Satterthwaite's degrees of freedom from their definition, by other routes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dense_likelihood import central_difference
+from numpy.testing import assert_allclose
+
+import multilevel as ml
+from multilevel.array_types import FloatVector
+from multilevel.inference.satterthwaite import (
+    contrast_variance,
+    satterthwaite_df,
+    variance_parameter_hessian,
+)
+from multilevel.models.mixedlm import MixedLM
+from multilevel.optimize.estimates import evaluate
+from multilevel.optimize.fit_lmm import fit_lmm
+
+MODELS = {
+    "one factor": ("sleepstudy", "Reaction ~ Days + (Days | Subject)"),
+    "crossed": ("penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)"),
+    "nested": ("machines", "score ~ Machine + (1 | Worker / Machine)"),
+}
+
+
+def _model(name: str) -> MixedLM:
+    data, formula = MODELS[name]
+    return ml.mixedlm(formula, ml.datasets.load(data))
+
+
+def _deviance(model: MixedLM, params: FloatVector, *, reml: bool) -> float:
+    """Deviance in (theta, sigma) with the fixed effects profiled out."""
+    problem = model.problem
+    at = evaluate(problem, params[:-1], reml=reml)
+    nu = problem.n_rows - (problem.n_fixed if reml else 0)
+    ratio = (at.sigma / params[-1]) ** 2
+    return float(at.deviance + nu * (ratio - 1.0 - np.log(ratio)))
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", MODELS)
+def test_hessian_is_that_of_the_deviance(name: str, reml: bool) -> None:
+    model = _model(name)
+    fit = fit_lmm(model.problem, reml=reml)
+    params = np.append(fit.theta, fit.sigma)
+
+    def slope(at: FloatVector) -> FloatVector:
+        return central_difference(lambda x: _deviance(model, x, reml=reml), at, 1e-4)
+
+    differences = central_difference(slope, params, 1e-4)
+    ours = variance_parameter_hessian(model.problem, fit)
+    assert_allclose(ours, differences, rtol=2e-3, atol=2e-4 * np.abs(ours).max())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_slopes_are_those_of_the_covariance_of_the_fixed_effects(name: str) -> None:
+    model = _model(name)
+    problem = model.problem
+    fit = fit_lmm(problem)
+
+    def covariance(at: FloatVector) -> FloatVector:
+        estimates = evaluate(problem, at[:-1], reml=True)
+        return estimates.cov_beta * (at[-1] / estimates.sigma) ** 2
+
+    params = np.append(fit.theta, fit.sigma)
+    differences = central_difference(covariance, params, 1e-5)
+    slopes = contrast_variance(problem, fit).slopes
+    assert_allclose(slopes, differences, rtol=1e-5, atol=1e-7 * np.abs(slopes).max())
+
+
+def test_balanced_designs_have_the_degrees_of_freedom_of_anova() -> None:
+    """Eighteen subjects, each with the same days: 17 for both coefficients."""
+    model = _model("one factor")
+    df = satterthwaite_df(model.problem, fit_lmm(model.problem), np.eye(2))
+    assert_allclose(df, [17.0, 17.0], rtol=1e-5)
+
+
+def test_a_contrast_may_be_scaled_and_an_f_test_of_one_row_is_the_t_test() -> None:
+    model = _model("nested")
+    contrasts = contrast_variance(model.problem, fit_lmm(model.problem))
+    L = np.array([[0.0, 1.0, -1.0]])
+    assert_allclose(contrasts.df(7.0 * L), contrasts.df(L), rtol=1e-10)
+    assert_allclose(contrasts.f_df(L), contrasts.df(L)[0], rtol=1e-10)
+    # Fai & Cornelius: repeating a row changes nothing.
+    assert_allclose(contrasts.f_df(np.vstack([L, L])), contrasts.f_df(L), rtol=1e-8)
