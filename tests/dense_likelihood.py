@@ -124,7 +124,7 @@ def dense_deviance(
     L = np.linalg.cholesky(V0)
     WX = sla.solve_triangular(L, data.X, lower=True)
     wy = sla.solve_triangular(L, data.y, lower=True)
-    beta = np.linalg.lstsq(WX, wy)[0]
+    beta = np.linalg.lstsq(WX, wy, rcond=None)[0]
     nu = n - p if reml else n
     sigma2 = float(((wy - WX @ beta) ** 2).sum() / nu)
     deviance = 2.0 * np.log(np.diag(L)).sum() + nu * (1.0 + np.log(2 * np.pi * sigma2))

@@ -97,7 +97,7 @@ class SparseBlock:
                 dense -= left.toarray().T @ right.toarray()
             else:
                 part = (left.T @ right).tocoo()
-                dense[part.coords] -= part.data
+                dense[part.row, part.col] -= part.data
 
     def quadratics(self, K: DenseInverse) -> FloatArray:
         """P_j K P_j' for every level, (S, S, J)."""
