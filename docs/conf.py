@@ -24,7 +24,7 @@ extensions = [
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_theme = "alabaster"
-html_theme_options = {"description": "Mixed-effects models", "page_width": "62em"}
+html_theme_options = {"description": "Mixed-effects models", "page_width": "70em"}
 
 # What statsmodels and Python define is documented there.
 FOREIGN_BASES = "LikelihoodModelResults, LikelihoodModel, BaseException, object"
