@@ -6,6 +6,7 @@ that a caller may catch one kind without the others.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
@@ -28,7 +29,8 @@ __all__ = [
     "warn_caller",
 ]
 
-_PACKAGE_FOLDER = str(Path(__file__).parent) + os.sep
+# A cached property is called through functools.
+_PASSED_OVER = (str(Path(__file__).parent) + os.sep, functools.__file__)
 
 
 class MultilevelError(ValueError):
@@ -148,7 +150,7 @@ def warn_caller(message: str, category: type[Warning]) -> None:
     """
     level = 1
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE_FOLDER):
+    while frame.f_back and frame.f_code.co_filename.startswith(_PASSED_OVER):
         frame = frame.f_back
         level += 1
     warnings.warn(message, category, stacklevel=level + 1)

@@ -16,7 +16,7 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.grouping import GroupingFactor
 from multilevel.design.model_design import ModelDesign
-from multilevel.errors import DataError
+from multilevel.errors import DataError, RankDeficiencyWarning, warn_caller
 from multilevel.likelihood.entry_products import entry_products, projected_effects
 from multilevel.likelihood.null_information import null_information
 from multilevel.optimize.linear_problem import LinearProblem
@@ -46,7 +46,13 @@ def refuse_unidentified(problem: LinearProblem, design: ModelDesign) -> None:
     Raises
     ------
     DataError
-        Naming the term, with what it is confounded with.
+        Naming the term, with what it is confounded with: no part of its variance, or
+        of sigma, can be estimated.
+
+    Warns
+    -----
+    RankDeficiencyWarning
+        If the variances of random terms can be shared out in several ways.
     """
     for factor in range(len(design.factors)):
         if _is_surely_identified(problem, factor):
@@ -100,10 +106,13 @@ def _refuse_confounded_with_fixed(
             problem, term, back @ _null_space(whole[block, block] / outer)
         )
         if dependent and structure.freedom == "any":
-            raise DataError(
+            warn_caller(
                 f"the columns {' and '.join(dependent)} of the random term {bar} "
-                "depend linearly on each other; leave one of them out"
+                "depend linearly on each other: their variances are one choice among "
+                "many. Leave one of them out",
+                RankDeficiencyWarning,
             )
+            continue
         rest = left[block, block] / outer
         if structure.freedom == "scale":
             rest = np.diag(np.diag(rest))
@@ -258,10 +267,14 @@ def _refuse_singular(
     names = [n for n, value in _parameters(problem, null, entries) if value > 1e-4]
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     advice = "Keep one of them" if why else _advice(problem, design, entries)
-    raise DataError(
+    message = (
         f"{why}these data cannot tell apart {shown}: other values of them give the "
         f"same distribution of the response. {advice}"
     )
+    if "sigma" in names:
+        raise DataError(message)
+    # The likelihood, the fixed effects and the predictions are well defined still.
+    warn_caller(message, RankDeficiencyWarning)
 
 
 def _advice(

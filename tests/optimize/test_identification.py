@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import multilevel as ml
-from multilevel.errors import DataError
+from multilevel.errors import DataError, RankDeficiencyWarning
 from multilevel.likelihood.entry_products import entry_products
 from multilevel.likelihood.null_information import null_information
 
@@ -80,23 +80,32 @@ def test_effects_that_the_fixed_ones_span_are_refused(frame, formula, message, r
         ml.mixedlm(formula, frame).fit(reml=reml)
 
 
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
 @pytest.mark.parametrize("slope", ["x", "many"])
-def test_factors_that_group_alike_are_refused(frame, slope):
+def test_factors_that_group_alike_are_named(frame, slope):
+    alone = ml.mixedlm(f"y ~ {slope} + ({slope} | g)", frame).fit()
     formula = f"y ~ {slope} + ({slope} | g) + (1 | same)"
-    with pytest.raises(DataError, match="'g' and 'same' group the rows alike"):
-        ml.mixedlm(formula, frame).fit()
+    with pytest.warns(RankDeficiencyWarning, match="'g' and 'same' group the rows"):
+        result = ml.mixedlm(formula, frame).fit()
+    assert_allclose(result.llf, alone.llf, atol=1e-7)
 
 
-def test_a_slope_of_two_values_between_groups_is_refused_with_what_to_write(frame):
-    with pytest.raises(DataError, match=r"write \(1 \| g\), or .*\(0 \+ C\(two\) \|\|"):
-        ml.mixedlm("y ~ two + (two | g)", frame).fit()
-    ml.mixedlm("y ~ two + (0 + C(two) || g)", frame).fit()
+def test_a_slope_of_two_values_between_groups_is_fitted_with_what_to_write(frame):
+    advice = r"write \(1 \| g\), or .*\(0 \+ C\(two\) \|\|"
+    with pytest.warns(RankDeficiencyWarning, match=advice):
+        result = ml.mixedlm("y ~ two + (two | g)", frame).fit()
+    plain = ml.mixedlm("y ~ two + (0 + C(two) || g)", frame).fit()
+    assert_allclose(result.llf, plain.llf, atol=1e-7)
+    assert_allclose(result.params, plain.params, rtol=1e-5)
 
 
-def test_columns_that_depend_on_each_other_are_refused(frame):
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
+def test_columns_that_depend_on_each_other_are_named(frame):
     twice = frame.assign(double=2 * frame["x"], zero=0.0)
-    with pytest.raises(DataError, match="x and double of the random term .* depend"):
-        ml.mixedlm("y ~ x + (x + double | g)", twice).fit()
+    once = ml.mixedlm("y ~ x + (x | g)", frame).fit()
+    with pytest.warns(RankDeficiencyWarning, match="x and double of .* depend"):
+        result = ml.mixedlm("y ~ x + (x + double | g)", twice).fit()
+    assert_allclose(result.llf, once.llf, atol=1e-6)
     with pytest.raises(DataError, match=r"'zero' is 0 in all rows.*\(0 \+ zero \| g\)"):
         ml.mixedlm("y ~ x + (0 + zero | g)", twice).fit()
 
