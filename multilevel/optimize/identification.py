@@ -57,8 +57,8 @@ def refuse_unidentified(problem: LinearProblem, design: ModelDesign) -> None:
     for factor in range(len(design.factors)):
         if _is_surely_identified(problem, factor):
             continue
-        _refuse_confounded_with_fixed(problem, design, factor)
-        _refuse_dependent_entries(problem, design, factor)
+        if _has_independent_columns(problem, design, factor):
+            _refuse_dependent_entries(problem, design, factor)
     _refuse_equal_factors(problem, design)
     left = problem.n_rows - problem.n_fixed
     if len(design.factors) > 1 and left <= _FEW_ROWS * (problem.terms.n_theta + 1):
@@ -83,10 +83,11 @@ def _terms_of(problem: LinearProblem, factor: int) -> list[int]:
     return [term for term, own in found if own == factor]
 
 
-def _refuse_confounded_with_fixed(
+def _has_independent_columns(
     problem: LinearProblem, design: ModelDesign, factor: int
-) -> None:
-    """Refuse a direction of a term's effects that the fixed columns span."""
+) -> bool:
+    """Refuse effects that the fixed columns span; warn of columns that are dependent."""
+    independent = True
     products = problem.products
     whole = np.asarray(products.diagonal[factor].sum(axis=2))
     projected = projected_effects(products, factor).reshape(len(whole), -1)
@@ -112,6 +113,7 @@ def _refuse_confounded_with_fixed(
                 "many. Leave one of them out",
                 RankDeficiencyWarning,
             )
+            independent = False
             continue
         rest = left[block, block] / outer
         if structure.freedom == "scale":
@@ -122,6 +124,7 @@ def _refuse_confounded_with_fixed(
         lost = _involved(problem, term, back @ null)
         if lost:
             raise DataError(_confounded(problem, design, term, lost))
+    return independent
 
 
 def _null_space(matrix: FloatMatrix) -> FloatMatrix:
