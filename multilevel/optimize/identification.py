@@ -86,7 +86,7 @@ def _terms_of(problem: LinearProblem, factor: int) -> list[int]:
 def _has_independent_columns(
     problem: LinearProblem, design: ModelDesign, factor: int
 ) -> bool:
-    """Refuse effects that the fixed columns span; warn of columns that are dependent."""
+    """Refuse effects that the fixed columns span; warn of dependent columns."""
     independent = True
     products = problem.products
     whole = np.asarray(products.diagonal[factor].sum(axis=2))
