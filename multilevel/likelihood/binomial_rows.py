@@ -1,0 +1,186 @@
+"""Binomial rows: successes among trials, for any link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.inverse_links import InverseLink
+from multilevel.likelihood.log_probabilities import LogProbabilities
+from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
+
+
+def log_choose(successes: FloatVector, failures: FloatVector) -> FloatVector:
+    """Log binomial coefficients, zero for a single trial; (n,)."""
+    trials = successes + failures
+    single = (successes == 0.0) | (failures == 0.0)
+    value = gammaln(trials + 1) - gammaln(successes + 1) - gammaln(failures + 1)
+    return np.where(single, 0.0, value)
+
+
+@dataclass(frozen=True, slots=True)
+class BinomialRows:
+    """Binomial rows by any link.
+
+    Parameters
+    ----------
+    successes, failures : (n,)
+    constant : (n,)
+        Log binomial coefficients.
+    link : InverseLink
+    logs : LogProbabilities
+    """
+
+    successes: FloatVector
+    failures: FloatVector
+    constant: FloatVector
+    link: InverseLink
+    logs: LogProbabilities
+
+    @property
+    def has_dispersion(self) -> bool:
+        """False."""
+        return False
+
+    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+        """Sum of the log-likelihood, l' and w."""
+        yes, no = self.logs.success(eta), self.logs.failure(eta)
+        total = _sum_where(self.successes, yes.value)
+        total += _sum_where(self.failures, no.value)
+        score = self.successes * yes.first + self.failures * no.first
+        weight = -(self.successes * yes.second + self.failures * no.second)
+        return RowTerms(total, score, weight)
+
+    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """w'."""
+        yes, no = self.logs.success(eta), self.logs.failure(eta)
+        return np.asarray(-(self.successes * yes.third + self.failures * no.third))
+
+    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """trials mu'^2 / (mu (1 - mu))."""
+        yes, no = self.logs.success(eta), self.logs.failure(eta)
+        return np.asarray(-(self.successes + self.failures) * yes.first * no.first)
+
+    def density(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log p less the binomial coefficient, and l'."""
+        yes, no = self.logs.success(eta), self.logs.failure(eta)
+        value = _times_where(self.successes, yes.value)
+        value = value + _times_where(self.failures, no.value)
+        return value, self.successes * yes.first + self.failures * no.first
+
+    def normalizer(self, log_dispersion: float) -> FloatVector:
+        """Log binomial coefficients."""
+        return self.constant
+
+    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+        """Zero: there is no dispersion parameter."""
+        zero = np.zeros_like(eta)
+        return DispersionTerms(0.0, zero, zero)
+
+    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+        """Zero."""
+        return np.zeros_like(eta)
+
+    def take(self, rows: IntVector | slice) -> BinomialRows:
+        """The same for some rows."""
+        return BinomialRows(
+            self.successes[rows],
+            self.failures[rows],
+            self.constant[rows],
+            self.link,
+            self.logs,
+        )
+
+
+def _times_where(counts: FloatVector, logs: FloatArray) -> FloatArray:
+    """counts * logs with 0 * -inf = 0."""
+    return np.where(counts > 0.0, counts * np.where(counts > 0.0, logs, 0.0), 0.0)
+
+
+def _sum_where(counts: FloatVector, logs: FloatVector) -> float:
+    total = float(counts @ logs)
+    return total if np.isfinite(total) else float(_times_where(counts, logs).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class LogitRows:
+    """Binomial rows with the logit link, where everything follows from one exp.
+
+    Parameters
+    ----------
+    successes : (n,)
+    trials : (n,) or None
+        None if there is one trial in every row.
+    constant : (n,)
+    """
+
+    successes: FloatVector
+    trials: FloatVector | None
+    constant: FloatVector
+
+    @property
+    def has_dispersion(self) -> bool:
+        """False."""
+        return False
+
+    def _times_trials(self, values: FloatArray) -> FloatArray:
+        return values if self.trials is None else self.trials * values
+
+    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+        """Sum of the log-likelihood, l' and w."""
+        tail = np.exp(-np.abs(eta))
+        larger = 1.0 / (1.0 + tail)
+        mean = np.where(eta < 0.0, tail * larger, larger)
+        # log(1 + tail) to absolute accuracy is enough for a sum.
+        spill = np.maximum(eta, 0.0) - np.log(larger)
+        total = float(self.successes @ eta - self._times_trials(spill).sum())
+        score = self.successes - self._times_trials(mean)
+        return RowTerms(total, score, self._times_trials(tail * larger * larger))
+
+    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """w (1 - 2 mu)."""
+        tail = np.exp(-np.abs(eta))
+        larger = 1.0 / (1.0 + tail)
+        # (1 - 2 mu) = -sign(eta) (1 - tail) / (1 + tail)
+        return self._times_trials(
+            np.copysign(tail * (tail - 1.0) * larger**3, -eta)
+            * np.where(tail == 1.0, 0.0, 1.0)
+        )
+
+    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """trials mu (1 - mu)."""
+        return self.terms(eta, log_dispersion).weight
+
+    def density(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log p less the binomial coefficient, and l'."""
+        tail = np.exp(-np.abs(eta))
+        larger = 1.0 / (1.0 + tail)
+        mean = np.where(eta < 0.0, tail * larger, larger)
+        spill = np.maximum(eta, 0.0) + np.log1p(tail)
+        value = self.successes * eta - self._times_trials(spill)
+        return value, self.successes - self._times_trials(mean)
+
+    def normalizer(self, log_dispersion: float) -> FloatVector:
+        """Log binomial coefficients."""
+        return self.constant
+
+    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+        """Zero: there is no dispersion parameter."""
+        zero = np.zeros_like(eta)
+        return DispersionTerms(0.0, zero, zero)
+
+    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+        """Zero."""
+        return np.zeros_like(eta)
+
+    def take(self, rows: IntVector | slice) -> LogitRows:
+        """The same for some rows."""
+        trials = None if self.trials is None else self.trials[rows]
+        return LogitRows(self.successes[rows], trials, self.constant[rows])

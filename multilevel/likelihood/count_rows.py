@@ -1,0 +1,181 @@
+"""Counts with the log link: Poisson and negative binomial (variance mu + mu^2/size).
+
+References
+----------
+Lawless (1987), Canadian J. Statistics 15, 209-225 (the negative binomial's
+derivatives).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
+from multilevel.likelihood.stable_logs import log_rising, size_slope
+
+
+@dataclass(frozen=True, slots=True)
+class PoissonLogRows:
+    """Poisson counts with the log link.
+
+    Parameters
+    ----------
+    y : (n,)
+    prior : (n,) or None
+        Case weights.
+    constant : (n,)
+        -log y!, times the case weight.
+    """
+
+    y: FloatVector
+    prior: FloatVector | None
+    constant: FloatVector
+
+    @property
+    def has_dispersion(self) -> bool:
+        """False."""
+        return False
+
+    def _weighted(self, values: FloatArray) -> FloatArray:
+        return values if self.prior is None else self.prior * values
+
+    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+        """Sum of the log-likelihood, l' and w."""
+        with np.errstate(over="ignore"):
+            mean = np.exp(eta)
+        y = self._weighted(self.y)
+        weight = self._weighted(mean)
+        return RowTerms(float(y @ eta - weight.sum()), y - weight, weight)
+
+    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """w' = w."""
+        return self._weighted(np.exp(eta))
+
+    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """The same as the observed weight."""
+        return self._weighted(np.exp(eta))
+
+    def density(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log p less -log y!, and l'."""
+        mean = np.exp(np.minimum(eta, 690.0))
+        return self._weighted(self.y * eta - mean), self._weighted(self.y - mean)
+
+    def normalizer(self, log_dispersion: float) -> FloatVector:
+        """-log y!."""
+        return self.constant
+
+    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+        """Zero: there is no dispersion parameter."""
+        zero = np.zeros_like(eta)
+        return DispersionTerms(0.0, zero, zero)
+
+    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+        """Zero."""
+        return np.zeros_like(eta)
+
+    def take(self, rows: IntVector | slice) -> PoissonLogRows:
+        """The same for some rows."""
+        prior = None if self.prior is None else self.prior[rows]
+        return PoissonLogRows(self.y[rows], prior, self.constant[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class NegativeBinomialLogRows:
+    """Negative binomial counts with the log link; the dispersion is the size.
+
+    Parameters
+    ----------
+    y : (n,)
+    prior : (n,) or None
+        Case weights.
+    constant : (n,)
+        -log y!, times the case weight.
+    known_size : float or None
+        None to estimate it.
+    """
+
+    y: FloatVector
+    prior: FloatVector | None
+    constant: FloatVector
+    known_size: float | None
+
+    @property
+    def has_dispersion(self) -> bool:
+        """Whether the size is estimated."""
+        return self.known_size is None
+
+    def _size(self, log_dispersion: float) -> float:
+        return float(np.exp(log_dispersion)) if self.has_dispersion else self._known()
+
+    def _known(self) -> float:
+        return 1.0 if self.known_size is None else self.known_size
+
+    def _weighted(self, values: FloatArray) -> FloatArray:
+        return values if self.prior is None else self.prior * values
+
+    def _pieces(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
+        """Size, mean / (mean + size), the rest to one, and log(1 + mean / size)."""
+        size = self._size(log_dispersion)
+        shifted = eta - np.log(size)
+        return size, expit(shifted), expit(-shifted), np.logaddexp(0.0, shifted)
+
+    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+        """Sum of the log-likelihood, l' and w."""
+        size, p, q, log_grown = self._pieces(eta, log_dispersion)
+        value = self._weighted(self.y * eta - (self.y + size) * log_grown)
+        score = self._weighted(self.y * q - size * p)
+        return RowTerms(
+            float(value.sum()), score, self._weighted((self.y + size) * p * q)
+        )
+
+    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """w (1 - 2p) with p = mean / (mean + size)."""
+        size, p, q, _ = self._pieces(eta, log_dispersion)
+        return self._weighted((self.y + size) * p * q * (q - p))
+
+    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """size p."""
+        size, p, _, _ = self._pieces(eta, log_dispersion)
+        return self._weighted(size * p)
+
+    def density(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log p less the normalizer, and l'."""
+        size, p, q, log_grown = self._pieces(eta, log_dispersion)
+        value = self._weighted(self.y * eta - (self.y + size) * log_grown)
+        return value, self._weighted(self.y * q - size * p)
+
+    def normalizer(self, log_dispersion: float) -> FloatVector:
+        """log( gamma(y + size) / (gamma(size) size^y y!) )."""
+        rising = log_rising(self.y, self._size(log_dispersion))
+        return np.asarray(self._weighted(rising) + self.constant)
+
+    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+        """Derivatives in log(size)."""
+        size, p, q, _ = self._pieces(eta, log_dispersion)
+        total = self.dispersion_density(eta, log_dispersion).sum()
+        score = self._weighted(p * (self.y * q - size * p))
+        weight = self._weighted(p * q * (size - (self.y + size) * (q - p)))
+        return DispersionTerms(float(total), score, weight)
+
+    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+        """Derivative of log p in log(size)."""
+        size = self._size(log_dispersion)
+        mean = np.exp(np.minimum(eta, 690.0))
+        return self._weighted(size_slope(self.y, mean, size))
+
+    def take(self, rows: IntVector | slice) -> NegativeBinomialLogRows:
+        """The same for some rows."""
+        prior = None if self.prior is None else self.prior[rows]
+        return NegativeBinomialLogRows(
+            self.y[rows], prior, self.constant[rows], self.known_size
+        )
