@@ -122,7 +122,7 @@ def _logc_curve(eta: FloatArray) -> MeanCurve:
 def power_link(power: float) -> InverseLink:
     """eta = mean ** power; the log link for power 0.
 
-    The domain is eta > 0, but all of eta for power 1 and all but zero for -1.
+    The domain is eta > 0, but all of eta for power 1 and all but zero for -1 and 0.5.
     """
     if power == 0.0:
         return LINKS["log"]
@@ -131,7 +131,7 @@ def power_link(power: float) -> InverseLink:
     q = 1.0 / power
 
     def inside(eta: FloatArray) -> FloatArray:
-        if power == -1.0:
+        if power in (-1.0, 0.5):
             return np.where(eta == 0.0, np.nan, eta)
         return np.where(eta > 0.0, eta, np.nan)
 
