@@ -86,6 +86,23 @@ class BinomialRows:
         """Zero."""
         return np.zeros_like(eta)
 
+    def starting_mean(self) -> FloatVector:
+        """(successes + 1/2) / (trials + 1)."""
+        return (self.successes + 0.5) / (self.successes + self.failures + 1.0)
+
+    @property
+    def can_merge(self) -> bool:
+        """True: successes and failures add up."""
+        return True
+
+    def merge(self, group: IntVector, n_groups: int) -> BinomialRows:
+        """Sums of successes and failures, and of the constants."""
+        sums = (
+            np.bincount(group, weights=values, minlength=n_groups)
+            for values in (self.successes, self.failures, self.constant)
+        )
+        return BinomialRows(*sums, self.link, self.logs)
+
     def take(self, rows: IntVector | slice) -> BinomialRows:
         """The same for some rows."""
         return BinomialRows(
@@ -146,11 +163,9 @@ class LogitRows:
         """w (1 - 2 mu)."""
         tail = np.exp(-np.abs(eta))
         larger = 1.0 / (1.0 + tail)
-        # (1 - 2 mu) = -sign(eta) (1 - tail) / (1 + tail)
-        return self._times_trials(
-            np.copysign(tail * (tail - 1.0) * larger**3, -eta)
-            * np.where(tail == 1.0, 0.0, 1.0)
-        )
+        # 1 - 2 mu = -sign(eta) (1 - tail) / (1 + tail)
+        size = tail * (1.0 - tail) * larger * larger * larger
+        return self._times_trials(np.copysign(size, -eta))
 
     def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """trials mu (1 - mu)."""
@@ -179,6 +194,25 @@ class LogitRows:
     def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
         """Zero."""
         return np.zeros_like(eta)
+
+    def starting_mean(self) -> FloatVector:
+        """(successes + 1/2) / (trials + 1)."""
+        trials = 1.0 if self.trials is None else self.trials
+        return (self.successes + 0.5) / (trials + 1.0)
+
+    @property
+    def can_merge(self) -> bool:
+        """True: successes and trials add up."""
+        return True
+
+    def merge(self, group: IntVector, n_groups: int) -> LogitRows:
+        """Sums of successes and trials, and of the constants."""
+        trials = np.bincount(group, weights=self.trials, minlength=n_groups)
+        successes, constant = (
+            np.bincount(group, weights=values, minlength=n_groups)
+            for values in (self.successes, self.constant)
+        )
+        return LogitRows(successes, trials.astype(float), constant)
 
     def take(self, rows: IntVector | slice) -> LogitRows:
         """The same for some rows."""

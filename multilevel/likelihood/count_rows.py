@@ -79,6 +79,24 @@ class PoissonLogRows:
         """Zero."""
         return np.zeros_like(eta)
 
+    def starting_mean(self) -> FloatVector:
+        """Half way from the counts to their mean, or above zero."""
+        return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
+
+    @property
+    def can_merge(self) -> bool:
+        """True: the total is sufficient."""
+        return True
+
+    def merge(self, group: IntVector, n_groups: int) -> PoissonLogRows:
+        """Mean counts with the sum of the case weights, and sums of the constants."""
+        prior = np.bincount(group, weights=self.prior, minlength=n_groups)
+        totals, constant = (
+            np.bincount(group, weights=values, minlength=n_groups)
+            for values in (self._weighted(self.y), self.constant)
+        )
+        return PoissonLogRows(totals / prior, prior.astype(float), constant)
+
     def take(self, rows: IntVector | slice) -> PoissonLogRows:
         """The same for some rows."""
         prior = None if self.prior is None else self.prior[rows]
@@ -172,6 +190,19 @@ class NegativeBinomialLogRows:
         size = self._size(log_dispersion)
         mean = np.exp(np.minimum(eta, 690.0))
         return self._weighted(size_slope(self.y, mean, size))
+
+    def starting_mean(self) -> FloatVector:
+        """Half way from the counts to their mean, or above zero."""
+        return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
+
+    @property
+    def can_merge(self) -> bool:
+        """False."""
+        return False
+
+    def merge(self, group: IntVector, n_groups: int) -> NegativeBinomialLogRows:
+        """Refused: the rows' responses are not summed up by one number."""
+        raise NotImplementedError("rows of this family are not merged")
 
     def take(self, rows: IntVector | slice) -> NegativeBinomialLogRows:
         """The same for some rows."""

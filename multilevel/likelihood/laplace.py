@@ -110,7 +110,7 @@ def _covariance_slopes(
         collected, modes.slopes, inverse.shrunken, modes.factor.lams, strict=True
     ):
         between = (c - v) @ v.T
-        gamma = shrunken + 0.5 * (between + between.T)
+        gamma = shrunken.sum(axis=2) + 0.5 * (between + between.T)
         slopes.append(2.0 * gamma @ lam)
     return slopes
 

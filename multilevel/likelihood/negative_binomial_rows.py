@@ -113,6 +113,19 @@ class NegativeBinomialRows:
             slope = size_slope(self.y, self.link.mean(eta), self._size(log_dispersion))
         return self._weighted(slope)
 
+    def starting_mean(self) -> FloatVector:
+        """Half way from the counts to their mean, or above zero."""
+        return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
+
+    @property
+    def can_merge(self) -> bool:
+        """False."""
+        return False
+
+    def merge(self, group: IntVector, n_groups: int) -> NegativeBinomialRows:
+        """Refused: the rows' responses are not summed up by one number."""
+        raise NotImplementedError("rows of this family are not merged")
+
     def take(self, rows: IntVector | slice) -> NegativeBinomialRows:
         """The same for some rows."""
         prior = None if self.prior is None else self.prior[rows]

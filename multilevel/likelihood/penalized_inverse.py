@@ -42,8 +42,8 @@ class PatternInverse:
     upward : {(c, b): (S_c, S_b, J_c)}
     cross : {c: (S_c, nnz_c)}
     dense : (m, m)
-    shrunken : one (S, S) for each factor
-        Sum over levels of the diagonal blocks of A - A K A.
+    shrunken : one (S, S, J) for each factor
+        Diagonal blocks of A - A K A.
     """
 
     layout: PenalizedLayout
@@ -51,7 +51,7 @@ class PatternInverse:
     upward: dict[tuple[int, int], FloatArray]
     cross: dict[int, FloatMatrix]
     dense: FloatMatrix
-    shrunken: list[FloatMatrix]
+    shrunken: list[FloatArray]
 
     def leverages(self) -> FloatVector:
         """s_i = z_i'K z_i of every row, (n,)."""
@@ -110,7 +110,7 @@ def pattern_inverse(factor: PenalizedFactor) -> PatternInverse:
         {},
         {},
         factor.K_dense,
-        [np.zeros((0, 0))] * n_factors,
+        [np.zeros(0)] * n_factors,
     )
     _read_dense(factor, inverse)
     for c in reversed(layout.plan.chain):
@@ -133,26 +133,25 @@ def _read_dense(factor: PenalizedFactor, inverse: PatternInverse) -> None:
 
 def _shrunken_dense(
     factor: PenalizedFactor, k: int, start: int, end: int, K: FloatArray
-) -> FloatMatrix:
-    """Sum over levels of the blocks of S - S K S of one dense factor, (S, S).
+) -> FloatArray:
+    """Diagonal blocks of S - S K S of one dense factor, (S, S, J).
 
-    With many columns as lambda^-T (J I - sum_j (M^-1)_jj) lambda^-1, which needs no
-    product of dense matrices but loses digits as lambda comes near to singular.
+    With many columns as G^-1 - G^-1 K_jj G^-1, which needs no product of dense
+    matrices but loses digits as lambda comes near to singular.
     """
     S, lam, size = factor.dense, factor.lams[k], len(factor.lams[k])
     if len(S) > DIRECT_UP_TO and np.linalg.svd(lam, compute_uv=False)[-1] > 1e-3:
-        inverse = np.linalg.inv(lam)
-        whitened = inverse @ K.sum(axis=2) @ inverse.T
-        return np.asarray(
-            inverse.T @ (K.shape[2] * np.eye(size) - whitened) @ inverse
-        )
+        G_inverse = np.linalg.inv(lam @ lam.T)
+        taken = np.einsum("ab,bcj,cd->adj", G_inverse, K, G_inverse, optimize=True)
+        return np.asarray(G_inverse[:, :, None] - taken)
     rows = S[start:end].reshape(-1, size, len(S))
-    taken = (S[start:end] @ factor.K_dense).reshape(rows.shape)
-    out = np.einsum("jai,jbi->ab", taken, -rows)
+    products = (S[start:end] @ factor.K_dense).reshape(rows.shape)
+    blocks = -np.einsum("jai,jbi->abj", products, rows)
+    own = np.arange(start, end, size)
     for a in range(size):
         for b in range(size):
-            out[a, b] += np.trace(S[start + a : end : size, start + b : end : size])
-    return np.asarray((out + out.T) / 2.0)
+            blocks[a, b] += S[own + a, own + b]
+    return blocks
 
 
 def _go_back(factor: PenalizedFactor, inverse: PatternInverse, c: int) -> None:
@@ -172,13 +171,13 @@ def _go_back(factor: PenalizedFactor, inverse: PatternInverse, c: int) -> None:
         inner = part if inner is None else inner + part
     if inner is None:
         inverse.blocks[c] = step.K
-        inverse.shrunken[c] = shrunken_gram(step.diagonal, step.K).sum(axis=2)
+        inverse.shrunken[c] = shrunken_gram(step.diagonal, step.K)
         return
     K, P = step.K, step.diagonal
     rest = np.eye(size)[:, :, None] - np.einsum("stj,tuj->suj", P, K)
     inverse.blocks[c] = K + np.einsum("stj,tuj,uvj->svj", K, inner, K)
-    taken = np.einsum("stj,tuj,vuj->sv", rest, inner, rest)
-    inverse.shrunken[c] = shrunken_gram(P, K).sum(axis=2) - taken
+    taken = np.einsum("stj,tuj,vuj->svj", rest, inner, rest)
+    inverse.shrunken[c] = shrunken_gram(P, K) - taken
 
 
 def _theta_upward(

@@ -150,3 +150,38 @@ def _dense_block(
             dense[part.rows + a, part.cols + b] = sums
             dense[part.cols + b, part.rows + a] = sums
     return dense
+
+
+def squared_sums(products: WeightedProducts) -> FloatMatrix:
+    """Sum of the squares of Z_a'WZ_b for every two effects a, b of all factors.
+
+    Returns
+    -------
+    (sum of S, sum of S)
+    """
+    layout = products.layout
+    begin = np.cumsum([0, *layout.sizes])
+    out = np.zeros((begin[-1], begin[-1]))
+    for k, block in enumerate(products.diagonal):
+        out[begin[k] : begin[k + 1], begin[k] : begin[k + 1]] = (block**2).sum(axis=2)
+    for (c, b), blocks in products.upward.items():
+        _put_squares(out, begin[c], begin[b], (blocks**2).sum(axis=2))
+    for c, cross in layout.cross.items():
+        for part in cross.parts:
+            squares = np.zeros((layout.sizes[c], layout.sizes[part.rest]))
+            for s, t in part.columns:
+                entries = products.cross[c][s][part.entry + t]
+                squares[s, t] = entries @ entries
+            _put_squares(out, begin[c], begin[part.rest], squares)
+    for pair in layout.rest:
+        squares = np.zeros((layout.sizes[pair.first], layout.sizes[pair.second]))
+        for a, b in pair.columns:
+            cells = products.dense[pair.rows + a, pair.cols + b]
+            squares[a, b] = cells @ cells
+        _put_squares(out, begin[pair.first], begin[pair.second], squares)
+    return out
+
+
+def _put_squares(out: FloatMatrix, row: int, col: int, block: FloatMatrix) -> None:
+    out[row : row + len(block), col : col + block.shape[1]] = block
+    out[col : col + block.shape[1], row : row + len(block)] = block.T

@@ -81,5 +81,22 @@ class RowLikelihood(Protocol):
     def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
         """Derivative of log p, normalizer included, by row: (..., n)."""
 
+    def starting_mean(self) -> FloatVector:
+        """The responses moved inside the range of the mean, (n,)."""
+
+    @property
+    def can_merge(self) -> bool:
+        """Whether rows with one eta may be merged without loss."""
+
+    def merge(self, group: IntVector, n_groups: int) -> RowLikelihood:
+        """The likelihood of merged rows.
+
+        Parameters
+        ----------
+        group : (n,)
+            0 .. n_groups - 1; the rows of a group have the same eta.
+        n_groups : int
+        """
+
     def take(self, rows: IntVector | slice) -> RowLikelihood:
         """The same for some rows."""

@@ -159,6 +159,21 @@ class ScaledRows:
             slope = self.prior * slope
         return slope - self._scaled(core.value, log_dispersion)
 
+    def starting_mean(self) -> FloatVector:
+        """The responses, counts half way to their mean."""
+        if self.family == "poisson":
+            return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
+        return self.y
+
+    @property
+    def can_merge(self) -> bool:
+        """False."""
+        return False
+
+    def merge(self, group: IntVector, n_groups: int) -> ScaledRows:
+        """Refused: the rows' responses are not summed up by one number."""
+        raise NotImplementedError("rows of this family are not merged")
+
     def take(self, rows: IntVector | slice) -> ScaledRows:
         """The same for some rows."""
         prior = None if self.prior is None else self.prior[rows]

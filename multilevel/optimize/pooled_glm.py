@@ -1,0 +1,159 @@
+"""A generalized linear model without random effects, as a start for one with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg as sla
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.families import Family
+from multilevel.likelihood.row_likelihood import RowLikelihood
+from multilevel.optimize.glm_problem import GeneralizedProblem
+
+MAX_STEPS = 25
+"""Enough for a start; when separation sends estimates to infinity, a welcome end."""
+
+SIZE_RANGE = (-12.0, 12.0)
+"""Logarithms of the dispersion parameter between which a start is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PooledFit:
+    """Maximum likelihood without random effects, roughly converged.
+
+    Parameters
+    ----------
+    beta : (p,)
+        Of the working columns.
+    eta : (n,)
+    log_dispersion : float
+        Zero if there is none.
+    """
+
+    beta: FloatVector
+    eta: FloatVector
+    log_dispersion: float
+
+
+def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
+    """Fisher scoring from the responses' own means."""
+    likelihood = problem.rows.likelihood
+    eta = _first_eta(problem.family, likelihood)
+    log_dispersion = 0.0
+    beta = _weighted_fit(problem, eta, eta, likelihood, log_dispersion)
+    beta, eta = _feasible(problem, beta, eta, likelihood, log_dispersion)
+    if likelihood.has_dispersion:
+        log_dispersion = best_dispersion(likelihood, eta, log_dispersion)
+    value = likelihood.terms(eta, log_dispersion).total
+    for _ in range(MAX_STEPS):
+        terms = likelihood.terms(eta, log_dispersion)
+        weight = likelihood.expected_weight(eta, log_dispersion)
+        response = eta + terms.score / np.maximum(weight, 1e-300)
+        target = _weighted_fit(problem, response, eta, likelihood, log_dispersion)
+        beta, eta = _halved(problem, beta, target, value, likelihood, log_dispersion)
+        before, value = value, likelihood.terms(eta, log_dispersion).total
+        if abs(value - before) <= 1e-8 * (1.0 + abs(value)):
+            break
+    if likelihood.has_dispersion:
+        log_dispersion = best_dispersion(likelihood, eta, log_dispersion)
+    return PooledFit(beta, eta, log_dispersion)
+
+
+def _first_eta(family: Family, likelihood: RowLikelihood) -> FloatVector:
+    """The link of each response, moved inside the range of the mean."""
+    mean = likelihood.starting_mean()
+    with np.errstate(all="ignore"):
+        eta = np.asarray(family.link.eta(mean), dtype=float)
+    return np.where(np.isfinite(eta), eta, 0.0)
+
+
+def _weighted_fit(
+    problem: GeneralizedProblem,
+    response: FloatVector,
+    eta: FloatVector,
+    likelihood: RowLikelihood,
+    log_dispersion: float,
+) -> FloatVector:
+    """Weighted least squares of the working response, (p,)."""
+    X = problem.X
+    if not X.shape[1]:
+        return np.zeros(0)
+    with np.errstate(all="ignore"):
+        weight = likelihood.expected_weight(eta, log_dispersion)
+    weight = np.where(np.isfinite(weight), weight, 0.0)
+    weighted = X * weight[:, None]
+    return solve_symmetric(
+        X.T @ weighted, weighted.T @ (response - problem.offset)
+    )
+
+
+def solve_symmetric(matrix: FloatMatrix, rhs: FloatVector) -> FloatVector:
+    """Solve for a positive definite matrix, by least squares if it is singular."""
+    try:
+        return np.asarray(
+            sla.cho_solve(sla.cho_factor(matrix, check_finite=False), rhs)
+        )
+    except (np.linalg.LinAlgError, ValueError):
+        return np.asarray(np.linalg.lstsq(matrix, rhs, rcond=1e-12)[0])
+
+
+def _feasible(
+    problem: GeneralizedProblem,
+    beta: FloatVector,
+    eta: FloatVector,
+    likelihood: RowLikelihood,
+    log_dispersion: float,
+) -> tuple[FloatVector, FloatVector]:
+    """beta, drawn towards a constant eta until the likelihood is finite."""
+    fitted = problem.X @ beta + problem.offset
+    if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
+        return beta, fitted
+    centre = np.full_like(eta, float(np.median(eta)))
+    inner = solve_symmetric(
+        problem.X.T @ problem.X, problem.X.T @ (centre - problem.offset)
+    )
+    for share in 0.5 ** np.arange(0, 30):
+        trial = inner + share * (beta - inner)
+        fitted = problem.X @ trial + problem.offset
+        if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
+            return trial, fitted
+    raise np.linalg.LinAlgError("no fixed effects with a finite likelihood were found")
+
+
+def _halved(
+    problem: GeneralizedProblem,
+    beta: FloatVector,
+    target: FloatVector,
+    value: float,
+    likelihood: RowLikelihood,
+    log_dispersion: float,
+) -> tuple[FloatVector, FloatVector]:
+    """As far from beta towards the target as the likelihood does not fall."""
+    for share in 0.5 ** np.arange(0, 20):
+        trial = beta + share * (target - beta)
+        eta = problem.X @ trial + problem.offset
+        total = likelihood.terms(eta, log_dispersion).total
+        if total >= value - 1e-10 * (1.0 + abs(value)):
+            return trial, eta
+    return beta, problem.X @ beta + problem.offset
+
+
+def best_dispersion(
+    likelihood: RowLikelihood, eta: FloatVector, log_dispersion: float
+) -> float:
+    """Maximise the likelihood of given eta over the dispersion, roughly."""
+    low, high = SIZE_RANGE
+    slopes = [likelihood.dispersion(eta, at).total for at in (low, high)]
+    if not (slopes[0] > 0.0 > slopes[1]):
+        return high if slopes[1] > 0.0 else log_dispersion
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if likelihood.dispersion(eta, middle).total > 0.0:
+            low = middle
+        else:
+            high = middle
+        if high - low < 1e-3:
+            break
+    return 0.5 * (low + high)
