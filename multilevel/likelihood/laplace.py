@@ -19,14 +19,11 @@ derivative of the modes); Bates et al. (2015), J. Stat. Softw. 67(1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.penalized_inverse import PatternInverse, pattern_inverse
-from multilevel.likelihood.pirls import ConditionalModes, GeneralizedRows, inner_product
+from multilevel.likelihood.pirls import ConditionalModes, GeneralizedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +53,20 @@ class DevianceSlopes:
     lams : one (S, S) for each factor
         In the relative covariance factors.
     log_dispersion : float
+    covariances : one (S, S) for each factor, or empty
+        In G = lambda lambda', where the approximation depends on it alone.
     """
 
     eta: FloatVector
     lams: list[FloatMatrix]
     log_dispersion: float
+    covariances: list[FloatMatrix]
 
 
 def laplace_deviance(
     rows: GeneralizedRows, modes: ConditionalModes, log_dispersion: float
 ) -> ApproximateDeviance:
-    """f at converged modes.
-
-    The modes' remaining Newton step is allowed for to second order in D.
-    """
+    """f at converged modes."""
     normalizer = float(rows.likelihood.normalizer(log_dispersion).sum())
     value = modes.deviance + modes.factor.log_det - 2.0 * normalizer
     return ApproximateDeviance(value, modes, log_dispersion)
@@ -87,14 +84,16 @@ def laplace_slopes(
     a = modes.factor.solve(effects.collect(t))
     fitted = effects.spread(a)
     e = t - modes.terms.weight * fitted
-    lams = _covariance_slopes(rows, modes, inverse, e)
+    gammas = _covariance_slopes(rows, modes, inverse, e)
+    lams = [2.0 * g @ lam for g, lam in zip(gammas, modes.factor.lams, strict=True)]
     in_dispersion = 0.0
     if rows.likelihood.has_dispersion:
         terms = rows.likelihood.dispersion(modes.eta, log_dispersion)
         in_dispersion = float(
             -2.0 * terms.total + s @ terms.weight + fitted @ terms.score
         )
-    return DevianceSlopes(e - 2.0 * modes.terms.score, lams, in_dispersion)
+    in_eta = e - 2.0 * modes.terms.score
+    return DevianceSlopes(in_eta, lams, in_dispersion, gammas)
 
 
 def _covariance_slopes(
@@ -103,34 +102,11 @@ def _covariance_slopes(
     inverse: PatternInverse,
     e: FloatVector,
 ) -> list[FloatMatrix]:
-    """df/dlambda = 2 (df/dG) lambda for each factor."""
-    collected = rows.layout.rows.collect(e)
-    slopes = []
-    for c, v, shrunken, lam in zip(
-        collected, modes.slopes, inverse.shrunken, modes.factor.lams, strict=True
+    """df/dG for each factor, (S, S)."""
+    gammas = []
+    for c, v, shrunken in zip(
+        rows.layout.rows.collect(e), modes.slopes, inverse.shrunken, strict=True
     ):
         between = (c - v) @ v.T
-        gamma = shrunken.sum(axis=2) + 0.5 * (between + between.T)
-        slopes.append(2.0 * gamma @ lam)
-    return slopes
-
-
-def penalty(modes: ConditionalModes) -> float:
-    """|u|^2 at the modes."""
-    return inner_product(modes.effects, modes.slopes)
-
-
-def jacobian_products(
-    slopes: Sequence[FloatMatrix], jacobians: Sequence[FloatMatrix]
-) -> FloatVector:
-    """Chain rule: derivatives in theta (m,) from those in the factors.
-
-    Parameters
-    ----------
-    slopes : one (S, S) for each factor
-    jacobians : one (m, S, S) for each factor
-    """
-    total = np.zeros(len(jacobians[0]))
-    for slope, J in zip(slopes, jacobians, strict=True):
-        total += J.reshape(len(J), -1) @ slope.ravel()
-    return total
+        gammas.append(shrunken.sum(axis=2) + 0.5 * (between + between.T))
+    return gammas

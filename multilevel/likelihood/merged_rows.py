@@ -20,7 +20,7 @@ class RowGroups:
     Parameters
     ----------
     first : (N,)
-        One row of each group.
+        The first row of each group, ascending: the rows stay sorted.
     group : (n,)
         The group of every row.
     """
@@ -62,6 +62,11 @@ def _groups(columns: Sequence[FloatVector | IntVector], n_rows: int) -> RowGroup
     for column in columns:
         ordered = column[order]
         differs[1:] |= ordered[1:] != ordered[:-1]
-    group = np.empty(n_rows, dtype=np.intp)
-    group[order] = np.cumsum(differs) - 1
-    return RowGroups(order[differs], group)
+    found = np.empty(n_rows, dtype=np.intp)
+    found[order] = np.cumsum(differs) - 1
+    # The argsort is stable, so each of these is the first row of its group.
+    first = order[differs]
+    in_order = np.argsort(first)
+    place = np.empty_like(in_order)
+    place[in_order] = np.arange(len(first))
+    return RowGroups(first[in_order], place[found])

@@ -5,18 +5,20 @@ x = [beta (p), theta (m), log dispersion (0 or 1)].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel.array_types import FloatVector
+from multilevel.array_types import FloatArray, FloatVector
 from multilevel.likelihood.laplace import (
-    ApproximateDeviance,
     DevianceSlopes,
     laplace_deviance,
     laplace_slopes,
 )
 from multilevel.likelihood.pirls import TIGHT, ConditionalModes, find_modes
+from multilevel.likelihood.quadrature import quadrature_deviance
+from multilevel.likelihood.theta_derivatives import ThetaMap
 from multilevel.optimize.glm_problem import GeneralizedProblem
 
 
@@ -55,8 +57,23 @@ def evaluate_at(
     n_nodes: int = 1,
     start: ConditionalModes | None = None,
     tolerance: float = TIGHT,
+    theta_map: ThetaMap | None = None,
 ) -> GlmPoint:
     """Approximate deviance and gradient.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    x : (d,)
+        [beta, theta, log dispersion].
+    n_nodes : int
+        Quadrature nodes for each effect; one is the Laplace approximation.
+    start : ConditionalModes, optional
+        At parameters nearby.
+    tolerance : float
+        Decrement at which the modes are taken for converged.
+    theta_map : ThetaMap, optional
+        What theta means; that of the working columns if not given.
 
     Raises
     ------
@@ -64,37 +81,39 @@ def evaluate_at(
         If the likelihood is not finite or its modes cannot be found.
     """
     beta, theta, log_dispersion = split_parameters(problem, x)
-    lams = problem.working.factors(theta)
+    theta_map = problem.working if theta_map is None else theta_map
     base = problem.X @ beta + problem.offset
     with np.errstate(all="ignore"):
         modes = find_modes(
-            problem.rows, base, lams, log_dispersion, start=start, tolerance=tolerance
+            problem.rows,
+            base,
+            theta_map.factors(theta),
+            log_dispersion,
+            start=start,
+            tolerance=tolerance,
         )
-        point, slopes = _approximate(problem, modes, log_dispersion, n_nodes)
-        gradient = _gradient(problem, theta, slopes)
+        if n_nodes == 1:
+            point = laplace_deviance(problem.rows, modes, log_dispersion)
+            slopes = laplace_slopes(problem.rows, point)
+        else:
+            point, slopes = quadrature_deviance(
+                problem.rows, base, modes, log_dispersion, n_nodes
+            )
+        gradient = _gradient(problem, theta_map.jacobians(theta), slopes)
     if not (np.isfinite(point.value) and np.isfinite(gradient).all()):
         raise np.linalg.LinAlgError("the approximate deviance is not finite")
     return GlmPoint(x, point.value, gradient, modes)
 
 
-def _approximate(
-    problem: GeneralizedProblem,
-    modes: ConditionalModes,
-    log_dispersion: float,
-    n_nodes: int,
-) -> tuple[ApproximateDeviance, DevianceSlopes]:
-    point = laplace_deviance(problem.rows, modes, log_dispersion)
-    return point, laplace_slopes(problem.rows, point)
-
-
 def _gradient(
-    problem: GeneralizedProblem, theta: FloatVector, slopes: DevianceSlopes
+    problem: GeneralizedProblem,
+    jacobians: Sequence[FloatArray],
+    slopes: DevianceSlopes,
 ) -> FloatVector:
     p, m = problem.n_fixed, problem.terms.n_theta
-    gradient = np.empty(problem.n_parameters)
+    gradient = np.zeros(problem.n_parameters)
     gradient[:p] = problem.X.T @ slopes.eta
-    gradient[p : p + m] = 0.0
-    for slope, J in zip(slopes.lams, problem.working.jacobians(theta), strict=True):
+    for slope, J in zip(slopes.lams, jacobians, strict=True):
         gradient[p : p + m] += J.reshape(m, -1) @ slope.ravel()
     if problem.n_dispersion:
         gradient[-1] = slopes.log_dispersion

@@ -18,6 +18,7 @@ from multilevel.likelihood.penalized_products import (
     weighted_products,
 )
 from multilevel.likelihood.pirls import ConditionalModes, find_modes
+from multilevel.optimize.glm_estimates import working_params
 from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
 from multilevel.optimize.pooled_glm import PooledFit, best_dispersion, fit_pooled
@@ -42,30 +43,45 @@ class StartingPoint:
 
 
 def starting_point(
-    problem: GeneralizedProblem, theta: FloatVector | None = None
+    problem: GeneralizedProblem,
+    theta: FloatVector | None = None,
+    *,
+    params: FloatVector | None = None,
 ) -> StartingPoint:
-    """Pooled fit, variances by moments, and one step of the working linear model.
+    """Pooled fit and variances by moments, unless they are given.
 
     Parameters
     ----------
     problem : GeneralizedProblem
     theta : (m,), optional
-        Of the working columns; found by moments if not given.
+        Of the working columns.
+    params : (d,), optional
+        [beta, theta, dispersion] of the user's columns.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the likelihood is not finite there.
     """
     with np.errstate(all="ignore"):
-        pooled = fit_pooled(problem)
-        if theta is None:
-            theta = moment_theta(problem, pooled)
-        lams = problem.working.factors(theta)
-        base = problem.X @ pooled.beta + problem.offset
-        log_dispersion = pooled.log_dispersion
-        modes = find_modes(problem.rows, base, lams, log_dispersion, tolerance=1e-6)
-        likelihood = problem.rows.likelihood
-        x = [pooled.beta, theta]
-        if likelihood.has_dispersion:
-            log_dispersion = best_dispersion(likelihood, modes.eta, log_dispersion)
-            x.append(np.array([log_dispersion]))
-        x = np.concatenate(x)
+        if params is not None:
+            x = working_params(problem, params)
+        else:
+            pooled = fit_pooled(problem)
+            theta = moment_theta(problem, pooled) if theta is None else theta
+            x = np.concatenate([pooled.beta, theta, [pooled.log_dispersion]])
+            x = x[: problem.n_parameters]
+        beta, theta, log_dispersion = split_parameters(problem, x)
+        modes = find_modes(
+            problem.rows,
+            problem.X @ beta + problem.offset,
+            problem.working.factors(theta),
+            log_dispersion,
+            tolerance=1e-6,
+        )
+        if problem.n_dispersion and params is None:
+            likelihood = problem.rows.likelihood
+            x[-1] = best_dispersion(likelihood, modes.eta, log_dispersion)
         return StartingPoint(x, modes, rough_hessian(problem, x, modes))
 
 
@@ -140,10 +156,7 @@ def _fixed_information(
 ) -> FloatMatrix:
     """X'V^-1 X with V = W^-1 + Z G Z', (p, p)."""
     X, effects = problem.X, problem.rows.layout.rows
-    weight = problem.rows.likelihood.expected_weight(
-        modes.eta, 0.0
-    ) if modes.terms.weight.min() < 0 else modes.terms.weight
-    weighted = X * weight[:, None]
+    weighted = X * modes.terms.weight[:, None]
     information = X.T @ weighted
     collected = [effects.collect(column) for column in weighted.T]
     solved = [modes.factor.solve(rhs) for rhs in collected]
