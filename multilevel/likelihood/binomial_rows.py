@@ -150,22 +150,38 @@ class LogitRows:
 
     def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
-        tail = np.exp(-np.abs(eta))
-        larger = 1.0 / (1.0 + tail)
-        mean = np.where(eta < 0.0, tail * larger, larger)
-        # log(1 + tail) to absolute accuracy is enough for a sum.
-        spill = np.maximum(eta, 0.0) - np.log(larger)
-        total = float(self.successes @ eta - self._times_trials(spill).sum())
-        score = self.successes - self._times_trials(mean)
-        return RowTerms(total, score, self._times_trials(tail * larger * larger))
+        tail = np.abs(eta)
+        np.negative(tail, out=tail)
+        np.exp(tail, out=tail)
+        larger = tail + 1.0
+        np.reciprocal(larger, out=larger)
+        tail *= larger
+        mean = np.where(eta < 0.0, tail, larger)
+        tail *= larger  # mu (1 - mu)
+        # log(1 + exp(eta)) = max(eta, 0) - log(larger); its absolute accuracy is
+        # enough for a sum.
+        spill = np.log(larger, out=larger)
+        if self.trials is None:
+            lost = float(spill.sum() - np.maximum(eta, 0.0).sum())
+            score = np.subtract(self.successes, mean, out=mean)
+        else:
+            lost = float(self.trials @ spill - self.trials @ np.maximum(eta, 0.0))
+            tail *= self.trials
+            mean *= self.trials
+            score = np.subtract(self.successes, mean, out=mean)
+        return RowTerms(float(self.successes @ eta) + lost, score, tail)
 
     def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """w (1 - 2 mu)."""
         tail = np.exp(-np.abs(eta))
         larger = 1.0 / (1.0 + tail)
         # 1 - 2 mu = -sign(eta) (1 - tail) / (1 + tail)
-        size = tail * (1.0 - tail) * larger * larger * larger
-        return self._times_trials(np.copysign(size, -eta))
+        weight = tail * larger
+        weight *= larger
+        larger -= tail * larger  # |1 - 2 mu|
+        weight *= larger
+        third = np.copysign(weight, -eta, out=weight)
+        return self._times_trials(third)
 
     def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """trials mu (1 - mu)."""

@@ -14,10 +14,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.likelihood.level_blocks import (
-    absorb_levels,
-    level_gram,
-)
+from multilevel.likelihood.level_blocks import level_gram
 from multilevel.likelihood.penalized_layout import PenalizedLayout
 from multilevel.likelihood.penalized_products import (
     WeightedProducts,
@@ -27,6 +24,8 @@ from multilevel.likelihood.penalized_products import (
     to_dense,
     transposed_block_times,
 )
+
+NOT_CONVEX = "the penalized Hessian is not positive definite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +121,29 @@ class PenalizedFactor:
 
 def _absorb(diagonal: FloatArray, lam: FloatMatrix) -> tuple[FloatVector, FloatArray]:
     """log determinants (J,) and K (S, S, J)."""
-    if len(lam) == 1:
+    size = len(lam)
+    if size == 1:
         variance = lam[0, 0] ** 2
         grown = variance * diagonal[0, 0]
         if not (grown > -1.0).all():
-            raise np.linalg.LinAlgError("the penalized Hessian is not positive definite")
+            raise np.linalg.LinAlgError(NOT_CONVEX)
         return np.log1p(grown), np.asarray(variance / (1.0 + grown))[None, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        log_det, K = absorb_levels(diagonal, lam)
-    if not np.isfinite(log_det).all():
-        raise np.linalg.LinAlgError("the penalized Hessian is not positive definite")
-    return log_det, K
+    half = np.einsum("ba,bcj->acj", lam, diagonal)
+    N = np.einsum("acj,cd->adj", half, lam)
+    # L^-1 lambda' below, by the same elimination.
+    root = np.repeat(lam.T[:, :, None], diagonal.shape[2], axis=2)
+    product = np.ones(diagonal.shape[2])
+    for k in range(size):
+        pivot = N[k, k] + 1.0
+        if not (pivot > 0.0).all():
+            raise np.linalg.LinAlgError(NOT_CONVEX)
+        product *= pivot
+        for i in range(k + 1, size):
+            ratio = N[k, i] / pivot
+            N[i, i:] -= ratio * N[k, i:]
+            root[i] -= ratio * root[k]
+        root[k] /= np.sqrt(pivot)
+    return np.log(product), level_gram(root, root)
 
 
 def penalized_factor(
@@ -255,7 +266,7 @@ def _absorb_dense(
     M.reshape(-1)[:: len(M) + 1] += 1.0
     factor, info = sla.lapack.dpotrf(M.T, lower=1, clean=1, overwrite_a=1)
     if info:
-        raise np.linalg.LinAlgError("the penalized Hessian is not positive definite")
+        raise np.linalg.LinAlgError(NOT_CONVEX)
     log_det = 2.0 * float(np.log(np.diag(factor)).sum())
     inverse, _ = sla.lapack.dpotri(factor, lower=1, overwrite_c=1)
     inverse = inverse + np.tril(inverse, -1).T

@@ -18,6 +18,7 @@ from multilevel.likelihood.families import Family, bind_rows
 from multilevel.likelihood.merged_rows import equal_rows
 from multilevel.likelihood.penalized_layout import penalized_layout
 from multilevel.likelihood.pirls import GeneralizedRows
+from multilevel.likelihood.row_chunks import in_chunks
 from multilevel.likelihood.row_likelihood import RowLikelihood
 from multilevel.likelihood.working_rows import RandomColumns, own_columns
 from multilevel.optimize.linear_problem import UserTheta, WorkingTheta
@@ -148,7 +149,9 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
     effects = _effect_rows(terms, codes, levels, columns)
     return GeneralizedProblem(
         family,
-        GeneralizedRows(likelihood, penalized_layout(effects)),
+        GeneralizedRows(
+            in_chunks(likelihood, len(X)), penalized_layout(effects)
+        ),
         np.asfortranarray(X),
         offset,
         row_of,

@@ -11,7 +11,7 @@ from multilevel.optimize.glm_problem import GeneralizedProblem
 STEP = 1e-3
 """Of a difference, in units of a parameter's own standard error."""
 
-CONVERGED = 1e-24
+CONVERGED = 1e-19
 """Decrement of the modes: errors of the gradient are divided by the step."""
 
 

@@ -9,11 +9,14 @@ import scipy.linalg as sla
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.families import Family
-from multilevel.likelihood.row_likelihood import RowLikelihood
+from multilevel.likelihood.row_likelihood import RowLikelihood, RowTerms
 from multilevel.optimize.glm_problem import GeneralizedProblem
 
 MAX_STEPS = 25
 """Enough for a start; when separation sends estimates to infinity, a welcome end."""
+
+ENOUGH = 1e-2
+"""Change of the log-likelihood with which a start is good enough."""
 
 SIZE_RANGE = (-12.0, 12.0)
 """Logarithms of the dispersion parameter between which a start is looked for."""
@@ -42,19 +45,21 @@ def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
     likelihood = problem.rows.likelihood
     eta = _first_eta(problem.family, likelihood)
     log_dispersion = 0.0
-    beta = _weighted_fit(problem, eta, eta, likelihood, log_dispersion)
-    beta, eta = _feasible(problem, beta, eta, likelihood, log_dispersion)
+    weight = likelihood.expected_weight(eta, log_dispersion)
+    beta = _weighted_fit(problem, eta, weight)
+    beta, eta = _feasible(problem, beta, eta, log_dispersion)
     if likelihood.has_dispersion:
         log_dispersion = best_dispersion(likelihood, eta, log_dispersion)
-    value = likelihood.terms(eta, log_dispersion).total
+    terms = likelihood.terms(eta, log_dispersion)
     for _ in range(MAX_STEPS):
-        terms = likelihood.terms(eta, log_dispersion)
-        weight = likelihood.expected_weight(eta, log_dispersion)
+        weight = terms.weight
+        if not problem.family.is_canonical:
+            weight = likelihood.expected_weight(eta, log_dispersion)
         response = eta + terms.score / np.maximum(weight, 1e-300)
-        target = _weighted_fit(problem, response, eta, likelihood, log_dispersion)
-        beta, eta = _halved(problem, beta, target, value, likelihood, log_dispersion)
-        before, value = value, likelihood.terms(eta, log_dispersion).total
-        if abs(value - before) <= 1e-8 * (1.0 + abs(value)):
+        target = _weighted_fit(problem, response, weight)
+        before = terms.total
+        beta, eta, terms = _halved(problem, beta, target, before, log_dispersion)
+        if abs(terms.total - before) <= ENOUGH * max(1.0, 1e-6 * abs(before)):
             break
     if likelihood.has_dispersion:
         log_dispersion = best_dispersion(likelihood, eta, log_dispersion)
@@ -70,53 +75,43 @@ def _first_eta(family: Family, likelihood: RowLikelihood) -> FloatVector:
 
 
 def _weighted_fit(
-    problem: GeneralizedProblem,
-    response: FloatVector,
-    eta: FloatVector,
-    likelihood: RowLikelihood,
-    log_dispersion: float,
+    problem: GeneralizedProblem, response: FloatVector, weight: FloatVector
 ) -> FloatVector:
     """Weighted least squares of the working response, (p,)."""
     X = problem.X
     if not X.shape[1]:
         return np.zeros(0)
-    with np.errstate(all="ignore"):
-        weight = likelihood.expected_weight(eta, log_dispersion)
-    weight = np.where(np.isfinite(weight), weight, 0.0)
+    if not np.isfinite(weight).all():
+        weight = np.where(np.isfinite(weight), weight, 0.0)
     weighted = X * weight[:, None]
-    return solve_symmetric(
-        X.T @ weighted, weighted.T @ (response - problem.offset)
-    )
+    return solve_positive(X.T @ weighted, weighted.T @ (response - problem.offset))
 
 
-def solve_symmetric(matrix: FloatMatrix, rhs: FloatVector) -> FloatVector:
+def solve_positive(matrix: FloatMatrix, rhs: FloatVector) -> FloatVector:
     """Solve for a positive definite matrix, by least squares if it is singular."""
-    try:
-        return np.asarray(
-            sla.cho_solve(sla.cho_factor(matrix, check_finite=False), rhs)
-        )
-    except (np.linalg.LinAlgError, ValueError):
-        return np.asarray(np.linalg.lstsq(matrix, rhs, rcond=1e-12)[0])
+    _, solution, info = sla.lapack.dposv(matrix, rhs)
+    if info or not np.isfinite(solution).all():
+        finite = np.nan_to_num(matrix)
+        return np.asarray(np.linalg.lstsq(finite, np.nan_to_num(rhs), rcond=1e-12)[0])
+    return np.asarray(solution)
 
 
 def _feasible(
     problem: GeneralizedProblem,
     beta: FloatVector,
     eta: FloatVector,
-    likelihood: RowLikelihood,
     log_dispersion: float,
 ) -> tuple[FloatVector, FloatVector]:
     """beta, drawn towards a constant eta until the likelihood is finite."""
-    fitted = problem.X @ beta + problem.offset
+    X, likelihood = problem.X, problem.rows.likelihood
+    fitted = X @ beta + problem.offset
     if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
         return beta, fitted
     centre = np.full_like(eta, float(np.median(eta)))
-    inner = solve_symmetric(
-        problem.X.T @ problem.X, problem.X.T @ (centre - problem.offset)
-    )
-    for share in 0.5 ** np.arange(0, 30):
+    inner = solve_positive(X.T @ X, X.T @ (centre - problem.offset))
+    for share in [*(0.5 ** np.arange(1, 30)), 0.0]:
         trial = inner + share * (beta - inner)
-        fitted = problem.X @ trial + problem.offset
+        fitted = X @ trial + problem.offset
         if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
             return trial, fitted
     raise np.linalg.LinAlgError("no fixed effects with a finite likelihood were found")
@@ -126,18 +121,18 @@ def _halved(
     problem: GeneralizedProblem,
     beta: FloatVector,
     target: FloatVector,
-    value: float,
-    likelihood: RowLikelihood,
+    total: float,
     log_dispersion: float,
-) -> tuple[FloatVector, FloatVector]:
+) -> tuple[FloatVector, FloatVector, RowTerms]:
     """As far from beta towards the target as the likelihood does not fall."""
-    for share in 0.5 ** np.arange(0, 20):
+    slack = 1e-10 * (1.0 + abs(total))
+    for share in [*(0.5 ** np.arange(20)), 0.0]:
         trial = beta + share * (target - beta)
         eta = problem.X @ trial + problem.offset
-        total = likelihood.terms(eta, log_dispersion).total
-        if total >= value - 1e-10 * (1.0 + abs(value)):
-            return trial, eta
-    return beta, problem.X @ beta + problem.offset
+        terms = problem.rows.likelihood.terms(eta, log_dispersion)
+        if terms.total >= total - slack:
+            break
+    return trial, eta, terms
 
 
 def best_dispersion(
