@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -84,7 +84,7 @@ class Family:
         return canonical is not None and canonical.name == self.link.name
 
 
-def family_of(family: object) -> Family:
+def family_of(family: object, link: object = None) -> Family:
     """Read a family.
 
     Parameters
@@ -93,12 +93,19 @@ def family_of(family: object) -> Family:
         A lower-case name with its usual link, or an instance. A negative binomial's
         dispersion is estimated when the family is given by name; an instance holds it
         at its ``alpha``.
+    link : str or statsmodels link, optional
+        A name such as ``"probit"`` or an instance, in place of the family's own.
 
     Raises
     ------
     FitError
         If the family or its link is not one that can be fitted.
     """
+    found = _family(family)
+    return found if link is None else replace(found, link=link_of(link))
+
+
+def _family(family: object) -> Family:
     if isinstance(family, str):
         name = family.lower().replace("_", "").replace(" ", "")
         if name in DEFAULT_LINKS:
@@ -122,13 +129,15 @@ def _unknown(what: str) -> str:
 
 
 def link_of(link: object) -> InverseLink:
-    """The inverse link of a statsmodels link instance.
+    """The inverse link of a name or of a statsmodels link instance.
 
     Raises
     ------
     FitError
-        If it has no inverse with two derivatives.
+        If the name is not known, or the link has no inverse with two derivatives.
     """
+    if isinstance(link, str):
+        return _named_link(link)
     names = [kind.__name__ for kind in type(link).__mro__]
     for name in names:
         if name in _CLASS_LINKS:
@@ -145,6 +154,24 @@ def link_of(link: object) -> InverseLink:
         )
     inverse, first, second = (getattr(link, name) for name in needed)
     return differenced_link(names[0].lower(), inverse, link, first, second)
+
+
+_POWER_NAMES = {
+    "inverse": -1.0,
+    "inverse_power": -1.0,
+    "inverse_squared": -2.0,
+    "sqrt": 0.5,
+}
+
+
+def _named_link(name: str) -> InverseLink:
+    key = {"cauchit": "cauchy"}.get(name.lower(), name.lower())
+    if key in _POWER_NAMES:
+        return power_link(_POWER_NAMES[key])
+    if key not in LINKS:
+        known = ", ".join(sorted([*LINKS, *_POWER_NAMES]))
+        raise FitError(f"link {name!r} is not one of {known}")
+    return LINKS[key]
 
 
 def bind_rows(

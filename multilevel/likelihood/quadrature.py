@@ -16,7 +16,7 @@ J. Comput. Graph. Statist. 15, 58-81.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,7 +55,9 @@ def node_rule(n_nodes: int, size: int) -> NodeRule:
     """Gauss-Hermite rule with `n_nodes` in each of `size` dimensions."""
     z, w = roots_hermitenorm(n_nodes)
     grid = np.meshgrid(*[z] * size, indexing="ij")
-    logs = np.meshgrid(*[np.log(w / w.sum()) + 0.5 * z * z] * size, indexing="ij")
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(w / w.sum()) + 0.5 * z * z
+    logs = np.meshgrid(*[log_weights] * size, indexing="ij")
     nodes = np.stack([axis.ravel() for axis in grid])
     return NodeRule(nodes, np.sum([axis.ravel() for axis in logs], axis=0))
 
@@ -70,14 +72,11 @@ class _Spread:
         u-hat.
     N : (J, S, S)
         C^-T.
-    log_det : float
-        log|M|.
     lam : (S, S)
     """
 
     modes: FloatMatrix
     N: FloatArray
-    log_det: float
     lam: FloatMatrix
 
     def nodes(self, rule: NodeRule, levels: slice) -> FloatArray:
@@ -92,7 +91,7 @@ def _spread(modes: ConditionalModes) -> _Spread:
     M = lam.T @ A @ lam + np.eye(len(lam))
     C = np.linalg.cholesky(M)
     N = np.linalg.inv(C).transpose(0, 2, 1)
-    return _Spread(lam.T @ modes.slopes[0], N, modes.factor.log_det, lam)
+    return _Spread(lam.T @ modes.slopes[0], N, lam)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +121,69 @@ def _pieces(rows: GeneralizedRows, n_nodes: int) -> Iterator[_Piece]:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What the nodes contribute to the gradient.
+    """What the nodes contribute; filled piece by piece.
 
     Parameters
     ----------
+    logs : (J,)
+        Log of the integral of each level, in units of |M|^-1/2.
     score : (n,)
         Posterior mean of l'.
     centre : (S, J)
         Posterior mean of dh/du at the nodes.
     turn : (J, S, S)
         Posterior mean of (dh/du) z'.
-    lam : (S, S)
-        Posterior mean of (Z'l') u', summed over levels.
-    dispersion : float
-        Posterior mean of the derivative in the log dispersion, summed over rows.
+    lam : (J, S, S)
+        Posterior mean of (Z'l') u'.
+    dispersion : (J,)
+        Posterior mean of the derivative in the log dispersion.
     """
 
+    logs: FloatVector
     score: FloatVector
     centre: FloatMatrix
     turn: FloatArray
-    lam: FloatMatrix
-    dispersion: float
+    lam: FloatArray
+    dispersion: FloatVector
+
+    @classmethod
+    def empty(cls, n_rows: int, size: int, n_levels: int) -> _Sums:
+        return cls(
+            np.empty(n_levels),
+            np.empty(n_rows),
+            np.empty((size, n_levels)),
+            np.empty((n_levels, size, size)),
+            np.empty((n_levels, size, size)),
+            np.zeros(n_levels),
+        )
+
+
+def _node_sums(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    log_dispersion: float,
+    spread: _Spread,
+    n_nodes: int,
+) -> _Sums:
+    size, n_levels = spread.modes.shape
+    rule = node_rule(n_nodes, size)
+    sums = _Sums.empty(len(base), size, n_levels)
+    for piece in _pieces(rows, len(rule.log_weights)):
+        _work_piece(rows, base, log_dispersion, spread, rule, piece, sums)
+    return sums
+
+
+def level_log_integrals(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    modes: ConditionalModes,
+    log_dispersion: float,
+    n_nodes: int,
+) -> FloatVector:
+    """Log-likelihood of every level less the normalizer, (J,)."""
+    spread = _spread(modes)
+    sums = _node_sums(rows, base, log_dispersion, spread, n_nodes)
+    return np.asarray(sums.logs - 0.5 * modes.factor.absorbed[0].log_det)
 
 
 def quadrature_deviance(
@@ -167,27 +208,11 @@ def quadrature_deviance(
         In each dimension.
     """
     spread = _spread(modes)
-    rule = node_rule(n_nodes, len(spread.lam))
-    size, n_levels = spread.modes.shape
-    sums = _Sums(
-        np.empty(len(base)),
-        np.empty((size, n_levels)),
-        np.empty((n_levels, size, size)),
-        np.zeros((size, size)),
-        0.0,
-    )
-    log_integral, dispersion = 0.0, 0.0
-    for piece in _pieces(rows, len(rule.log_weights)):
-        own_log, own_slope = _work_piece(
-            rows, base, log_dispersion, spread, rule, piece, sums
-        )
-        log_integral += own_log
-        dispersion += own_slope
+    sums = _node_sums(rows, base, log_dispersion, spread, n_nodes)
     normalizer = float(rows.likelihood.normalizer(log_dispersion).sum())
-    value = spread.log_det - 2.0 * (log_integral + normalizer)
+    value = modes.factor.log_det - 2.0 * (float(sums.logs.sum()) + normalizer)
     point = ApproximateDeviance(value, modes, log_dispersion)
-    slopes = _slopes(rows, modes, log_dispersion, spread, sums, dispersion)
-    return point, slopes
+    return point, _slopes(rows, modes, log_dispersion, spread, sums)
 
 
 def _work_piece(
@@ -198,35 +223,22 @@ def _work_piece(
     rule: NodeRule,
     piece: _Piece,
     sums: _Sums,
-) -> tuple[float, float]:
-    """Sum of log integrals, and of slopes in the log dispersion, of some levels."""
+) -> None:
+    """Fill the sums of some levels."""
     columns = [
         None if column is None else column[piece.rows]
         for column in rows.layout.rows.factors[0].columns
     ]
     likelihood = rows.likelihood.take(piece.rows)
     u = spread.nodes(rule, piece.levels)
-    b = np.einsum("st,tqj->sqj", spread.lam, u)
-    eta = np.repeat(b[0], piece.counts, axis=1)
-    if columns[0] is not None:
-        eta *= columns[0]
-    for column, effect in zip(columns[1:], b[1:], strict=True):
-        part = np.repeat(effect, piece.counts, axis=1)
-        eta += part if column is None else part * column
+    eta = _node_eta(np.einsum("st,tqj->sqj", spread.lam, u), columns, piece.counts)
     eta += base[piece.rows]
     logs, scores = likelihood.density(eta, log_dispersion)
     h = np.add.reduceat(logs, piece.starts, axis=1) - 0.5 * (u * u).sum(axis=0)
-    h += rule.log_weights[:, None]
-    # Nodes outside the domain of the link have no density.
-    outside = ~np.isfinite(h)
-    h[outside] = -np.inf
-    top = h.max(axis=0)
-    share = np.exp(h - top)
-    total = share.sum(axis=0)
-    share /= total
+    share, sums.logs[piece.levels] = _shares(h + rule.log_weights[:, None])
     by_row = np.repeat(share, piece.counts, axis=1)
-    if outside.any():
-        scores = np.where(by_row > 0.0, scores, 0.0)
+    # Nodes outside the domain of the link have no density, and NaN for a score.
+    scores = np.where(by_row > 0.0, scores, 0.0)
     sums.score[piece.rows] = np.einsum("qi,qi->i", by_row, scores)
     g = np.stack(
         [
@@ -239,14 +251,34 @@ def _work_piece(
     weighted = share * (np.einsum("st,sqj->tqj", spread.lam, g) - u)
     sums.centre[:, piece.levels] = weighted.sum(axis=1)
     sums.turn[piece.levels] = np.einsum("sqj,tq->jst", weighted, rule.nodes)
-    sums.lam[:] += np.einsum("sqj,tqj->st", share * g, u)
-    slope = 0.0
+    sums.lam[piece.levels] = np.einsum("sqj,tqj->jst", share * g, u)
     if rows.likelihood.has_dispersion:
         change = likelihood.dispersion_density(eta, log_dispersion)
-        if outside.any():
-            change = np.where(by_row > 0.0, change, 0.0)
-        slope = float(np.vdot(by_row, change))
-    return float((top + np.log(total)).sum()), slope
+        change = np.where(by_row > 0.0, by_row * change, 0.0).sum(axis=0)
+        sums.dispersion[piece.levels] = np.add.reduceat(change, piece.starts)
+
+
+def _node_eta(
+    effects: FloatArray, columns: Sequence[FloatVector | None], counts: IntVector
+) -> FloatMatrix:
+    """Z b of every row at every node, (Q, rows), for effects (S, Q, J)."""
+    total: FloatMatrix | None = None
+    for column, effect in zip(columns, effects, strict=True):
+        part = np.repeat(effect, counts, axis=1)
+        if column is not None:
+            part *= column
+        total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
+def _shares(h: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
+    """Posterior weight of every node (Q, J), and log sum exp h (J,)."""
+    h = np.where(np.isfinite(h), h, -np.inf)
+    top = h.max(axis=0)
+    share = np.exp(h - top)
+    total = share.sum(axis=0)
+    return share / total, top + np.log(total)
 
 
 def _slopes(
@@ -255,7 +287,6 @@ def _slopes(
     log_dispersion: float,
     spread: _Spread,
     sums: _Sums,
-    dispersion: float,
 ) -> DevianceSlopes:
     """Add what moves the nodes to what the nodes see directly."""
     lam, N, u = spread.lam, spread.N, spread.modes
@@ -274,11 +305,13 @@ def _slopes(
     y = np.einsum("jst,tj->sj", inverse, moved)
     a = lam @ y
     fitted = factor.spread(a)
-    lam_slope = -2.0 * sums.lam + (collected - block_times(A, a)) @ u.T + v @ y.T
+    lam_slope = -2.0 * sums.lam.sum(axis=0) + (collected - block_times(A, a)) @ u.T + v @ y.T
     lam_slope += 2.0 * np.einsum("abj,bc,jcd->ad", A, lam, M_slope)
     in_dispersion = 0.0
     if rows.likelihood.has_dispersion:
         terms = rows.likelihood.dispersion(modes.eta, log_dispersion)
-        in_dispersion = float(-2.0 * dispersion + s @ terms.weight + fitted @ terms.score)
+        in_dispersion = float(
+            s @ terms.weight + fitted @ terms.score - 2.0 * sums.dispersion.sum()
+        )
     in_eta = -2.0 * sums.score + t - modes.terms.weight * fitted
     return DevianceSlopes(in_eta, [np.asarray(lam_slope)], in_dispersion, [])
