@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import gammaln
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.effect_rows import counted_sums
 from multilevel.likelihood.inverse_links import InverseLink
 from multilevel.likelihood.log_probabilities import LogProbabilities
 from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
+from multilevel.likelihood.stable_logs import poisson_norm
 
 
 def log_choose(successes: FloatVector, failures: FloatVector) -> FloatVector:
     """Log binomial coefficients, zero for a single trial; (n,)."""
-    trials = successes + failures
     single = (successes == 0.0) | (failures == 0.0)
-    value = gammaln(trials + 1) - gammaln(successes + 1) - gammaln(failures + 1)
-    return np.where(single, 0.0, value)
+    whole, yes, no = (
+        gammaln(counts + 1.0) for counts in (successes + failures, successes, failures)
+    )
+    return np.where(single, 0.0, whole - yes - no)
+
+
+def _log_shares(
+    successes: FloatVector, failures: FloatVector
+) -> tuple[FloatVector, FloatVector]:
+    """Logs of the shares of successes and failures; zero where there are none."""
+    trials = successes + failures
+    yes = np.where(successes > 0.0, successes / trials, 1.0)
+    no = np.where(failures > 0.0, failures / trials, 1.0)
+    return np.log(yes), np.log(no)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +41,38 @@ class BinomialRows:
     Parameters
     ----------
     successes, failures : (n,)
+    log_yes, log_no : (n,)
+        Logs of their shares, zero where there are none.
     constant : (n,)
-        Log binomial coefficients.
+        Log density at these shares.
     link : InverseLink
     logs : LogProbabilities
     """
 
     successes: FloatVector
     failures: FloatVector
+    log_yes: FloatVector
+    log_no: FloatVector
     constant: FloatVector
     link: InverseLink
     logs: LogProbabilities
+
+    @classmethod
+    def of(
+        cls,
+        successes: FloatVector,
+        failures: FloatVector,
+        link: InverseLink,
+        logs: LogProbabilities,
+    ) -> BinomialRows:
+        """Rows with their constants."""
+        constant = (
+            poisson_norm(successes)
+            + poisson_norm(failures)
+            - poisson_norm(successes + failures)
+        )
+        shares = _log_shares(successes, failures)
+        return cls(successes, failures, *shares, constant, link, logs)
 
     @property
     def has_dispersion(self) -> bool:
@@ -48,8 +82,8 @@ class BinomialRows:
     def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
-        total = _sum_where(self.successes, yes.value)
-        total += _sum_where(self.failures, no.value)
+        total = _sum_where(self.successes, yes.value - self.log_yes)
+        total += _sum_where(self.failures, no.value - self.log_no)
         score = self.successes * yes.first + self.failures * no.first
         weight = -(self.successes * yes.second + self.failures * no.second)
         return RowTerms(total, score, weight)
@@ -67,14 +101,14 @@ class BinomialRows:
     def density(
         self, eta: FloatArray, log_dispersion: float
     ) -> tuple[FloatArray, FloatArray]:
-        """Log p less the binomial coefficient, and l'."""
+        """Log p less the normalizer, and l'."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
-        value = _times_where(self.successes, yes.value)
-        value = value + _times_where(self.failures, no.value)
+        value = _times_where(self.successes, yes.value - self.log_yes)
+        value = value + _times_where(self.failures, no.value - self.log_no)
         return value, self.successes * yes.first + self.failures * no.first
 
     def normalizer(self, log_dispersion: float) -> FloatVector:
-        """Log binomial coefficients."""
+        """Log density at the rows' own shares."""
         return self.constant
 
     def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
@@ -97,17 +131,25 @@ class BinomialRows:
 
     def merge(self, group: IntVector, n_groups: int) -> BinomialRows:
         """Sums of successes and failures, and of the constants."""
-        sums = (
-            np.bincount(group, weights=values, minlength=n_groups)
-            for values in (self.successes, self.failures, self.constant)
+        own = self.constant - self._at_own_shares()
+        successes, failures, constant = (
+            counted_sums(group, values, n_groups)
+            for values in (self.successes, self.failures, own)
         )
-        return BinomialRows(*sums, self.link, self.logs)
+        merged = BinomialRows.of(successes, failures, self.link, self.logs)
+        return replace(merged, constant=constant + merged._at_own_shares())
+
+    def _at_own_shares(self) -> FloatVector:
+        """log p less the binomial coefficient at the rows' own shares, (n,)."""
+        return self.successes * self.log_yes + self.failures * self.log_no
 
     def take(self, rows: IntVector | slice) -> BinomialRows:
         """The same for some rows."""
         return BinomialRows(
             self.successes[rows],
             self.failures[rows],
+            self.log_yes[rows],
+            self.log_no[rows],
             self.constant[rows],
             self.link,
             self.logs,
@@ -223,12 +265,12 @@ class LogitRows:
 
     def merge(self, group: IntVector, n_groups: int) -> LogitRows:
         """Sums of successes and trials, and of the constants."""
-        trials = np.bincount(group, weights=self.trials, minlength=n_groups)
+        trials = counted_sums(group, self.trials, n_groups)
         successes, constant = (
-            np.bincount(group, weights=values, minlength=n_groups)
+            counted_sums(group, values, n_groups)
             for values in (self.successes, self.constant)
         )
-        return LogitRows(successes, trials.astype(float), constant)
+        return LogitRows(successes, trials, constant)
 
     def take(self, rows: IntVector | slice) -> LogitRows:
         """The same for some rows."""

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.special import expit
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.effect_rows import counted_sums
 from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
-from multilevel.likelihood.stable_logs import log_rising, size_slope
+from multilevel.likelihood.stable_logs import size_norm, size_slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,16 @@ class PoissonLogRows:
     Parameters
     ----------
     y : (n,)
+    log_y : (n,)
+        Zero where the count is.
     prior : (n,) or None
         Case weights.
     constant : (n,)
-        -log y!, times the case weight.
+        Log density of each count at its own mean, times the case weight.
     """
 
     y: FloatVector
+    log_y: FloatVector
     prior: FloatVector | None
     constant: FloatVector
 
@@ -47,9 +51,12 @@ class PoissonLogRows:
         """Sum of the log-likelihood, l' and w."""
         with np.errstate(over="ignore"):
             mean = np.exp(eta)
-        y = self._weighted(self.y)
-        weight = self._weighted(mean)
-        return RowTerms(float(y @ eta - weight.sum()), y - weight, weight)
+        excess = self.y - mean
+        # Less the density at mean y: huge counts would cancel otherwise.
+        value = self.y * (eta - self.log_y)
+        value += excess
+        total = value.sum() if self.prior is None else self.prior @ value
+        return RowTerms(float(total), self._weighted(excess), self._weighted(mean))
 
     def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """w' = w."""
@@ -62,12 +69,13 @@ class PoissonLogRows:
     def density(
         self, eta: FloatArray, log_dispersion: float
     ) -> tuple[FloatArray, FloatArray]:
-        """Log p less -log y!, and l'."""
-        mean = np.exp(np.minimum(eta, 690.0))
-        return self._weighted(self.y * eta - mean), self._weighted(self.y - mean)
+        """Log p less the normalizer, and l'."""
+        excess = self.y - np.exp(np.minimum(eta, 690.0))
+        value = self.y * (eta - self.log_y) + excess
+        return self._weighted(value), self._weighted(excess)
 
     def normalizer(self, log_dispersion: float) -> FloatVector:
-        """-log y!."""
+        """Log density of each count at its own mean."""
         return self.constant
 
     def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
@@ -90,17 +98,32 @@ class PoissonLogRows:
 
     def merge(self, group: IntVector, n_groups: int) -> PoissonLogRows:
         """Mean counts with the sum of the case weights, and sums of the constants."""
-        prior = np.bincount(group, weights=self.prior, minlength=n_groups)
-        totals, constant = (
-            np.bincount(group, weights=values, minlength=n_groups)
-            for values in (self._weighted(self.y), self.constant)
+        own = self._weighted(np.ones_like(self.y))
+        prior, totals, constant = (
+            counted_sums(group, values, n_groups)
+            for values in (
+                own,
+                own * self.y,
+                self.constant - own * (self.y * self.log_y - self.y),
+            )
         )
-        return PoissonLogRows(totals / prior, prior.astype(float), constant)
+        mean = totals / prior
+        logs = count_logs(mean)
+        return PoissonLogRows(
+            mean, logs, prior, constant + prior * (mean * logs - mean)
+        )
 
     def take(self, rows: IntVector | slice) -> PoissonLogRows:
         """The same for some rows."""
         prior = None if self.prior is None else self.prior[rows]
-        return PoissonLogRows(self.y[rows], prior, self.constant[rows])
+        return PoissonLogRows(
+            self.y[rows], self.log_y[rows], prior, self.constant[rows]
+        )
+
+
+def count_logs(counts: FloatVector) -> FloatVector:
+    """log y, zero where the count is; (n,)."""
+    return np.log(np.where(counts > 0.0, counts, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +132,18 @@ class NegativeBinomialLogRows:
 
     Parameters
     ----------
-    y : (n,)
+    y, log_y : (n,)
+        The logarithm is zero where the count is.
     prior : (n,) or None
         Case weights.
     constant : (n,)
-        -log y!, times the case weight.
+        Poisson log density of each count at its own mean, times the case weight.
     known_size : float or None
         None to estimate it.
     """
 
     y: FloatVector
+    log_y: FloatVector
     prior: FloatVector | None
     constant: FloatVector
     known_size: float | None
@@ -139,16 +164,23 @@ class NegativeBinomialLogRows:
 
     def _pieces(
         self, eta: FloatArray, log_dispersion: float
-    ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-        """Size, mean / (mean + size), the rest to one, and log(1 + mean / size)."""
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Size, p = mean / (mean + size), and 1 - p."""
         size = self._size(log_dispersion)
         shifted = eta - np.log(size)
-        return size, expit(shifted), expit(-shifted), np.logaddexp(0.0, shifted)
+        return size, expit(shifted), expit(-shifted)
+
+    def _value(self, eta: FloatArray, size: float) -> FloatArray:
+        """Log p less that at mean y, which huge counts would cancel otherwise."""
+        mean = np.exp(np.minimum(eta, 690.0))
+        change = (mean - self.y) / (size + self.y)
+        value = self.y * (eta - self.log_y) - (self.y + size) * np.log1p(change)
+        return self._weighted(value)
 
     def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
-        size, p, q, log_grown = self._pieces(eta, log_dispersion)
-        value = self._weighted(self.y * eta - (self.y + size) * log_grown)
+        size, p, q = self._pieces(eta, log_dispersion)
+        value = self._value(eta, size)
         score = self._weighted(self.y * q - size * p)
         return RowTerms(
             float(value.sum()), score, self._weighted((self.y + size) * p * q)
@@ -156,30 +188,30 @@ class NegativeBinomialLogRows:
 
     def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """w (1 - 2p) with p = mean / (mean + size)."""
-        size, p, q, _ = self._pieces(eta, log_dispersion)
+        size, p, q = self._pieces(eta, log_dispersion)
         return self._weighted((self.y + size) * p * q * (q - p))
 
     def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """size p."""
-        size, p, _, _ = self._pieces(eta, log_dispersion)
+        size, p, _ = self._pieces(eta, log_dispersion)
         return self._weighted(size * p)
 
     def density(
         self, eta: FloatArray, log_dispersion: float
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
-        size, p, q, log_grown = self._pieces(eta, log_dispersion)
-        value = self._weighted(self.y * eta - (self.y + size) * log_grown)
-        return value, self._weighted(self.y * q - size * p)
+        size, p, q = self._pieces(eta, log_dispersion)
+        return self._value(eta, size), self._weighted(self.y * q - size * p)
 
     def normalizer(self, log_dispersion: float) -> FloatVector:
-        """log( gamma(y + size) / (gamma(size) size^y y!) )."""
-        rising = log_rising(self.y, self._size(log_dispersion))
-        return np.asarray(self._weighted(rising) + self.constant)
+        """Log density of each count at its own mean."""
+        return self._weighted(size_norm(self.y, self._size(log_dispersion))) + (
+            self.constant
+        )
 
     def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
         """Derivatives in log(size)."""
-        size, p, q, _ = self._pieces(eta, log_dispersion)
+        size, p, q = self._pieces(eta, log_dispersion)
         total = self.dispersion_density(eta, log_dispersion).sum()
         score = self._weighted(p * (self.y * q - size * p))
         weight = self._weighted(p * q * (size - (self.y + size) * (q - p)))
@@ -208,5 +240,5 @@ class NegativeBinomialLogRows:
         """The same for some rows."""
         prior = None if self.prior is None else self.prior[rows]
         return NegativeBinomialLogRows(
-            self.y[rows], prior, self.constant[rows], self.known_size
+            self.y[rows], self.log_y[rows], prior, self.constant[rows], self.known_size
         )

@@ -11,6 +11,14 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 
 
+def counted_sums(
+    codes: IntVector, values: FloatVector | None, n_levels: int
+) -> FloatVector:
+    """Sum of the values (n,) of each code, or their number if None, (n_levels,)."""
+    sums = np.bincount(codes, weights=values, minlength=n_levels)
+    return sums.astype(np.float64, copy=False)
+
+
 @dataclass(frozen=True)
 class LevelIndex:
     """To which of J groups each row belongs.
@@ -43,7 +51,7 @@ class LevelIndex:
             return self._counts.astype(float)
         if self._starts is not None:
             return np.asarray(np.add.reduceat(values, self._starts))
-        return np.bincount(self.codes, weights=values, minlength=self.n_levels)
+        return counted_sums(self.codes, values, self.n_levels)
 
     def spread(self, by_level: FloatVector) -> FloatVector:
         """The value of its level for every row, (n,)."""

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
-from scipy.special import gammaln
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import DataError, FitError
 from multilevel.likelihood.binomial_rows import BinomialRows, LogitRows, log_choose
-from multilevel.likelihood.count_rows import NegativeBinomialLogRows, PoissonLogRows
+from multilevel.likelihood.count_rows import (
+    NegativeBinomialLogRows,
+    PoissonLogRows,
+    count_logs,
+)
 from multilevel.likelihood.inverse_links import (
     LINKS,
     InverseLink,
@@ -24,6 +27,10 @@ from multilevel.likelihood.log_probabilities import log_probabilities
 from multilevel.likelihood.negative_binomial_rows import NegativeBinomialRows
 from multilevel.likelihood.row_likelihood import RowLikelihood
 from multilevel.likelihood.scaled_rows import ScaledRows
+from multilevel.likelihood.stable_logs import poisson_norm
+
+MANY_TRIALS = 1000.0
+"""Trials from which a binomial's log density is taken less that at its own share."""
 
 DEFAULT_LINKS: Mapping[str, InverseLink] = MappingProxyType(
     {
@@ -156,6 +163,11 @@ def link_of(link: object) -> InverseLink:
     return differenced_link(names[0].lower(), inverse, link, first, second)
 
 
+def _count_constant(y: FloatVector, weights: FloatVector | None) -> FloatVector:
+    constant = poisson_norm(y)
+    return constant if weights is None else weights * constant
+
+
 _POWER_NAMES = {
     "inverse": -1.0,
     "inverse_power": -1.0,
@@ -197,14 +209,14 @@ def bind_rows(
     if family.name == "binomial":
         return _binomial(family, y, weights)
     if family.name == "negativebinomial":
+        size, constant = family.known_size, _count_constant(y, weights)
         if family.link.name == "log":
-            constant = _count_constant(y, weights)
-            return NegativeBinomialLogRows(y, weights, constant, family.known_size)
-        return NegativeBinomialRows(
-            family.link, y, weights, _count_constant(y, weights), family.known_size
-        )
+            logs = count_logs(y)
+            return NegativeBinomialLogRows(y, logs, weights, constant, size)
+        return NegativeBinomialRows(family.link, y, weights, constant, size)
     if (family.name, family.link.name) == ("poisson", "log"):
-        return PoissonLogRows(y, weights, _count_constant(y, weights))
+        constant = _count_constant(y, weights)
+        return PoissonLogRows(y, count_logs(y), weights, constant)
     return ScaledRows(family.name, family.link, y, weights)
 
 
@@ -218,17 +230,12 @@ def _binomial(
     near = np.abs(successes - whole) <= 1e-9 * np.maximum(trials, 1.0)
     successes = np.where(near, whole, successes)
     failures = trials - successes
-    constant = log_choose(successes, failures)
-    if family.link.name == "logit":
+    if family.link.name == "logit" and trials.max(initial=0.0) < MANY_TRIALS:
         single = bool((trials == 1.0).all())
+        constant = log_choose(successes, failures)
         return LogitRows(successes, None if single else trials, constant)
     logs = log_probabilities(family.link)
-    return BinomialRows(successes, failures, constant, family.link, logs)
-
-
-def _count_constant(y: FloatVector, weights: FloatVector | None) -> FloatVector:
-    constant = -gammaln(y + 1.0)
-    return constant if weights is None else weights * constant
+    return BinomialRows.of(successes, failures, family.link, logs)
 
 
 _RANGES: Mapping[str, tuple[float, float, bool, str]] = MappingProxyType(

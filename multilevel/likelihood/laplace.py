@@ -72,9 +72,7 @@ def laplace_deviance(
     return ApproximateDeviance(value, modes, log_dispersion)
 
 
-def laplace_slopes(
-    rows: GeneralizedRows, point: ApproximateDeviance
-) -> DevianceSlopes:
+def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> DevianceSlopes:
     """Exact gradient of f."""
     modes, log_dispersion = point.modes, point.log_dispersion
     inverse = pattern_inverse(modes.factor)

@@ -37,7 +37,10 @@ class LogProbabilities:
     failure: Callable[[FloatArray], LogCurve]
 
 
-def _mirror(curve: Callable[[FloatArray], LogCurve]) -> Callable[[FloatArray], LogCurve]:
+LogFunction = Callable[[FloatArray], LogCurve]
+
+
+def _mirror(curve: LogFunction) -> LogFunction:
     return lambda eta: curve(-eta).mirrored()
 
 

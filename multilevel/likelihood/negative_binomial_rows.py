@@ -9,7 +9,7 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.inverse_links import InverseLink
 from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
-from multilevel.likelihood.stable_logs import log_rising, size_slope
+from multilevel.likelihood.stable_logs import size_norm, size_slope
 from multilevel.likelihood.unit_cores import (
     CoreCurve,
     chain_rule,
@@ -28,7 +28,7 @@ class NegativeBinomialRows:
     prior : (n,) or None
         Case weights.
     constant : (n,)
-        -log y!, times the case weight.
+        Poisson log density of each count at its own mean, times the case weight.
     known_size : float or None
         None to estimate it.
     """
@@ -85,9 +85,9 @@ class NegativeBinomialRows:
         return self._weighted(core.value), self._weighted(core.first)
 
     def normalizer(self, log_dispersion: float) -> FloatVector:
-        """log( gamma(y + size) / (gamma(size) size^y y!) )."""
-        rising = log_rising(self.y, self._size(log_dispersion))
-        return np.asarray(self._weighted(rising) + self.constant)
+        """Log density of each count at its own mean."""
+        norm = size_norm(self.y, self._size(log_dispersion))
+        return np.asarray(self._weighted(norm) + self.constant)
 
     def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
         """Derivatives in log(size)."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg as sla
+import scipy.sparse as sp
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.likelihood.level_blocks import level_gram
@@ -101,7 +102,8 @@ class PenalizedFactor:
     ) -> list[FloatMatrix]:
         layout = self.layout
         solved = list(current)
-        dense = self.K_dense @ dense_rhs if dense_rhs is not None else None
+        none = np.zeros(0)
+        dense = none if dense_rhs is None else self.K_dense @ dense_rhs
         for c in reversed(layout.plan.chain):
             step = self.absorbed[c]
             rhs = current[c]
@@ -113,9 +115,8 @@ class PenalizedFactor:
                 taken = [cross.matrix(entries) @ dense for entries in step.cross]
                 rhs = rhs - np.asarray(taken)
             solved[c] = block_times(step.K, rhs)
-        if dense is not None:
-            for k, block in from_dense(layout, dense).items():
-                solved[k] = block
+        for k, block in from_dense(layout, dense).items():
+            solved[k] = block
         return solved
 
 
@@ -202,9 +203,7 @@ def _entry_sums(
     n_entries = layout.cross[b].n_entries
     sums = np.zeros((KP.shape[1], n_entries))
     for t in range(KP.shape[1]):
-        terms = sum(
-            cross.by_entry(KP[s, t]) * values[s] for s in range(len(values))
-        )
+        terms = sum(cross.by_entry(KP[s, t]) * values[s] for s in range(len(values)))
         sums[t] = np.bincount(parent, weights=terms, minlength=n_entries)
     return sums
 
@@ -233,10 +232,10 @@ def _update_dense(
     weighted = times_levels(layout, c, K, values)
     for entries, scaled in zip(values, weighted, strict=True):
         left, right = cross.matrix(entries), cross.matrix(scaled)
-        if isinstance(left, np.ndarray):
-            dense -= left.T @ right
+        if cross.level is None:
+            dense -= np.asarray(left.T @ right)
         else:
-            part = (left.T @ right).tocoo()
+            part = sp.coo_array(left.T @ right)
             dense[part.coords] -= part.data
 
 
@@ -281,5 +280,3 @@ def shrunken_gram(diagonal: FloatArray, K: FloatArray) -> FloatArray:
         return np.asarray(diagonal * (1.0 - K * diagonal))
     PK = np.einsum("stj,tuj->suj", diagonal, K)
     return np.asarray(diagonal - np.einsum("stj,tuj->suj", PK, diagonal))
-
-

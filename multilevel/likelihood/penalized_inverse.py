@@ -151,12 +151,12 @@ def _shrunken_dense(
     for a in range(size):
         for b in range(size):
             blocks[a, b] += S[own + a, own + b]
-    return blocks
+    return np.asarray(blocks)
 
 
 def _go_back(factor: PenalizedFactor, inverse: PatternInverse, c: int) -> None:
     layout, step = factor.layout, factor.absorbed[c]
-    size, n_levels = len(step.K), step.K.shape[2]
+    size = len(step.K)
     inner: FloatArray | None = None
     for b in step.upward:
         block = _theta_upward(factor, inverse, c, b)

@@ -15,7 +15,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
-from multilevel.likelihood.effect_rows import EffectRows, LevelIndex, column_product
+from multilevel.likelihood.effect_rows import (
+    EffectRows,
+    LevelIndex,
+    column_product,
+    counted_sums,
+)
 from multilevel.likelihood.elimination_plan import EliminationPlan, plan_elimination
 from multilevel.likelihood.level_patterns import PairPattern, factor_patterns
 
@@ -79,7 +84,7 @@ class CrossLayout:
 
     def matrix(self, values: FloatVector) -> FloatMatrix | sp.csr_array:
         """The (J, m) matrix of given entries, dense or sparse."""
-        if self.level is None:
+        if self.level is None or self.column is None or self.starts is None:
             return values.reshape(self.n_levels, self.n_columns)
         shape = (self.n_levels, self.n_columns)
         return sp.csr_array((values, self.column, self.starts), shape=shape)
@@ -94,7 +99,7 @@ class CrossLayout:
         """Sum of the entries of every level, (J,)."""
         if self.level is None:
             return np.asarray(values.reshape(self.n_levels, -1).sum(axis=1))
-        return np.bincount(self.level, weights=values, minlength=self.n_levels)
+        return counted_sums(self.level, values, self.n_levels)
 
     def sampled(self, values: FloatVector, dense: FloatMatrix) -> FloatVector:
         """Entries of (these rows) @ dense where entries are stored, (nnz,)."""
@@ -201,9 +206,7 @@ def penalized_layout(rows: EffectRows) -> PenalizedLayout:
         if plan.rest
     }
     rest = _rest_parts(rows, plan, sizes, patterns.pairs)
-    return PenalizedLayout(
-        rows, plan, sizes, levels, upward, cross, entry_parent, rest
-    )
+    return PenalizedLayout(rows, plan, sizes, levels, upward, cross, entry_parent, rest)
 
 
 Pairs = Mapping[tuple[int, int], PairPattern]
@@ -306,7 +309,8 @@ def _entry_parents(
     m = child.n_columns
     if child.level is None or child.column is None:
         return (parents[:, None] * m + np.arange(m)).reshape(-1)
-    assert parent.level is not None and parent.column is not None
+    assert parent.level is not None
+    assert parent.column is not None
     keys = parent.level * m + parent.column
     order = np.argsort(keys)
     wanted = parents[child.level] * m + child.column

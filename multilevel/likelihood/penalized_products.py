@@ -88,14 +88,12 @@ def to_dense(layout: PenalizedLayout, vectors: Sequence[FloatMatrix]) -> FloatVe
     return np.concatenate([vectors[k].T.reshape(-1) for k in layout.plan.rest])
 
 
-def from_dense(
-    layout: PenalizedLayout, vector: FloatVector
-) -> dict[int, FloatMatrix]:
+def from_dense(layout: PenalizedLayout, vector: FloatVector) -> dict[int, FloatMatrix]:
     """The reverse of `to_dense`: (S, J) for each dense factor."""
     plan = layout.plan
+    bounds = zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False)
     return {
-        k: vector[start:end].reshape(-1, layout.sizes[k]).T
-        for k, start, end in zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False)
+        k: vector[start:end].reshape(-1, layout.sizes[k]).T for k, start, end in bounds
     }
 
 

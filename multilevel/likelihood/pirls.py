@@ -118,8 +118,9 @@ def find_modes(
         If the likelihood is not finite anywhere near, or not concave at its mode.
     """
     position = _first_position(rows, base, lams, log_dispersion, start)
-    last = np.inf
-    for steps in range(MAX_STEPS):
+    last, steps = np.inf, 0
+    while True:
+        steps += 1
         factor, observed = _eliminate(rows, position, lams, log_dispersion)
         gradient = rows.layout.rows.collect(position.terms.score)
         r = [g - v for g, v in zip(gradient, position.slopes, strict=True)]
@@ -127,7 +128,7 @@ def find_modes(
         decrement = inner_product(r, change)
         # Rounding ends the fall before the tolerance does if counts are huge.
         stalled = decrement < 1e-9 and decrement > 0.25 * last
-        if decrement <= tolerance or stalled:
+        if decrement <= tolerance or stalled or steps == MAX_STEPS:
             break
         last = decrement
         moved = _move(rows, base, log_dispersion, position, r, change, factor)
@@ -148,7 +149,7 @@ def find_modes(
         factor,
         position.deviance,
         decrement,
-        steps + 1,
+        steps,
         observed,
     )
 
@@ -187,7 +188,8 @@ def _first_position(
             predicted = None
         if predicted is not None and np.isfinite(predicted.deviance):
             return predicted
-    none = [np.zeros((len(lam), j)) for lam, j in zip(lams, rows.layout.levels, strict=True)]
+    shapes = zip(rows.layout.sizes, rows.layout.levels, strict=True)
+    none = [np.zeros(shape) for shape in shapes]
     position = _position_at(rows, base, log_dispersion, none, none)
     if not np.isfinite(position.deviance):
         raise np.linalg.LinAlgError("the likelihood is not finite at the fixed part")
@@ -239,7 +241,7 @@ def _move(
     change: Sequence[FloatMatrix],
     factor: PenalizedFactor,
 ) -> _Position | None:
-    """Go along the Newton step, halved until D does not rise; None if it always does."""
+    """Along the Newton step, halved until D does not rise; None if it always does."""
     fitted = factor.products.times(change)
     slope_change = [a - b for a, b in zip(r, fitted, strict=True)]
     slack = 1e-10 + 1e-13 * abs(position.deviance)

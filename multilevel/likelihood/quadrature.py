@@ -305,7 +305,9 @@ def _slopes(
     y = np.einsum("jst,tj->sj", inverse, moved)
     a = lam @ y
     fitted = factor.spread(a)
-    lam_slope = -2.0 * sums.lam.sum(axis=0) + (collected - block_times(A, a)) @ u.T + v @ y.T
+    lam_slope = (
+        -2.0 * sums.lam.sum(axis=0) + (collected - block_times(A, a)) @ u.T + v @ y.T
+    )
     lam_slope += 2.0 * np.einsum("abj,bc,jcd->ad", A, lam, M_slope)
     in_dispersion = 0.0
     if rows.likelihood.has_dispersion:

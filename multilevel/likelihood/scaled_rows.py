@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.inverse_links import InverseLink
@@ -20,6 +19,7 @@ from multilevel.likelihood.stable_logs import (
     LOG_2PI,
     gamma_norm,
     gamma_norm_slope,
+    poisson_norm,
 )
 from multilevel.likelihood.unit_cores import (
     CLOSED_CORES,
@@ -42,7 +42,7 @@ def _gaussian_value(y: FloatVector, phi: float) -> FloatVector:
 
 
 def _inverse_gaussian_value(y: FloatVector, phi: float) -> FloatVector:
-    return -0.5 * (LOG_2PI + np.log(phi) + 3.0 * np.log(y))
+    return np.asarray(-0.5 * (LOG_2PI + np.log(phi) + 3.0 * np.log(y)))
 
 
 def _minus_half(y: FloatVector, phi: float) -> FloatVector:
@@ -50,22 +50,18 @@ def _minus_half(y: FloatVector, phi: float) -> FloatVector:
 
 
 def _gamma_value(y: FloatVector, phi: float) -> FloatVector:
-    return gamma_norm(1.0 / phi) - np.log(y)
+    return np.asarray(gamma_norm(1.0 / phi) - np.log(y))
 
 
 def _gamma_slope(y: FloatVector, phi: float) -> FloatVector:
     return np.full_like(y, -gamma_norm_slope(1.0 / phi))
 
 
-def _poisson_value(y: FloatVector, phi: float) -> FloatVector:
-    return np.asarray(-gammaln(y + 1.0))
-
-
 NORMS: dict[str, Norm] = {
     "gaussian": Norm(_gaussian_value, _minus_half),
     "gamma": Norm(_gamma_value, _gamma_slope),
     "inversegaussian": Norm(_inverse_gaussian_value, _minus_half),
-    "poisson": Norm(_poisson_value, lambda y, phi: np.zeros_like(y)),
+    "poisson": Norm(lambda y, phi: poisson_norm(y), lambda y, phi: np.zeros_like(y)),
 }
 
 

@@ -44,12 +44,20 @@ def stirling_rest(x: FloatArray) -> FloatArray:
     )
 
 
-def gamma_norm(shape: float) -> float:
-    """shape log(shape) - shape - log gamma(shape)."""
-    if shape < STIRLING_FROM:
-        return float(shape * np.log(shape) - shape - gammaln(shape))
-    rest = float(stirling_rest(np.asarray(shape)))
-    return 0.5 * (float(np.log(shape)) - LOG_2PI) - rest
+def gamma_norm(shape: FloatArray | float) -> FloatArray:
+    """x log(x) - x - log gamma(x), for x > 0."""
+    x = np.asarray(shape, dtype=float)
+    large = x >= STIRLING_FROM
+    safe = np.where(large, x, STIRLING_FROM)
+    series = 0.5 * (np.log(safe) - LOG_2PI) - stirling_rest(safe)
+    direct = x * np.log(x) - x - gammaln(x)
+    return np.where(large, series, direct)
+
+
+def poisson_norm(counts: FloatVector) -> FloatVector:
+    """y log(y) - y - log(y!): the log density of a count at its own mean, (n,)."""
+    safe = np.where(counts > 0.0, counts, 1.0)
+    return np.where(counts > 0.0, gamma_norm(safe) - np.log(safe), 0.0)
 
 
 def gamma_norm_slope(shape: float) -> float:
@@ -59,18 +67,16 @@ def gamma_norm_slope(shape: float) -> float:
     return 0.5 + (1.0 - 0.1 / shape**2) / (12.0 * shape)
 
 
-def log_rising(y: FloatVector, size: float) -> FloatVector:
-    """log( gamma(y + size) / gamma(size) / size^y ), (n,)."""
-    if size < STIRLING_FROM:
-        return np.asarray(gammaln(y + size) - gammaln(size) - y * np.log(size))
-    rest = stirling_rest(y + size) - stirling_rest(np.asarray(size))
-    return np.asarray((y + size - 0.5) * np.log1p(y / size) - y + rest)
+def size_norm(y: FloatVector, size: float) -> FloatVector:
+    """What a negative binomial's log density at mean y has over a Poisson's, (n,)."""
+    return np.asarray(gamma_norm(size) - gamma_norm(y + size))
 
 
 def size_slope(y: FloatVector, mean: FloatArray, size: float) -> FloatArray:
     """Derivative in log(size) of a negative binomial log-likelihood, (..., n).
 
-    log_rising(y, size) - (y + size) log(1 + mean / size) is differentiated.
+    log gamma(y + size) - log gamma(size) - y log(size)
+    - (y + size) log(1 + mean / size) is differentiated.
     """
     change = (y - mean) / (mean + size)
     if size < STIRLING_FROM:

@@ -47,13 +47,19 @@ def _with_slopes(
     return variance
 
 
+def _poisson_core(y: FloatVector, mean: FloatArray) -> FloatArray:
+    """log p less that at mean y."""
+    safe = np.where(y > 0.0, y, 1.0)
+    return np.where(y > 0.0, y * log_less(mean / safe), -mean)
+
+
 VARIANCES: dict[str, VarianceFunction] = {
     "gaussian": VarianceFunction(
         _with_slopes(0), lambda y, mu: -0.5 * (y - mu) ** 2, positive=False
     ),
     "poisson": VarianceFunction(
         _with_slopes(1),
-        lambda y, mu: np.where(y > 0, y * np.log(mu), 0.0) - mu,
+        _poisson_core,
         positive=True,
     ),
     "gamma": VarianceFunction(
@@ -73,9 +79,9 @@ def negative_binomial_variance(size: float) -> VarianceFunction:
         return mean + mean**2 / size, slope, np.full_like(mean, 2.0 / size)
 
     def core(y: FloatVector, mean: FloatArray) -> FloatArray:
-        return np.where(y > 0, y * np.log(mean), 0.0) - (y + size) * np.log1p(
-            mean / size
-        )
+        safe = np.where(y > 0.0, y, 1.0)
+        lead = np.where(y > 0.0, y * np.log(mean / safe), 0.0)
+        return lead - (y + size) * np.log1p((mean - y) / (size + y))
 
     return VarianceFunction(variance, core, positive=True)
 
@@ -138,9 +144,7 @@ def _gaussian_identity(y: FloatVector, eta: FloatArray) -> CoreCurve:
     return CoreCurve(-0.5 * (y - eta) ** 2, y - eta, zero - 1.0, zero)
 
 
-CLOSED_CORES: dict[
-    tuple[str, str], Callable[[FloatVector, FloatArray], CoreCurve]
-] = {
+CLOSED_CORES: dict[tuple[str, str], Callable[[FloatVector, FloatArray], CoreCurve]] = {
     ("gaussian", "identity"): _gaussian_identity,
     ("gamma", "log"): _gamma_log,
     ("gamma", "inverse_power"): _gamma_inverse,

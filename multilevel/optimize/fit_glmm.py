@@ -5,11 +5,10 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.array_types import FloatVector
 from multilevel.errors import (
     ConvergenceWarning,
     FitError,
@@ -19,7 +18,6 @@ from multilevel.errors import (
 from multilevel.likelihood.quadrature import MAX_EFFECTS
 from multilevel.optimize.blas_threads import blas_threads
 from multilevel.optimize.fit_record import OptimizationReport
-from multilevel.optimize.glm_edge import edge_point, way_off_the_edge
 from multilevel.optimize.glm_estimates import (
     term_modes,
     user_covariance,
@@ -27,26 +25,13 @@ from multilevel.optimize.glm_estimates import (
     working_theta,
 )
 from multilevel.optimize.glm_fit_record import GLMMFit
-from multilevel.optimize.glm_objective import (
-    GlmObjective,
-    GlmPoint,
-    evaluate_at,
-    split_parameters,
-)
+from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.glm_search import ApproximateSearch, SearchEnd
 from multilevel.optimize.glm_start import StartingPoint, starting_point
-from multilevel.optimize.joint_hessian import joint_hessian, pseudo_inverse
-from multilevel.optimize.quasi_newton import minimize_bfgs
+from multilevel.optimize.joint_hessian import parameter_covariance
 from multilevel.optimize.separation import RunningOff, running_off
 from multilevel.optimize.singularity import boundary_parameters, is_singular
-
-GAIN = 1e-9
-"""Expected fall of the deviance at which the descent ends."""
-
-POLISH = 1e-7
-"""Expected fall, by the Hessian of the end point, for which it goes on."""
-
-MAX_EVALUATIONS = 1000
 
 
 def fit_glmm(
@@ -85,7 +70,7 @@ def fit_glmm(
     began = time.perf_counter()
     n_nodes = checked_nodes(problem, nagq)
     with blas_threads(problem.rows.layout.n_dense):
-        search = _Search(problem, n_nodes, on_step)
+        search = ApproximateSearch(problem, n_nodes, on_step)
         end = search.run(_first_point(problem, start))
         fit, off = _read_fit(problem, end, n_nodes, began)
     _warn_about(fit, off)
@@ -128,7 +113,7 @@ def checked_nodes(problem: GeneralizedProblem, nagq: int) -> int:
 def _first_point(
     problem: GeneralizedProblem, start: FloatVector | None
 ) -> StartingPoint:
-    p, m = problem.n_fixed, problem.terms.n_theta
+    m = problem.terms.n_theta
     params: FloatVector | None = None
     if start is not None:
         params = np.asarray(start, dtype=float)
@@ -157,139 +142,24 @@ def _first_point(
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Where the search ended."""
-
-    point: GlmPoint
-    hessian: FloatMatrix
-    expected_gain: float
-    evaluations: int
-
-
-class _Search:
-    """The descent from a start to a proved optimum, counting evaluations."""
-
-    def __init__(
-        self,
-        problem: GeneralizedProblem,
-        n_nodes: int,
-        on_step: Callable[[int, float], None] | None,
-    ) -> None:
-        self._problem = problem
-        self._n_nodes = n_nodes
-        self._on_step = on_step
-        self._evaluations = 0
-
-    def run(self, first: StartingPoint) -> _End:
-        """Descend, try the edge, leave it if the deviance falls, and polish."""
-        inverse = np.linalg.inv(first.hessian)
-        point, inverse = self._descend(first.x, inverse, 1, first)
-        if self._n_nodes > 1:
-            again = replace(first, modes=point.modes)
-            point, inverse = self._descend(point.x, inverse, self._n_nodes, again)
-        point = self._on_the_edge(point)
-        away = way_off_the_edge(self._problem, point)
-        if away is not None:
-            again = replace(first, modes=point.modes)
-            other, inverse = self._descend(
-                away, np.linalg.inv(first.hessian), self._n_nodes, again
-            )
-            if other.value < point.value:
-                point = self._on_the_edge(other)
-        return self._polish(point, inverse, first)
-
-    def _descend(
-        self, x: FloatVector, inverse: FloatMatrix, n_nodes: int, first: StartingPoint
-    ) -> tuple[GlmPoint, FloatMatrix]:
-        objective = GlmObjective(self._problem, n_nodes, first.modes)
-        point = objective(x)
-        if point is None:
-            raise FitError(
-                "the approximate deviance cannot be evaluated at the starting values. "
-                "Check that the link suits the response."
-            )
-        counted = self._evaluations
-
-        def told(evaluations: int, value: float) -> None:
-            if self._on_step is not None:
-                self._on_step(counted + 1 + evaluations, value)
-
-        descent = minimize_bfgs(
-            objective,
-            x,
-            point,
-            inverse,
-            gain_tolerance=GAIN,
-            max_evaluations=MAX_EVALUATIONS,
-            on_step=told,
-        )
-        self._evaluations += objective.evaluations
-        assert isinstance(descent.point, GlmPoint)
-        return descent.point, descent.inverse_hessian
-
-    def _on_the_edge(self, point: GlmPoint) -> GlmPoint:
-        """The point on the edge nearby, if the deviance is no higher there."""
-        x = edge_point(self._problem, point.x)
-        if x is None:
-            return point
-        objective = GlmObjective(self._problem, self._n_nodes, point.modes)
-        edge = objective(x)
-        self._evaluations += 1
-        slack = 1e-8 + 16.0 * np.finfo(float).eps * abs(point.value)
-        return edge if edge is not None and edge.value <= point.value + slack else point
-
-    def _polish(
-        self, point: GlmPoint, inverse: FloatMatrix, first: StartingPoint
-    ) -> _End:
-        """Newton's steps until the Hessian of the point itself promises no more."""
-        for _ in range(4):
-            hessian = self._hessian(point, inverse)
-            newton = pseudo_inverse(hessian)
-            gain = 0.5 * float(point.gradient @ newton @ point.gradient)
-            if gain < POLISH:
-                break
-            again = replace(first, modes=point.modes)
-            other, inverse = self._descend(
-                point.x, _positive(hessian), self._n_nodes, again
-            )
-            if other.value >= point.value:
-                break
-            point = other
-        return _End(point, hessian, gain, self._evaluations)
-
-    def _hessian(self, point: GlmPoint, inverse: FloatMatrix) -> FloatMatrix:
-        scales = np.minimum(np.sqrt(2.0 * np.abs(np.diag(inverse))), 1.0)
-        self._evaluations += 2 * len(scales)
-        try:
-            return joint_hessian(self._problem, point, scales, n_nodes=self._n_nodes)
-        except np.linalg.LinAlgError:
-            return np.asarray(np.linalg.inv(inverse))
-
-
-def _positive(hessian: FloatMatrix) -> FloatMatrix:
-    """Inverse with the eigenvalues made positive, for a descent."""
-    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-8))
-    values, vectors = np.linalg.eigh(hessian * np.outer(scale, scale))
-    inverse = (vectors / np.maximum(np.abs(values), 1e-4)) @ vectors.T
-    return np.asarray(inverse * np.outer(scale, scale))
-
-
 def _read_fit(
-    problem: GeneralizedProblem, end: _End, n_nodes: int, began: float
+    problem: GeneralizedProblem, end: SearchEnd, n_nodes: int, began: float
 ) -> tuple[GLMMFit, RunningOff]:
     p, m = problem.n_fixed, problem.terms.n_theta
     x = end.point.x.copy()
     _, theta, log_dispersion = split_parameters(problem, x)
     x[p : p + m] = problem.terms.theta_of(problem.terms.term_factors(theta))
-    covariance = 2.0 * pseudo_inverse(end.hessian)
+    covariance = parameter_covariance(problem, end.hessian)
     params = user_params(problem, x)
     cov_params = user_covariance(problem, x, covariance)
     working = problem.terms.term_factors(x[p : p + m])
-    off = running_off(problem, x, covariance, working, end.point.modes.eta)
+    off = running_off(problem, end.hessian, working)
     lower = problem.terms.term_factors(params[p : p + m])
     eta = end.point.modes.eta[problem.row_of]
+    mu = np.asarray(problem.family.link.mean(eta))
     boundary = boundary_parameters(problem, lower)
+    if problem.family.name == "negativebinomial" and problem.n_dispersion:
+        boundary |= _size_on_the_edge(float(params[-1]), mu)
     report = _report(end, boundary, off, time.perf_counter() - began)
     fit = GLMMFit(
         "Laplace" if n_nodes == 1 else f"AGQ({n_nodes})",
@@ -305,7 +175,7 @@ def _read_fit(
         tuple(lower),
         term_modes(problem, end.point.modes.effects),
         eta,
-        np.asarray(problem.family.link.mean(eta)),
+        mu,
         problem.n_parameters,
         n_nodes,
         is_singular(problem, x[p : p + m]),
@@ -314,8 +184,13 @@ def _read_fit(
     return fit, off
 
 
+def _size_on_the_edge(size: float, mu: FloatVector) -> dict[str, float]:
+    """The size of a negative binomial that is no different from a Poisson."""
+    return {"size": size} if mu.max(initial=0.0) < 1e-5 * size else {}
+
+
 def _report(
-    end: _End, boundary: dict[str, float], off: RunningOff, seconds: float
+    end: SearchEnd, boundary: dict[str, float], off: RunningOff, seconds: float
 ) -> OptimizationReport:
     converged = end.expected_gain < 1e-4 and not off
     if off:
@@ -350,8 +225,19 @@ def _warn_about(fit: GLMMFit, off: RunningOff) -> None:
             "groups that determine them.",
             ConvergenceWarning,
         )
+    if "size" in fit.report.boundary:
+        warn_caller(
+            f"size = {fit.report.boundary['size']:.3g} of the negative binomial is on "
+            "the edge of the parameter space: the counts vary no more than Poisson "
+            'counts do. Use family="poisson".',
+            SingularFitWarning,
+        )
     if fit.is_singular:
-        edge = ", ".join(f"{name} = {v:.3g}" for name, v in fit.report.boundary.items())
+        edge = ", ".join(
+            f"{name} = {value:.3g}"
+            for name, value in fit.report.boundary.items()
+            if name != "size"
+        )
         warn_caller(
             f"{edge or 'a covariance matrix is not of full rank'}: the estimate is on "
             "the edge of the parameter space. Drop the term or keep it knowingly; "

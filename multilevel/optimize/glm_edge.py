@@ -56,8 +56,8 @@ def way_off_the_edge(
 
 
 def _null_space(factor: FloatMatrix) -> FloatMatrix:
-    U, values, _ = np.linalg.svd(factor)
-    return np.asarray(U[:, values == 0.0])
+    vectors, values, _ = np.linalg.svd(factor)
+    return np.asarray(vectors[:, values == 0.0])
 
 
 def _moved_factors(

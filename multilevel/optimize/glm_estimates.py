@@ -24,7 +24,7 @@ def working_theta(problem: GeneralizedProblem, theta: FloatVector) -> FloatVecto
     factors = problem.terms.term_factors(theta)
     return problem.terms.theta_of(
         [
-            np.linalg.solve(T, F)
+            np.asarray(np.linalg.solve(T, F))
             for T, F in zip(problem.term_transforms, factors, strict=True)
         ]
     )

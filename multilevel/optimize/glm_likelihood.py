@@ -1,8 +1,8 @@
 """The approximate log-likelihood in the user's parameters, [beta, theta, dispersion].
 
-`theta` holds the entries of the covariance factors of the user's columns, Cov(b) = F F'.
-The dispersion is there only where the family has one to estimate: phi, or the size of
-a negative binomial.
+`theta` holds the entries of the covariance factors of the user's columns, with
+Cov(b) = F F'. The dispersion is there only where the family has one to estimate: phi,
+or the size of a negative binomial.
 """
 
 from __future__ import annotations
@@ -137,16 +137,16 @@ def hessian(
     return (out + out.T) / 2.0
 
 
-def _parameter_sizes(
-    problem: GeneralizedProblem, params: FloatVector
-) -> FloatVector:
+def _parameter_sizes(problem: GeneralizedProblem, params: FloatVector) -> FloatVector:
     """How much each parameter moves the linear predictor's unit, inverted, (d,)."""
     p, m = problem.n_fixed, problem.terms.n_theta
     sizes = np.ones(len(params))
     sizes[:p] = 1.0 / np.sqrt((np.linalg.inv(problem.fixed_transform) ** 2).sum(axis=0))
-    jacobians = problem.user.jacobians(params[p : p + m])
-    largest = np.max([np.abs(J).max(axis=(1, 2), initial=0.0) for J in jacobians], axis=0)
-    sizes[p : p + m] = 1.0 / np.maximum(largest, 1e-300)
+    moved = [
+        np.abs(jacobian).max(axis=(1, 2), initial=0.0)
+        for jacobian in problem.user.jacobians(params[p : p + m])
+    ]
+    sizes[p : p + m] = 1.0 / np.maximum(np.max(moved, axis=0), 1e-300)
     if problem.n_dispersion:
         sizes[-1] = params[-1]
     return sizes

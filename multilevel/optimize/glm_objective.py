@@ -21,6 +21,9 @@ from multilevel.likelihood.quadrature import quadrature_deviance
 from multilevel.likelihood.theta_derivatives import ThetaMap
 from multilevel.optimize.glm_problem import GeneralizedProblem
 
+FARTHEST = 80.0
+"""Largest logarithm of a dispersion parameter that is tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class GlmPoint:
@@ -81,6 +84,8 @@ def evaluate_at(
         If the likelihood is not finite or its modes cannot be found.
     """
     beta, theta, log_dispersion = split_parameters(problem, x)
+    if abs(log_dispersion) > FARTHEST:
+        raise np.linalg.LinAlgError("the dispersion is out of bounds")
     theta_map = problem.working if theta_map is None else theta_map
     base = problem.X @ beta + problem.offset
     with np.errstate(all="ignore"):
@@ -113,8 +118,8 @@ def _gradient(
     p, m = problem.n_fixed, problem.terms.n_theta
     gradient = np.zeros(problem.n_parameters)
     gradient[:p] = problem.X.T @ slopes.eta
-    for slope, J in zip(slopes.lams, jacobians, strict=True):
-        gradient[p : p + m] += J.reshape(m, -1) @ slope.ravel()
+    for slope, jacobian in zip(slopes.lams, jacobians, strict=True):
+        gradient[p : p + m] += jacobian.reshape(m, -1) @ slope.ravel()
     if problem.n_dispersion:
         gradient[-1] = slopes.log_dispersion
     return gradient

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.covariance.stacked_terms import StackedTerms
-from multilevel.covariance.structure import CovarianceStructure
 from multilevel.likelihood.column_basis import orthonormal_basis, scaling_basis
-from multilevel.likelihood.effect_rows import EffectRows, FactorRows, LevelIndex
 from multilevel.likelihood.families import Family, bind_rows
-from multilevel.likelihood.merged_rows import equal_rows
 from multilevel.likelihood.penalized_layout import penalized_layout
 from multilevel.likelihood.pirls import GeneralizedRows
 from multilevel.likelihood.row_chunks import in_chunks
-from multilevel.likelihood.row_likelihood import RowLikelihood
 from multilevel.likelihood.working_rows import RandomColumns, own_columns
+from multilevel.optimize.glm_rows import OrderedRows
 from multilevel.optimize.linear_problem import UserTheta, WorkingTheta
 
 if TYPE_CHECKING:
@@ -71,7 +67,7 @@ class GeneralizedProblem:
     @property
     def n_fixed(self) -> int:
         """p, without aliased columns."""
-        return self.X.shape[1]
+        return int(self.X.shape[1])
 
     @property
     def n_dispersion(self) -> int:
@@ -120,136 +116,61 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
         tuple(t.factor_index for t in design.terms),
         len(design.factors),
     )
-    X, fixed_transform = _fixed_columns(design.X)
-    random = [
-        own_columns(
-            RandomColumns(t.factor_index, t.columns, (), structure.freedom), None
-        )
-        for t, structure in zip(design.terms, terms.structures, strict=True)
-    ]
-    transforms, columns = _unit_constants(
-        terms.structures, [T for T, _ in random], [c for _, c in random]
+    fixed, fixed_transform = _fixed_columns(design.X)
+    transforms, random = _random_columns(design, terms)
+    n_rows = len(design.y)
+    rows = OrderedRows(
+        bind_rows(family, design.y, design.weights),
+        fixed,
+        np.zeros(n_rows) if design.offset is None else design.offset,
+        tuple(factor.codes for factor in design.factors),
+        tuple(len(factor.levels) for factor in design.factors),
+        random,
+        np.arange(n_rows),
     )
-    offset = np.zeros(len(design.y)) if design.offset is None else design.offset
-    likelihood = bind_rows(family, design.y, design.weights)
-    codes = [factor.codes for factor in design.factors]
-    levels = [len(factor.levels) for factor in design.factors]
-    order = _row_order(codes, levels)
-    if order is not None:
-        X, offset, likelihood = X[order], offset[order], likelihood.take(order)
-        codes = [c[order] for c in codes]
-        columns = [None if c is None else c[order] for c in columns]
-    row_of = _inverse(order, len(design.y))
-    merged = _merge(likelihood, X, offset, codes, levels, columns)
-    if merged is not None:
-        likelihood, first, group = merged
-        X, offset, row_of = X[first], offset[first], group[row_of]
-        codes = [c[first] for c in codes]
-        columns = [None if c is None else c[first] for c in columns]
-    effects = _effect_rows(terms, codes, levels, columns)
+    rows = rows.sorted().merged()
+    layout = penalized_layout(rows.effects(terms))
     return GeneralizedProblem(
         family,
-        GeneralizedRows(
-            in_chunks(likelihood, len(X)), penalized_layout(effects)
-        ),
-        np.asfortranarray(X),
-        offset,
-        row_of,
+        GeneralizedRows(in_chunks(rows.likelihood, len(rows.fixed)), layout),
+        np.asfortranarray(rows.fixed),
+        rows.offset,
+        rows.row_of,
         fixed_transform,
-        tuple(transforms),
+        transforms,
         terms,
-        tuple(np.asarray(design.exog_names, dtype=object)[design.kept]),
+        tuple(design.exog_names[j] for j in design.kept),
         tuple(term.effects for term in design.terms),
         tuple(factor.name for factor in design.factors),
     )
 
 
-def _fixed_columns(X: FloatMatrix) -> tuple[FloatMatrix, FloatMatrix]:
-    basis = orthonormal_basis(X, None) or scaling_basis(X, None)
-    return basis.apply(X), basis.transform
+def _fixed_columns(columns: FloatMatrix) -> tuple[FloatMatrix, FloatMatrix]:
+    basis = orthonormal_basis(columns, None) or scaling_basis(columns, None)
+    return basis.apply(columns), basis.transform
 
 
-def _unit_constants(
-    structures: Sequence[CovarianceStructure],
-    transforms: Sequence[FloatMatrix],
-    blocks: Sequence[FloatMatrix],
-) -> tuple[list[FloatMatrix], list[FloatVector | None]]:
-    """Working random columns one after another, None for a column of ones.
+def _random_columns(
+    design: ModelDesign, terms: StackedTerms
+) -> tuple[tuple[FloatMatrix, ...], tuple[FloatVector | None, ...]]:
+    """Transform (k, k) of each term, and the working columns one after another.
 
-    A constant column is scaled to one if the structure lets each column be scaled.
+    None stands for a column of ones: a constant column is scaled to one if the
+    structure lets each column be scaled.
     """
-    scaled, columns = [], []
-    for structure, T, block in zip(structures, transforms, blocks, strict=True):
-        T = T.copy()
+    transforms: list[FloatMatrix] = []
+    columns: list[FloatVector | None] = []
+    for term, structure in zip(design.terms, terms.structures, strict=True):
+        raw = RandomColumns(term.factor_index, term.columns, (), structure.freedom)
+        transform, block = own_columns(raw, None)
+        transform = transform.copy()
         for j, column in enumerate(block.T):
             first = column[0]
             may = structure.freedom != "none" or first == 1.0
             if first != 0.0 and may and (column == first).all():
-                T[:, j] /= first
+                transform[:, j] /= first
                 columns.append(None)
             else:
                 columns.append(column)
-        scaled.append(T)
-    return scaled, columns
-
-
-def _row_order(
-    codes: Sequence[IntVector], levels: Sequence[int]
-) -> IntVector | None:
-    """Order of the rows by group, the factor with most levels first; None if so."""
-    ranked = np.argsort([-level for level in levels], kind="stable")
-    first = codes[ranked[0]]
-    if (np.diff(first) >= 0).all():
-        return None
-    return np.lexsort([codes[k] for k in reversed(ranked)])
-
-
-def _inverse(order: IntVector | None, n_rows: int) -> IntVector:
-    if order is None:
-        return np.arange(n_rows)
-    inverse = np.empty(n_rows, dtype=np.intp)
-    inverse[order] = np.arange(n_rows)
-    return inverse
-
-
-def _merge(
-    likelihood: RowLikelihood,
-    X: FloatMatrix,
-    offset: FloatVector,
-    codes: Sequence[IntVector],
-    levels: Sequence[int],
-    columns: Sequence[FloatVector | None],
-) -> tuple[RowLikelihood, IntVector, IntVector] | None:
-    """Likelihood of the merged rows, their first rows and every row's group."""
-    if not likelihood.can_merge:
-        return None
-    # No more merged rows than cells: crossed factors rule merging out at once.
-    ranked = np.argsort([-level for level in levels], kind="stable")
-    compared: list[FloatArray | IntVector] = [codes[k] for k in ranked]
-    compared += [column for column in columns if column is not None]
-    compared += [X[:, j] for j in range(X.shape[1])]
-    compared.append(offset)
-    groups = equal_rows(compared, len(offset))
-    if groups is None:
-        return None
-    merged = likelihood.merge(groups.group, len(groups.first))
-    return merged, groups.first, groups.group
-
-
-def _effect_rows(
-    terms: StackedTerms,
-    codes: Sequence[IntVector],
-    levels: Sequence[int],
-    columns: Sequence[FloatVector | None],
-) -> EffectRows:
-    stacked: list[list[FloatVector | None]] = [[] for _ in codes]
-    position = 0
-    for structure, factor in zip(terms.structures, terms.factor_of_term, strict=True):
-        stacked[factor] += columns[position : position + structure.n_effects]
-        position += structure.n_effects
-    return EffectRows(
-        tuple(
-            FactorRows(LevelIndex(own, level), tuple(block))
-            for own, level, block in zip(codes, levels, stacked, strict=True)
-        )
-    )
+        transforms.append(transform)
+    return tuple(transforms), tuple(columns)

@@ -6,6 +6,7 @@ random effects, A = Z'WZ: its squares give variances without an iteration.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from multilevel.likelihood.penalized_products import (
     weighted_products,
 )
 from multilevel.likelihood.pirls import ConditionalModes, find_modes
+from multilevel.likelihood.theta_derivatives import covariance_directions
 from multilevel.optimize.glm_estimates import working_params
 from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
@@ -116,9 +118,12 @@ def _moment_variances(
     )
     squares = np.concatenate([(g**2).sum(axis=1) for g in scores])
     scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    solution = scale * np.linalg.lstsq(
-        matrix * np.outer(scale, scale), (squares - information) * scale, rcond=1e-8
-    )[0]
+    solution = (
+        scale
+        * np.linalg.lstsq(
+            matrix * np.outer(scale, scale), (squares - information) * scale, rcond=1e-8
+        )[0]
+    )
     out, start = [], 0
     for g in scores:
         size, n_levels = g.shape
@@ -155,18 +160,19 @@ def _fixed_information(
     problem: GeneralizedProblem, modes: ConditionalModes
 ) -> FloatMatrix:
     """X'V^-1 X with V = W^-1 + Z G Z', (p, p)."""
-    X, effects = problem.X, problem.rows.layout.rows
-    weighted = X * modes.terms.weight[:, None]
-    information = X.T @ weighted
+    effects = problem.rows.layout.rows
+    weighted = problem.X * modes.terms.weight[:, None]
+    information = problem.X.T @ weighted
     collected = [effects.collect(column) for column in weighted.T]
-    solved = [modes.factor.solve(rhs) for rhs in collected]
-    left, right = (
-        np.array([np.concatenate([b.ravel() for b in v]) for v in vectors])
-        for vectors in (collected, solved)
-    )
-    if len(collected):
-        information = information - left @ right.T
+    if collected:
+        solved = [modes.factor.solve(rhs) for rhs in collected]
+        information = information - _flat(collected) @ _flat(solved).T
     return np.asarray((information + information.T) / 2.0)
+
+
+def _flat(vectors: Sequence[Sequence[FloatMatrix]]) -> FloatMatrix:
+    """Vectors of random effects (S, J) by factor, one in each row."""
+    return np.array([np.concatenate([b.ravel() for b in v]) for v in vectors])
 
 
 def _covariance_information(
@@ -175,20 +181,20 @@ def _covariance_information(
     """Sum over levels of tr(D dG_a D dG_b), D = A - A K A by level, (m, m)."""
     shrunken = pattern_inverse(modes.factor).shrunken
     total = np.zeros((len(theta), len(theta)))
-    jacobians = problem.working.jacobians(theta)
-    for D, lam, J in zip(shrunken, modes.factor.lams, jacobians, strict=True):
-        half = J @ lam.T
-        dG = half + half.transpose(0, 2, 1)
-        total += level_traces(D, dG)
+    directions = covariance_directions(
+        modes.factor.lams, problem.working.jacobians(theta)
+    )
+    for blocks, changes in zip(shrunken, directions, strict=True):
+        total += _level_traces(blocks, changes)
     return total
 
 
-def level_traces(D: FloatArray, dG: FloatArray) -> FloatMatrix:
+def _level_traces(blocks: FloatArray, changes: FloatArray) -> FloatMatrix:
     """Sum over levels of tr(D_j dG_a D_j dG_b): (S, S, J), (m, S, S) -> (m, m)."""
-    size, n_levels = len(D), D.shape[2]
-    flat = D.reshape(size * size, n_levels)
+    size, n_levels = len(blocks), blocks.shape[2]
+    flat = blocks.reshape(size * size, n_levels)
     tensor = (flat @ flat.T).reshape((size,) * 4).transpose(0, 3, 1, 2)
-    directions = dG.reshape(len(dG), -1)
+    directions = changes.reshape(len(changes), -1)
     traces = directions @ tensor.reshape(size**2, size**2) @ directions.T
     return np.asarray((traces + traces.T) / 2.0)
 

@@ -78,13 +78,15 @@ def _weighted_fit(
     problem: GeneralizedProblem, response: FloatVector, weight: FloatVector
 ) -> FloatVector:
     """Weighted least squares of the working response, (p,)."""
-    X = problem.X
-    if not X.shape[1]:
+    columns = problem.X
+    if not columns.shape[1]:
         return np.zeros(0)
     if not np.isfinite(weight).all():
         weight = np.where(np.isfinite(weight), weight, 0.0)
-    weighted = X * weight[:, None]
-    return solve_positive(X.T @ weighted, weighted.T @ (response - problem.offset))
+    weighted = columns * weight[:, None]
+    return solve_positive(
+        columns.T @ weighted, weighted.T @ (response - problem.offset)
+    )
 
 
 def solve_positive(matrix: FloatMatrix, rhs: FloatVector) -> FloatVector:
@@ -103,15 +105,15 @@ def _feasible(
     log_dispersion: float,
 ) -> tuple[FloatVector, FloatVector]:
     """beta, drawn towards a constant eta until the likelihood is finite."""
-    X, likelihood = problem.X, problem.rows.likelihood
-    fitted = X @ beta + problem.offset
+    columns, likelihood = problem.X, problem.rows.likelihood
+    fitted = columns @ beta + problem.offset
     if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
         return beta, fitted
     centre = np.full_like(eta, float(np.median(eta)))
-    inner = solve_positive(X.T @ X, X.T @ (centre - problem.offset))
+    inner = solve_positive(columns.T @ columns, columns.T @ (centre - problem.offset))
     for share in [*(0.5 ** np.arange(1, 30)), 0.0]:
         trial = inner + share * (beta - inner)
-        fitted = X @ trial + problem.offset
+        fitted = columns @ trial + problem.offset
         if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
             return trial, fitted
     raise np.linalg.LinAlgError("no fixed effects with a finite likelihood were found")

@@ -53,6 +53,9 @@ class Descent:
     converged: bool
 
 
+MAX_IDLE = 4
+"""Steps in a row that bring nothing after which the descent ends."""
+
 Objective = Callable[[FloatVector], Evaluation | None]
 """x (d,) -> Evaluation; None where it cannot be evaluated."""
 
@@ -86,30 +89,37 @@ def minimize_bfgs(
     on_step : callable, optional
         Told the number of evaluations and the value after each step.
     """
-    H, evaluations = inverse_hessian, 0
+    inverse, evaluations, idle = inverse_hessian, 0, 0
     metric = np.linalg.inv(inverse_hessian)
     while True:
-        step = -H @ point.gradient
+        step = -inverse @ point.gradient
         gain = -0.5 * float(step @ point.gradient)
         if on_step is not None:
             on_step(evaluations, point.value)
         floor = max(gain_tolerance, 4.0 * np.finfo(float).eps * abs(point.value))
         if gain <= floor or evaluations >= max_evaluations:
-            return Descent(x, point, H, max(gain, 0.0), evaluations, gain <= floor)
+            return Descent(
+                x, point, inverse, max(gain, 0.0), evaluations, gain <= floor
+            )
         length = float(np.sqrt(step @ metric @ step))
         if length > longest:
             step *= longest / length
         found, used = _search(objective, x, point, step)
         evaluations += used
         if found is None:
-            if H is inverse_hessian:
-                return Descent(x, point, H, gain, evaluations, gain < 1e-6)
-            H = inverse_hessian
+            if inverse is inverse_hessian:
+                return Descent(x, point, inverse, gain, evaluations, gain < 1e-6)
+            inverse = inverse_hessian
             continue
         share, trial = found
         step = share * step
-        H = _updated(H, step, trial.gradient - point.gradient)
+        inverse = _updated(inverse, step, trial.gradient - point.gradient)
+        # Rounding may keep the gradient above what the tolerance asks for.
+        idle = idle + 1 if point.value - trial.value < gain_tolerance else 0
         x, point = x + step, trial
+        if idle == MAX_IDLE:
+            gain = 0.5 * float(point.gradient @ inverse @ point.gradient)
+            return Descent(x, point, inverse, gain, evaluations, gain < 1e-6)
 
 
 def _search(
@@ -133,12 +143,14 @@ def _search(
     return None, used
 
 
-def _updated(H: FloatMatrix, step: FloatVector, change: FloatVector) -> FloatMatrix:
+def _updated(
+    inverse: FloatMatrix, step: FloatVector, change: FloatVector
+) -> FloatMatrix:
     """The inverse Hessian after a step; unchanged where the function is not convex."""
     overlap = float(step @ change)
     if overlap <= 1e-10 * np.linalg.norm(step) * np.linalg.norm(change):
-        return H
-    along = H @ change
+        return inverse
+    along = inverse @ change
     scale = (1.0 + float(change @ along) / overlap) / overlap
     cross = np.outer(along, step) / overlap
-    return np.asarray(H + scale * np.outer(step, step) - cross - cross.T)
+    return np.asarray(inverse + scale * np.outer(step, step) - cross - cross.T)

@@ -14,13 +14,14 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.optimize.glm_problem import GeneralizedProblem
 
-VAGUE = 25.0
-"""Standard error on the link scale, of a column of unit size, that means infinity."""
+FLAT = 2.0 / 25.0**2
+"""Curvature of the deviance in a column of unit size that is none: a standard error
+of 25 on the link scale."""
 
 WIDE = 40.0
 """Standard deviation of a random effect on the link scale that means infinity."""
 
-BOUNDED_BELOW = ("logit", "probit", "cloglog", "loglog", "cauchy", "log", "logc")
+BOUNDED = ("logit", "probit", "cloglog", "loglog", "cauchy", "log", "logc")
 """Links for which an infinite eta gives a mean on the edge of its range."""
 
 
@@ -33,7 +34,7 @@ class RunningOff:
     fixed : names of fixed-effects columns
     random : names as ``sd(x | g)``
     n_rows : int
-        Rows that are told without error.
+        Rows whose response the columns tell without error.
     """
 
     fixed: tuple[str, ...]
@@ -48,68 +49,58 @@ class RunningOff:
         parts = []
         if self.fixed:
             parts.append(
-                f"the estimates of {', '.join(self.fixed)} run off to infinity: the "
-                f"fixed effects tell {self.n_rows} rows' responses without error "
+                f"no finite estimate of {', '.join(self.fixed)} exists: the fixed "
+                f"effects tell the responses of {self.n_rows} rows without error "
                 "(separation), so these estimates and their standard errors mean "
-                "nothing. Drop or merge the columns' levels that have a single outcome"
+                "nothing. Drop the column, or merge the level that has one outcome only"
             )
         if self.random:
             parts.append(
                 f"{', '.join(self.random)} runs off to infinity: nearly every group "
-                "has a single outcome. Drop the term or use fewer, larger groups"
+                "has one outcome only. Drop the term, or use fewer and larger groups"
             )
         return "; ".join(parts)
 
 
 def running_off(
-    problem: GeneralizedProblem,
-    x: FloatVector,
-    covariance: FloatMatrix,
-    factors: Sequence[FloatMatrix],
-    eta: FloatVector,
+    problem: GeneralizedProblem, hessian: FloatMatrix, factors: Sequence[FloatMatrix]
 ) -> RunningOff:
     """Columns and terms without a finite estimate.
 
     Parameters
     ----------
     problem : GeneralizedProblem
-    x : (d,)
-        Estimates of the working columns.
-    covariance : (d, d)
-        Of x.
+    hessian : (d, d)
+        Of the approximate deviance, in the working parameters.
     factors : one (k, k) for each term
         Covariance factors of the working columns.
-    eta : (N,)
     """
-    if problem.family.link.name not in BOUNDED_BELOW:
+    if problem.family.link.name not in BOUNDED:
         return RunningOff((), (), 0)
+    random = _wide_terms(problem, factors)
     p = problem.n_fixed
-    errors = _row_errors(problem, covariance[:p, :p])
-    vague = errors > VAGUE
-    fixed: tuple[str, ...] = ()
-    if vague.any():
-        fixed = _vague_columns(problem, covariance[:p, :p])
-    return RunningOff(fixed, _wide_terms(problem, factors), int(vague.sum()))
+    if not p:
+        return RunningOff((), random, 0)
+    values, vectors = np.linalg.eigh(hessian[:p, :p])
+    flat = vectors[:, values < FLAT]
+    if not flat.shape[1]:
+        return RunningOff((), random, 0)
+    along = np.abs(problem.X @ flat)
+    told = (along > 0.5 * along.max(axis=0)).any(axis=1)
+    n_rows = int(told[problem.row_of].sum())
+    return RunningOff(_columns_along(problem, flat), random, n_rows)
 
 
-def _row_errors(problem: GeneralizedProblem, covariance: FloatMatrix) -> FloatVector:
-    """Standard error of the fixed part of every row, (N,)."""
-    products = problem.X @ covariance
-    return np.sqrt(np.maximum(np.einsum("ij,ij->i", products, problem.X), 0.0))
-
-
-def _vague_columns(
-    problem: GeneralizedProblem, covariance: FloatMatrix
+def _columns_along(
+    problem: GeneralizedProblem, directions: FloatMatrix
 ) -> tuple[str, ...]:
-    """User's columns along which the estimates are not held."""
-    T = problem.fixed_transform
-    sizes = np.sqrt(((problem.X @ np.linalg.inv(T)) ** 2).mean(axis=0))
-    errors = np.sqrt(np.maximum(np.diag(T @ covariance @ T.T), 0.0)) * sizes
-    limit = min(VAGUE, 0.5 * errors.max(initial=0.0))
+    """User's columns that have a part in working directions (p, r)."""
+    transform = problem.fixed_transform
+    sizes = np.sqrt(((problem.X @ np.linalg.inv(transform)) ** 2).mean(axis=0))
+    parts: FloatVector = np.abs(transform @ directions) * sizes[:, None]
+    involved = (parts > 0.1 * parts.max(axis=0)).any(axis=1)
     return tuple(
-        name
-        for name, error in zip(problem.fixed_names, errors, strict=True)
-        if error >= limit
+        name for name, has in zip(problem.fixed_names, involved, strict=True) if has
     )
 
 
