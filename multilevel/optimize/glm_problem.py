@@ -15,7 +15,8 @@ from multilevel.likelihood.families import Family, bind_rows
 from multilevel.likelihood.penalized_layout import penalized_layout
 from multilevel.likelihood.pirls import GeneralizedRows
 from multilevel.likelihood.row_chunks import in_chunks
-from multilevel.likelihood.working_rows import RandomColumns, own_columns
+from multilevel.likelihood.row_source import own_basis
+from multilevel.likelihood.working_rows import RandomColumns
 from multilevel.optimize.glm_rows import OrderedRows
 from multilevel.optimize.linear_problem import UserTheta, WorkingTheta
 
@@ -162,9 +163,9 @@ def _random_columns(
     columns: list[FloatVector | None] = []
     for term, structure in zip(design.terms, terms.structures, strict=True):
         raw = RandomColumns(term.factor_index, term.columns, (), structure.freedom)
-        transform, block = own_columns(raw, None)
-        transform = transform.copy()
-        for j, column in enumerate(block.T):
+        basis = own_basis(raw, None)
+        transform = basis.transform.copy()
+        for j, column in enumerate(basis.apply(term.columns).T):
             first = column[0]
             may = structure.freedom != "none" or first == 1.0
             if first != 0.0 and may and (column == first).all():
