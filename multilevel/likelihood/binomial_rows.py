@@ -172,73 +172,82 @@ class LogitRows:
 
     Parameters
     ----------
-    successes : (n,)
-    trials : (n,) or None
-        None if there is one trial in every row.
+    signs : (n,) or None
+        1 for a success, -1 for a failure, if there is one trial in every row; then
+        eta times the sign is the log odds of what happened.
+    successes, failures : (n,)
     constant : (n,)
+        Log binomial coefficients.
     """
 
+    signs: FloatVector | None
     successes: FloatVector
-    trials: FloatVector | None
+    failures: FloatVector
     constant: FloatVector
+
+    @classmethod
+    def of(cls, successes: FloatVector, failures: FloatVector) -> LogitRows:
+        """Rows with their constants."""
+        single = (successes + failures == 1.0) & (successes * failures == 0.0)
+        signs = successes - failures if single.all() else None
+        return cls(signs, successes, failures, log_choose(successes, failures))
 
     @property
     def has_dispersion(self) -> bool:
         """False."""
         return False
 
-    def _times_trials(self, values: FloatArray) -> FloatArray:
-        return values if self.trials is None else self.trials * values
-
     def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
-        tail = np.abs(eta)
-        np.negative(tail, out=tail)
-        np.exp(tail, out=tail)
-        larger = tail + 1.0
-        np.reciprocal(larger, out=larger)
+        odds = eta if self.signs is None else self.signs * eta
+        tail, larger = _logistic_parts(odds)
+        rest = np.where(odds < 0.0, larger, tail)  # 1 - mu, or 1 - p of what happened
+        if self.signs is None:
+            mean = np.where(odds < 0.0, tail, larger)
+            tail *= larger
+            tail *= self.successes + self.failures
+            score = self.successes * rest - self.failures * mean
+            total = self.successes @ np.minimum(eta, 0.0)
+            total -= self.failures @ np.maximum(eta, 0.0)
+            total += (self.successes + self.failures) @ np.log(larger)
+            return RowTerms(float(total), score, tail)
         tail *= larger
-        mean = np.where(eta < 0.0, tail, larger)
-        tail *= larger  # mu (1 - mu)
-        # log(1 + exp(eta)) = max(eta, 0) - log(larger); its absolute accuracy is
-        # enough for a sum.
-        spill = np.log(larger, out=larger)
-        if self.trials is None:
-            lost = float(spill.sum() - np.maximum(eta, 0.0).sum())
-            score = np.subtract(self.successes, mean, out=mean)
-        else:
-            lost = float(self.trials @ spill - self.trials @ np.maximum(eta, 0.0))
-            tail *= self.trials
-            mean *= self.trials
-            score = np.subtract(self.successes, mean, out=mean)
-        return RowTerms(float(self.successes @ eta) + lost, score, tail)
+        rest *= self.signs
+        # The absolute accuracy of log(larger) is enough for a sum.
+        total = np.minimum(odds, 0.0).sum() + np.log(larger, out=larger).sum()
+        return RowTerms(float(total), rest, tail)
 
     def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """w (1 - 2 mu)."""
-        tail = np.exp(-np.abs(eta))
-        larger = 1.0 / (1.0 + tail)
-        # 1 - 2 mu = -sign(eta) (1 - tail) / (1 + tail)
+        tail, larger = _logistic_parts(eta)
         weight = tail * larger
-        weight *= larger
-        larger -= tail * larger  # |1 - 2 mu|
+        larger -= tail  # |1 - 2 mu|
         weight *= larger
         third = np.copysign(weight, -eta, out=weight)
-        return self._times_trials(third)
+        if self.signs is None:
+            third *= self.successes + self.failures
+        return third
 
     def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """trials mu (1 - mu)."""
-        return self.terms(eta, log_dispersion).weight
+        tail, larger = _logistic_parts(eta)
+        tail *= larger
+        return (
+            tail if self.signs is not None else tail * (self.successes + self.failures)
+        )
 
     def density(
         self, eta: FloatArray, log_dispersion: float
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the binomial coefficient, and l'."""
-        tail = np.exp(-np.abs(eta))
-        larger = 1.0 / (1.0 + tail)
-        mean = np.where(eta < 0.0, tail * larger, larger)
-        spill = np.maximum(eta, 0.0) + np.log1p(tail)
-        value = self.successes * eta - self._times_trials(spill)
-        return value, self.successes - self._times_trials(mean)
+        tail, larger = _logistic_parts(eta)
+        spill = np.log1p(np.exp(-np.abs(eta)))
+        value = self.successes * np.minimum(eta, 0.0)
+        value -= self.failures * np.maximum(eta, 0.0)
+        value -= (self.successes + self.failures) * spill
+        mean = np.where(eta < 0.0, tail, larger)
+        rest = np.where(eta < 0.0, larger, tail)
+        return value, self.successes * rest - self.failures * mean
 
     def normalizer(self, log_dispersion: float) -> FloatVector:
         """Log binomial coefficients."""
@@ -255,24 +264,35 @@ class LogitRows:
 
     def starting_mean(self) -> FloatVector:
         """(successes + 1/2) / (trials + 1)."""
-        trials = 1.0 if self.trials is None else self.trials
-        return (self.successes + 0.5) / (trials + 1.0)
+        return (self.successes + 0.5) / (self.successes + self.failures + 1.0)
 
     @property
     def can_merge(self) -> bool:
-        """True: successes and trials add up."""
+        """True: successes and failures add up."""
         return True
 
     def merge(self, group: IntVector, n_groups: int) -> LogitRows:
-        """Sums of successes and trials, and of the constants."""
-        trials = counted_sums(group, self.trials, n_groups)
-        successes, constant = (
+        """Sums of successes and failures, and of the constants."""
+        successes, failures, constant = (
             counted_sums(group, values, n_groups)
-            for values in (self.successes, self.constant)
+            for values in (self.successes, self.failures, self.constant)
         )
-        return LogitRows(successes, trials, constant)
+        return LogitRows(None, successes, failures, constant)
 
     def take(self, rows: IntVector | slice) -> LogitRows:
         """The same for some rows."""
-        trials = None if self.trials is None else self.trials[rows]
-        return LogitRows(self.successes[rows], trials, self.constant[rows])
+        signs = None if self.signs is None else self.signs[rows]
+        return LogitRows(
+            signs, self.successes[rows], self.failures[rows], self.constant[rows]
+        )
+
+
+def _logistic_parts(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The smaller and the larger of mu and 1 - mu, each to full accuracy."""
+    tail = np.abs(eta)
+    np.negative(tail, out=tail)
+    np.exp(tail, out=tail)
+    larger = tail + 1.0
+    np.reciprocal(larger, out=larger)
+    tail *= larger
+    return tail, larger

@@ -10,7 +10,7 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import DataError, FitError
-from multilevel.likelihood.binomial_rows import BinomialRows, LogitRows, log_choose
+from multilevel.likelihood.binomial_rows import BinomialRows, LogitRows
 from multilevel.likelihood.count_rows import (
     NegativeBinomialLogRows,
     PoissonLogRows,
@@ -145,14 +145,9 @@ def link_of(link: object) -> InverseLink:
     """
     if isinstance(link, str):
         return _named_link(link)
-    names = [kind.__name__ for kind in type(link).__mro__]
-    for name in names:
-        if name in _CLASS_LINKS:
-            return LINKS[_CLASS_LINKS[name]]
-        if name == "Power":
-            return power_link(float(getattr(link, "power", 1.0)))
-        if name == "NegativeBinomial":
-            return negative_binomial_link(float(getattr(link, "alpha", 1.0)))
+    known = _statsmodels_link(link)
+    if known is not None:
+        return known
     needed = ("inverse", "inverse_deriv", "inverse_deriv2")
     if not (callable(link) and all(hasattr(link, name) for name in needed)):
         raise FitError(
@@ -160,7 +155,24 @@ def link_of(link: object) -> InverseLink:
             "needs a call and the methods inverse, inverse_deriv and inverse_deriv2"
         )
     inverse, first, second = (getattr(link, name) for name in needed)
-    return differenced_link(names[0].lower(), inverse, link, first, second)
+    return differenced_link(type(link).__name__.lower(), inverse, link, first, second)
+
+
+def _statsmodels_link(link: object) -> InverseLink | None:
+    """The closed form of a link of statsmodels; None for what users wrote."""
+    if not type(link).__module__.startswith("statsmodels."):
+        return None
+    for kind in type(link).__mro__:
+        name = kind.__name__
+        if name == "CDFLink":
+            return None
+        if name in _CLASS_LINKS:
+            return LINKS[_CLASS_LINKS[name]]
+        if name == "Power":
+            return power_link(float(getattr(link, "power", 1.0)))
+        if name == "NegativeBinomial":
+            return negative_binomial_link(float(getattr(link, "alpha", 1.0)))
+    return None
 
 
 def _count_constant(y: FloatVector, weights: FloatVector | None) -> FloatVector:
@@ -231,9 +243,7 @@ def _binomial(
     successes = np.where(near, whole, successes)
     failures = trials - successes
     if family.link.name == "logit" and trials.max(initial=0.0) < MANY_TRIALS:
-        single = bool((trials == 1.0).all())
-        constant = log_choose(successes, failures)
-        return LogitRows(successes, None if single else trials, constant)
+        return LogitRows.of(successes, failures)
     logs = log_probabilities(family.link)
     return BinomialRows.of(successes, failures, family.link, logs)
 

@@ -103,7 +103,7 @@ def _covariance_slopes(
     """df/dG for each factor, (S, S)."""
     gammas = []
     for c, v, shrunken in zip(
-        rows.layout.rows.collect(e), modes.slopes, inverse.shrunken, strict=True
+        rows.layout.rows.collect(e), modes.gradient, inverse.shrunken, strict=True
     ):
         between = (c - v) @ v.T
         gammas.append(shrunken.sum(axis=2) + 0.5 * (between + between.T))

@@ -73,12 +73,13 @@ def _log_complementary(eta: FloatArray) -> LogCurve:
     rest = -np.expm1(-z)
     first = z * np.exp(-z) / rest
     # 1 - first by its Bernoulli series where z is small, else it cancels.
-    z2 = z * z
-    small = z * (0.5 - z / 12.0 * (1.0 - z2 / 60.0 * (1.0 - z2 / 42.0)))
+    near = np.minimum(z, 0.05)
+    near2 = near * near
+    small = near * (0.5 - near / 12.0 * (1.0 - near2 / 60.0 * (1.0 - near2 / 42.0)))
     gap = np.where(z < 0.05, small, 1.0 - first) - z
     second = first * gap
     third = first * (gap**2 - second - z)
-    value = np.where(z < 1.0, np.log(rest), np.log1p(-np.exp(-z)))
+    value = np.where(z < 1.0, np.log(rest), np.log1p(-np.exp(-np.maximum(z, 1.0))))
     return LogCurve(np.where(eta < -700.0, eta, value), first, second, third)
 
 

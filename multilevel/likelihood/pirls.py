@@ -57,6 +57,8 @@ class ConditionalModes:
         b.
     slopes : one (S, J) for each factor
         v, with b = G v.
+    gradient : one (S, J) for each factor
+        Z'l', which v is equal to where G is not singular.
     terms : RowTerms
         At eta.
     factor : PenalizedFactor
@@ -73,6 +75,7 @@ class ConditionalModes:
     eta: FloatVector
     effects: list[FloatMatrix]
     slopes: list[FloatMatrix]
+    gradient: list[FloatMatrix]
     terms: RowTerms
     factor: PenalizedFactor
     deviance: float
@@ -145,6 +148,7 @@ def find_modes(
         position.eta,
         position.effects,
         position.slopes,
+        gradient,
         position.terms,
         factor,
         position.deviance,

@@ -290,7 +290,7 @@ def _slopes(
 ) -> DevianceSlopes:
     """Add what moves the nodes to what the nodes see directly."""
     lam, N, u = spread.lam, spread.N, spread.modes
-    A, (v,) = modes.factor.products.diagonal[0], modes.slopes
+    A, (v,) = modes.factor.products.diagonal[0], modes.gradient
     inverse = N @ N.transpose(0, 2, 1)
     # The adjoint of the Cholesky factor: its triangle with half the diagonal.
     half = np.tril(sums.turn.transpose(0, 2, 1) @ N)
