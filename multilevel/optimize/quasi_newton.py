@@ -53,6 +53,9 @@ class Descent:
     converged: bool
 
 
+NOISE = 1e-9
+"""Rise of the function that is put down to rounding."""
+
 MAX_IDLE = 4
 """Steps in a row that bring nothing after which the descent ends."""
 
@@ -128,7 +131,8 @@ def _search(
     """A share of the step that brings enough of what the slope promises."""
     slope = float(step @ point.gradient)
     share, used = 1.0, 0
-    slack = 8.0 * np.finfo(float).eps * abs(point.value)
+    # Rounding in the value must not hold up a step that the gradient asks for.
+    slack = NOISE + 8.0 * np.finfo(float).eps * abs(point.value)
     while used < 30:
         trial = objective(x + share * step)
         used += 1
