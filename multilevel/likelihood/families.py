@@ -184,7 +184,6 @@ _POWER_NAMES = {
     "inverse": -1.0,
     "inverse_power": -1.0,
     "inverse_squared": -2.0,
-    "sqrt": 0.5,
 }
 
 

@@ -60,6 +60,11 @@ def _identity_curve(eta: FloatArray) -> MeanCurve:
     return MeanCurve(eta, np.ones_like(eta), zero, zero)
 
 
+def _square_curve(eta: FloatArray) -> MeanCurve:
+    two = np.full_like(eta, 2.0)
+    return MeanCurve(eta**2, 2.0 * eta, two, np.zeros_like(eta))
+
+
 def _log_curve(eta: FloatArray) -> MeanCurve:
     mean = np.exp(eta)
     return MeanCurve(mean, mean, mean, mean)
@@ -122,16 +127,15 @@ def _logc_curve(eta: FloatArray) -> MeanCurve:
 def power_link(power: float) -> InverseLink:
     """eta = mean ** power; the log link for power 0.
 
-    The domain is eta > 0, but all of eta for power 1 and all but zero for -1 and 0.5.
+    The domain is eta > 0, but all of eta for powers 1 and 0.5, all but zero for -1.
     """
-    if power == 0.0:
-        return LINKS["log"]
-    if power == 1.0:
-        return LINKS["identity"]
+    named = {0.0: "log", 0.5: "sqrt", 1.0: "identity"}
+    if power in named:
+        return LINKS[named[power]]
     q = 1.0 / power
 
     def inside(eta: FloatArray) -> FloatArray:
-        if power in (-1.0, 0.5):
+        if power == -1.0:
             return np.where(eta == 0.0, np.nan, eta)
         return np.where(eta > 0.0, eta, np.nan)
 
@@ -148,7 +152,7 @@ def power_link(power: float) -> InverseLink:
     def eta(mean: FloatArray) -> FloatArray:
         return np.asarray(mean**power)
 
-    names = {-1.0: "inverse_power", 0.5: "sqrt", -2.0: "inverse_squared"}
+    names = {-1.0: "inverse_power", -2.0: "inverse_squared"}
     return InverseLink(names.get(power, f"power({power:g})"), curve, mean, eta)
 
 
@@ -194,6 +198,7 @@ LINKS: MappingProxyType[str, InverseLink] = MappingProxyType(
         for link in (
             InverseLink("identity", _identity_curve, np.asarray, np.asarray),
             InverseLink("log", _log_curve, np.exp, np.log),
+            InverseLink("sqrt", _square_curve, np.square, np.sqrt),
             InverseLink(
                 "logit", _logit_curve, expit, lambda m: np.log(m) - np.log1p(-m)
             ),
