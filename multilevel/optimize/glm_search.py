@@ -145,7 +145,7 @@ class ApproximateSearch:
             other, inverse = self._descend(x, _positive(hessian), self._n_nodes, again)
             if other.value >= point.value:
                 break
-            point = other
+            point = self._on_the_edge(other)
         return SearchEnd(point, hessian, gain, self._evaluations)
 
     def _off_the_saddle(self, point: GlmPoint, hessian: FloatMatrix) -> FloatVector:
