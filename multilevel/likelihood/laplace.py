@@ -53,14 +53,11 @@ class DevianceSlopes:
     lams : one (S, S) for each factor
         In the relative covariance factors.
     log_dispersion : float
-    covariances : one (S, S) for each factor, or empty
-        In G = lambda lambda', where the approximation depends on it alone.
     """
 
     eta: FloatVector
     lams: list[FloatMatrix]
     log_dispersion: float
-    covariances: list[FloatMatrix]
 
 
 def laplace_deviance(
@@ -91,7 +88,7 @@ def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> Devianc
             -2.0 * terms.total + s @ terms.weight + fitted @ terms.score
         )
     in_eta = e - 2.0 * modes.terms.score
-    return DevianceSlopes(in_eta, lams, in_dispersion, gammas)
+    return DevianceSlopes(in_eta, lams, in_dispersion)
 
 
 def _covariance_slopes(

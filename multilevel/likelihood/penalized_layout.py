@@ -63,7 +63,7 @@ class CrossLayout:
     n_levels, n_columns : int
         J and m.
     level, column : (nnz,) or None
-        Sorted by level; None if all J m cells are stored.
+        Sorted by level, then column; None if all J m cells are stored.
     starts : (J + 1,) or None
     parts : one CrossPart for each factor of the dense block
     """
@@ -311,10 +311,10 @@ def _entry_parents(
         return (parents[:, None] * m + np.arange(m)).reshape(-1)
     assert parent.level is not None
     assert parent.column is not None
+    # Entries are sorted by level and then by column.
     keys = parent.level * m + parent.column
-    order = np.argsort(keys)
     wanted = parents[child.level] * m + child.column
-    return np.asarray(order[np.searchsorted(keys[order], wanted)])
+    return np.asarray(np.searchsorted(keys, wanted))
 
 
 def _rest_parts(

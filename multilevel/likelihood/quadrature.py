@@ -316,4 +316,4 @@ def _slopes(
             s @ terms.weight + fitted @ terms.score - 2.0 * sums.dispersion.sum()
         )
     in_eta = -2.0 * sums.score + t - modes.terms.weight * fitted
-    return DevianceSlopes(in_eta, [np.asarray(lam_slope)], in_dispersion, [])
+    return DevianceSlopes(in_eta, [np.asarray(lam_slope)], in_dispersion)

@@ -9,7 +9,6 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.optimize.glm_edge import edge_point, way_off_the_edge
 from multilevel.optimize.glm_objective import GlmObjective, GlmPoint
 from multilevel.optimize.glm_problem import GeneralizedProblem
 from multilevel.optimize.glm_start import StartingPoint
@@ -19,6 +18,7 @@ from multilevel.optimize.joint_hessian import (
     pseudo_inverse,
 )
 from multilevel.optimize.quasi_newton import minimize_bfgs
+from multilevel.optimize.singularity import nearest_singular
 
 GAIN = 1e-9
 """Expected fall of the deviance at which the descent ends."""
@@ -73,22 +73,13 @@ class ApproximateSearch:
         self._evaluations = 0
 
     def run(self, first: StartingPoint) -> SearchEnd:
-        """Descend, try the edge, leave it if the deviance falls, and polish."""
+        """Descend, try the edge nearby, and make sure of the optimum."""
         inverse = np.asarray(np.linalg.inv(first.hessian))
         point, inverse = self._descend(first.x, inverse, 1, first)
         if self._n_nodes > 1:
             again = replace(first, modes=point.modes)
             point, inverse = self._descend(point.x, inverse, self._n_nodes, again)
-        point = self._on_the_edge(point)
-        away = way_off_the_edge(self._problem, point)
-        if away is not None:
-            again = replace(first, modes=point.modes)
-            other, inverse = self._descend(
-                away, np.asarray(np.linalg.inv(first.hessian)), self._n_nodes, again
-            )
-            if other.value < point.value:
-                point = self._on_the_edge(other)
-        return self._polish(point, inverse, first)
+        return self._polish(self._on_the_edge(point), inverse, first)
 
     def _descend(
         self, x: FloatVector, inverse: FloatMatrix, n_nodes: int, first: StartingPoint
@@ -121,9 +112,12 @@ class ApproximateSearch:
 
     def _on_the_edge(self, point: GlmPoint) -> GlmPoint:
         """The point on the edge nearby, if the deviance is no higher there."""
-        x = edge_point(self._problem, point.x)
-        if x is None:
+        p, m = self._problem.n_fixed, self._problem.terms.n_theta
+        theta = nearest_singular(self._problem, point.x[p : p + m])
+        if theta is None:
             return point
+        x = point.x.copy()
+        x[p : p + m] = theta
         objective = GlmObjective(self._problem, self._n_nodes, point.modes)
         edge = objective(x)
         self._evaluations += 1
@@ -149,7 +143,10 @@ class ApproximateSearch:
         return SearchEnd(point, hessian, gain, self._evaluations)
 
     def _off_the_saddle(self, point: GlmPoint, hessian: FloatMatrix) -> FloatVector:
-        """x, moved to where the deviance is lower if its curvature is negative."""
+        """x, moved to where the deviance is lower if its curvature is negative.
+
+        So is a covariance of zero left, which is stationary whatever the data.
+        """
         direction = falling_direction(hessian)
         if direction is None:
             return point.x

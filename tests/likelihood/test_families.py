@@ -13,6 +13,7 @@ from statsmodels.genmod.families import links as sm_links
 
 from generalized_cases import FAMILY_LINKS, draw_rows, safe_eta
 from multilevel.errors import DataError, FitError
+from multilevel.likelihood import stable_logs
 from multilevel.likelihood.families import bind_rows, family_of, link_of
 from multilevel.likelihood.merged_rows import equal_rows
 
@@ -206,6 +207,26 @@ def test_negative_binomial_becomes_poisson_as_its_size_grows():
         assert_allclose(actual, expected, rtol=tolerance)
         slopes = rows.dispersion_density(eta, log_size)
         assert_allclose(slopes, 0.0, atol=100.0 * np.exp(-log_size))
+
+
+@pytest.mark.parametrize("size", [200.0, 230.0, 400.0])
+def test_stirling_series_continue_the_direct_formulas(size, monkeypatch):
+    y, mean = np.array([0.0, 1.0, 7.0, 40.0]), np.array([2.0, 1.0, 30.0, 38.0])
+    series = [
+        stable_logs.gamma_norm(size),
+        stable_logs.gamma_norm_slope(size),
+        stable_logs.size_slope(y, mean, size),
+        stable_logs.size_norm(y, size),
+    ]
+    monkeypatch.setattr(stable_logs, "STIRLING_FROM", 1e9)
+    direct = [
+        stable_logs.gamma_norm(size),
+        stable_logs.gamma_norm_slope(size),
+        stable_logs.size_slope(y, mean, size),
+        stable_logs.size_norm(y, size),
+    ]
+    for one, other in zip(series, direct, strict=True):
+        assert_allclose(one, other, rtol=0, atol=2e-10 * size / 200)
 
 
 def test_huge_counts_keep_their_digits():

@@ -250,6 +250,14 @@ def test_units_of_a_covariate_do_not_matter(frame, shift, scale, nagq):
     assert_allclose(other.cov_beta[1, 1] * scale**2, one.cov_beta[1, 1], rtol=1e-4)
 
 
+def test_a_constant_random_column_is_an_intercept_in_other_units(frame):
+    _, one = fitted("binary ~ x + (1 | g)", frame, "binomial")
+    _, other = fitted("binary ~ x + (0 + c | g)", frame.assign(c=-3.0), "binomial")
+    assert_allclose(other.llf, one.llf, atol=1e-8)
+    assert_allclose(3.0 * other.theta, one.theta, rtol=1e-5)
+    assert_allclose(-3.0 * other.modes[0], one.modes[0], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("formula", "family", "nagq"),
     [
@@ -352,10 +360,33 @@ def test_a_variance_of_zero_is_found_and_reported(frame):
     assert fit.llf >= loglike(problem, np.append(fit.beta, 0.02)) - 1e-9
 
 
-def test_a_singular_start_is_left_where_the_likelihood_rises(frame):
-    problem = problem_of("binary ~ x + (1 | g)", frame, "binomial")
-    fit = fit_glmm(problem, start=np.array([0.0]))
-    assert_allclose(fit.llf, fit_glmm(problem).llf, atol=1e-7)
+@pytest.mark.parametrize(
+    ("formula", "start"),
+    [
+        ("count ~ x + (1 | g)", [0.0]),
+        ("count ~ x + (1 | g) + (0 + z | h)", [0.0, 0.3]),
+        ("count ~ x + (x | g)", [0.8, 0.0, 0.0]),
+        ("count ~ x + (x | g)", [0.0, 0.0, 0.0]),
+        ("count ~ x + (x || g)", [0.0, 0.5]),
+    ],
+)
+@pytest.mark.parametrize("nagq", [1, 3])
+def test_a_singular_start_is_left_where_the_likelihood_rises(
+    frame, formula, start, nagq
+):
+    """Zero is a stationary point of theta whatever the data."""
+    if nagq > 1 and "h" in formula:
+        return
+    rng = np.random.default_rng(0)
+    slopes = 0.5 * rng.normal(size=30)[frame["g"]] * frame["x"]
+    mean = np.exp(0.5 + slopes + 0.7 * rng.normal(size=30)[frame["g"]])
+    mean *= np.exp(0.4 * rng.normal(size=12)[frame["h"]] * frame["z"])
+    varied = frame.assign(count=rng.poisson(mean).astype(float))
+    problem = problem_of(formula, varied, "poisson")
+    expected = fit_glmm(problem, nagq=nagq)
+    assert not expected.is_singular
+    fit = fit_glmm(problem, nagq=nagq, start=np.array(start))
+    assert_allclose(fit.llf, expected.llf, atol=1e-7)
 
 
 def test_complete_separation_is_named(frame):
@@ -379,6 +410,7 @@ def test_a_level_with_one_outcome_is_named(frame, response, family, nagq):
     rows = (told["d"] == "c").sum()
     with pytest.warns(ConvergenceWarning, match=rf"d\[T.c\] exists.* {rows} rows"):
         fit = fit_glmm(problem, nagq=nagq)
+    assert np.sqrt(fit.cov_beta[2, 2]) > 25
     # What is not separated is estimated as if those rows were not there.
     rest = told[told["d"] != "c"]
     _, other = fitted(f"{response} ~ x + d + (1 | g)", rest, family, nagq=nagq)
