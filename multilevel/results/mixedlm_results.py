@@ -89,32 +89,6 @@ class MixedLMResults(MixedResults):
         return float(self.fit_record.sigma)
 
     @property
-    def scale(self) -> float:
-        """Residual variance, in squared units of the response."""
-        return self.sigma**2
-
-    @scale.setter
-    def scale(self, value: float) -> None:
-        # statsmodels' constructor assigns the factor of `normalized_cov_params`,
-        # which is one here: the covariance is stored as it is.
-        self._covariance_factor = value
-
-    def cov_params(
-        self,
-        r_matrix: Any = None,
-        column: Any = None,
-        scale: float | None = None,
-        cov_p: Any = None,
-        other: Any = None,
-    ) -> Any:
-        """Covariance matrix of the fixed effects or of linear combinations of them.
-
-        Parameters are those of statsmodels' `LikelihoodModelResults.cov_params`.
-        """
-        factor = self._covariance_factor if scale is None else scale
-        return super().cov_params(r_matrix, column, factor, cov_p, other)
-
-    @property
     def full_params(self) -> FloatVector:
         """[beta, theta, sigma], the argument of the model's `loglike`."""
         fit = self.fit_record
@@ -247,7 +221,7 @@ class MixedLMResults(MixedResults):
         -------
         LRTest
         """
-        return compare_nested(restricted, self)
+        return compare_nested(restricted, self, lambda: self.model.problem)
 
     def summary(self, alpha: float = 0.05) -> SummaryDocument:
         """The fit as a table: text, HTML and LaTeX.
