@@ -11,7 +11,7 @@ import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.inference.intervals import wald_limits
-from multilevel.likelihood.inverse_links import LINKS, InverseLink
+from multilevel.likelihood.inverse_links import InverseLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,3 @@ class Prediction:
             },
             index=self.index,
         )
-
-
-IDENTITY = LINKS["identity"]
-"""The link of a linear model."""

@@ -21,6 +21,7 @@ from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
 from multilevel.optimize.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
+from multilevel.prediction.linear_prediction import prediction_of_lmm
 from multilevel.prediction.predict import (
     NewLevels,
     RandomParts,
@@ -29,6 +30,7 @@ from multilevel.prediction.predict import (
     predict_new_rows,
     reject_unknown_kind,
 )
+from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.labelled_results import LabelledResults
@@ -185,6 +187,46 @@ class MixedLMResults(MixedResults):
         factors = factor_positions(list(self.ngroups), random)
         fitted = linear_predictor(design, fit.beta, fit.modes, factors)
         return pd.Series(fitted, index=design.index)
+
+    def get_prediction(
+        self,
+        data: Any = None,
+        *,
+        random: RandomParts = "all",
+        new_levels: NewLevels = "raise",
+        offset: Any = None,
+        weights: Any = None,
+    ) -> Prediction:
+        """Predicted means with standard errors, confidence and prediction limits.
+
+        The standard errors are those of the mixed-model equations: fixed and random
+        effects are uncertain together. What `random` leaves out counts as a new group,
+        at zero in the mean and with its variance in the limits of an observation.
+
+        Parameters
+        ----------
+        data, random, new_levels, offset
+            As for `predict`.
+        weights : str or array_like (rows,), optional
+            Prior weights of the new rows, for the limits of an observation. Ones by
+            default; of the fit's rows their own.
+
+        Returns
+        -------
+        Prediction
+            With `summary_frame(alpha)`. Limits of the mean are by Student's t with the
+            chosen `ddf` if no random effects are added, else normal.
+        """
+        return prediction_of_lmm(
+            self.model.design,
+            self.fit_record,
+            data,
+            contrast_df=lambda rows: self._denominators.df(rows),
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            weights=weights,
+        )
 
     @cached_property
     def pooled(self) -> RegressionResultsWrapper:
