@@ -18,7 +18,7 @@ from multilevel.errors import ComparisonError
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.likelihood.families import Family
 from multilevel.optimize.glm_problem import GeneralizedProblem
-from multilevel.optimize.pooled_glm import fit_pooled, solve_symmetric
+from multilevel.optimize.pooled_glm import fit_pooled
 
 if TYPE_CHECKING:
     from statsmodels.base.wrapper import ResultsWrapper
@@ -97,7 +97,8 @@ def _climbed(
     for weight in (terms.weight, likelihood.expected_weight(eta, log_dispersion)):
         if not np.isfinite(weight).all():
             continue
-        step = solve_symmetric(X.T @ (X * weight[:, None]), slope)
+        information = X.T @ (X * weight[:, None])
+        step = np.linalg.lstsq(information, slope, rcond=1e-12)[0]
         for share in 0.5 ** np.arange(12):
             trial = beta + share * step
             reached = total(trial, log_dispersion)

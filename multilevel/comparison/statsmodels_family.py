@@ -30,7 +30,6 @@ LINK_CLASSES: MappingProxyType[str, str] = MappingProxyType(
         "logc": "LogC",
         "log": "Log",
         "identity": "Identity",
-        "inverse": "InversePower",
         "inverse_power": "InversePower",
         "inverse_squared": "InverseSquared",
         "sqrt": "Sqrt",

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from multilevel.comparison.statsmodels_family import (
-    FAMILY_CLASSES,
-    statsmodels_link,
-)
+from multilevel.comparison.statsmodels_family import FAMILY_CLASSES
 from multilevel.errors import DataError, FitError
 from multilevel.likelihood.families import Family, family_of
 
@@ -44,7 +41,7 @@ def read_family(given: Any) -> Family:
         raise DataError(str(error)) from None
 
 
-def family_with_link(name: str, link: str | None) -> Any:
+def family_with_link(name: str, link: str | None) -> str | Family:
     """What `mixedglm` takes for a family and a link given by name.
 
     Parameters
@@ -55,24 +52,17 @@ def family_with_link(name: str, link: str | None) -> Any:
 
     Returns
     -------
-    str, Family or statsmodels family
+    str or Family
 
     Raises
     ------
     DataError
         For an unknown family or link, listing those that there are.
     """
-    known = read_family(name)
-    if link is None:
-        return known.name
-    from statsmodels.genmod import families
-
-    instance = statsmodels_link(link)
-    if known.name == "negativebinomial":
-        # An instance of statsmodels would hold the dispersion at a given value.
-        alike = read_family(families.Poisson(link=instance))
-        return Family(known.name, alike.link)
-    return getattr(families, FAMILY_CLASSES[known.name])(link=instance)
+    try:
+        return read_family(name).name if link is None else family_of(name, link)
+    except FitError as error:
+        raise DataError(str(error)) from None
 
 
 def family_document(given: Any) -> dict[str, Any]:

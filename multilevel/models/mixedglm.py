@@ -23,7 +23,7 @@ from multilevel.models.given_family import family_document, read_family
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.model_source import ArraySource, FormulaSource, formula_source
 from multilevel.models.progress_lines import progress_writer
-from multilevel.optimize import glm_joint_likelihood
+from multilevel.optimize import glm_likelihood
 from multilevel.optimize.fit_glmm import fit_glmm
 from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.optimize.glm_problem import GeneralizedProblem, build_glm_problem
@@ -260,9 +260,7 @@ class MixedGLM(MixedModel):
         -------
         float
         """
-        return glm_joint_likelihood.loglike(
-            self.problem, np.asarray(params), n_nodes=nagq
-        )
+        return glm_likelihood.loglike(self.problem, params, nagq=nagq)
 
     def score(self, params: FloatVector, *, nagq: int = 1) -> FloatVector:
         """Gradient of the approximate log-likelihood.
@@ -276,9 +274,7 @@ class MixedGLM(MixedModel):
         -------
         (d,) array
         """
-        return glm_joint_likelihood.score(
-            self.problem, np.asarray(params), n_nodes=nagq
-        )
+        return glm_likelihood.score(self.problem, params, nagq=nagq)
 
     def hessian(self, params: FloatVector, *, nagq: int = 1) -> FloatMatrix:
         """Second derivatives of the approximate log-likelihood.
@@ -292,9 +288,7 @@ class MixedGLM(MixedModel):
         -------
         (d, d) array
         """
-        return glm_joint_likelihood.hessian(
-            self.problem, np.asarray(params), n_nodes=nagq
-        )
+        return glm_likelihood.hessian(self.problem, params, nagq=nagq)
 
     def saved_options(self) -> dict[str, Any]:
         """What a saved fit needs besides the columns."""

@@ -20,10 +20,10 @@ from multilevel.diagnostics.glm_residuals import (
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import ConstantDf, Denominators
 from multilevel.inference.likelihood_ratio import LRTest
-from multilevel.optimize.glm_group_loglike import independent_factor, loglike_groups
-from multilevel.prediction.glm_conditional_modes import (
+from multilevel.optimize.glm_likelihood import (
     conditional_covariances,
-    modes_of_fit,
+    independent_factor,
+    loglike_groups,
 )
 from multilevel.prediction.glm_predict import (
     GlmFitted,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from statsmodels.base.wrapper import ResultsWrapper
 
     from multilevel.likelihood.families import Family
-    from multilevel.likelihood.pirls import ConditionalModes
 
 
 class MixedGLMResults(MixedResults):
@@ -136,20 +135,16 @@ class MixedGLMResults(MixedResults):
         return np.concatenate([fit.beta, fit.theta, last])
 
     @cached_property
-    def _modes(self) -> ConditionalModes:
-        return modes_of_fit(self.model.problem, self.fit_record)
-
-    @cached_property
     def random_effects_cov(self) -> dict[str, FloatArray]:
         """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
-        covariances = conditional_covariances(self.model.problem, self._modes)
+        covariances = conditional_covariances(self.model.problem, self.fit_record)
         return dict(zip(self.ngroups, covariances, strict=True))
 
     @cached_property
     def llf_groups(self) -> pd.Series:
         """Contribution of each independent group to the log-likelihood."""
         problem, design = self.model.problem, self.model.design
-        values = loglike_groups(problem, self.fit_record, self._modes)
+        values = loglike_groups(problem, self.fit_record)
         factor = design.factors[independent_factor(problem)]
         return pd.Series(values, index=factor.levels.rename(factor.name))
 
