@@ -10,12 +10,12 @@ import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled import pooled_formula
-from multilevel.comparison.pooled_null import pooled_glm_null
 from multilevel.comparison.statsmodels_family import statsmodels_family
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
+from multilevel.inference.pooled_glm_null import pooled_glm_null
 from multilevel.likelihood.families import Family
 from multilevel.optimize.glm_problem import GeneralizedProblem
 from multilevel.optimize.pooled_glm import fit_pooled
@@ -90,14 +90,14 @@ def _climbed(
     """One Newton step in beta, halved until the likelihood does not fall."""
     if not len(beta):
         return beta, value
-    likelihood, X = problem.rows.likelihood, problem.X
-    eta = X @ beta + problem.offset
+    likelihood, columns = problem.rows.likelihood, problem.X
+    eta = columns @ beta + problem.offset
     terms = likelihood.terms(eta, log_dispersion)
-    slope = X.T @ terms.score
+    slope = columns.T @ terms.score
     for weight in (terms.weight, likelihood.expected_weight(eta, log_dispersion)):
         if not np.isfinite(weight).all():
             continue
-        information = X.T @ (X * weight[:, None])
+        information = columns.T @ (columns * weight[:, None])
         step = np.linalg.lstsq(information, slope, rcond=1e-12)[0]
         for share in 0.5 ** np.arange(12):
             trial = beta + share * step

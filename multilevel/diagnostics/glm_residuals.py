@@ -73,7 +73,7 @@ def pearson_residuals(rows: FittedRows) -> FloatVector:
 
 def scaled_residuals(rows: FittedRows) -> FloatVector:
     """Pearson residuals in units of the root of the scale."""
-    return pearson_residuals(rows) / np.sqrt(rows.scale)
+    return pearson_residuals(rows) / float(np.sqrt(rows.scale))
 
 
 def deviance_residuals(rows: FittedRows) -> FloatVector:

@@ -69,9 +69,7 @@ def _normal_tails(
 
 def _binomial_deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
     rest = 1.0 - mean
-    return np.asarray(
-        2.0 * (xlogy(y, y / mean) + xlogy(1.0 - y, (1.0 - y) / rest))
-    )
+    return np.asarray(2.0 * (xlogy(y, y / mean) + xlogy(1.0 - y, (1.0 - y) / rest)))
 
 
 def _binomial_tails(
@@ -91,9 +89,7 @@ def _poisson_deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
     return np.asarray(2.0 * (xlogy(y, y / mean) - (y - mean)))
 
 
-def _poisson_tails(
-    y: FloatArray, mean: FloatArray, _: float, __: FloatArray
-) -> Tails:
+def _poisson_tails(y: FloatArray, mean: FloatArray, _: float, __: FloatArray) -> Tails:
     k = np.floor(y)
     safe = np.maximum(k, 0.0)
     lower = np.where(k >= 0, gammaincc(safe + 1.0, mean), 0.0)
@@ -131,9 +127,7 @@ def _gamma_tails(
     return Tails(gammainc(shape, x), gammaincc(shape, x))
 
 
-def _inverse_gaussian_deviance(
-    y: FloatArray, mean: FloatArray, _: float
-) -> FloatArray:
+def _inverse_gaussian_deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
     return np.asarray((y - mean) ** 2 / (y * mean**2))
 
 

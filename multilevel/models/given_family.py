@@ -84,8 +84,8 @@ def family_document(given: Any) -> dict[str, Any]:
     link = instance.link
     if getattr(links, type(link).__name__, None) is not type(link):
         raise DataError(
-            f"the link {type(link).__name__} is not one of statsmodels', so a data-only "
-            "file cannot hold it; pickle the result"
+            f"the link {type(link).__name__} is not one of statsmodels', so a "
+            "data-only file cannot hold it; pickle the result"
         )
     of_link = {"Power": "power", "NegativeBinomial": "alpha"}.get(type(link).__name__)
     return {

@@ -86,7 +86,8 @@ def predict_glm(
         )
     if kind == "link":
         return eta
-    return pd.Series(fitted.family.link.mean(eta.to_numpy()), index=eta.index)
+    mean = fitted.family.link.mean(np.asarray(eta, dtype=float))
+    return pd.Series(mean, index=eta.index)
 
 
 def _marginal(
@@ -126,7 +127,12 @@ def prediction_of_glm(
     """Means with standard errors and limits; see `MixedGLMResults.get_prediction`."""
     design, family = fitted.design, fitted.family
     rows = rows_to_predict(
-        design, data, random=random, new_levels=new_levels, offset=offset, weights=weights
+        design,
+        data,
+        random=random,
+        new_levels=new_levels,
+        offset=offset,
+        weights=weights,
     )
     eta = rows.linear_predictor(design, fitted.beta, fitted.modes)
     likelihood = bind_rows(family, design.y, design.weights)

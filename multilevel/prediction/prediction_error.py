@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.design.model_design import ModelDesign
@@ -65,9 +66,10 @@ class FittedCovariance:
     cov_beta: FloatMatrix
 
 
-def fixed_variance(X: FloatMatrix, cov_beta: FloatMatrix) -> FloatVector:
+def fixed_variance(rows: FloatMatrix, cov_beta: FloatMatrix) -> FloatVector:
     """Var(x'beta^) of every row, (n,)."""
-    return np.maximum(np.einsum("ij,ij->i", X @ cov_beta, X), 0.0)
+    squares = np.einsum("ij,ij->i", rows @ cov_beta, rows)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def unused_variance(
@@ -75,11 +77,11 @@ def unused_variance(
 ) -> FloatVector:
     """Variance of the random effects whose estimates are not used, (n,)."""
     total = np.zeros(len(rows.X))
-    for term, columns, F in zip(
+    for term, columns, factor in zip(
         design.terms, rows.columns, fitted.factors, strict=True
     ):
         unused = rows.codes[term.factor_index] < 0
-        total[unused] += np.square(columns[unused] @ F).sum(axis=1)
+        total[unused] += np.square(columns[unused] @ factor).sum(axis=1)
     return total
 
 
@@ -113,9 +115,7 @@ def prediction_variance(
     conditional = pattern_inverse(factor).leverages()[n:]
     moved = rows.X.copy()
     for j, column in enumerate(design.X.T):
-        weighted = np.concatenate(
-            [fitted.information * column, np.zeros(len(rows.X))]
-        )
+        weighted = np.concatenate([fitted.information * column, np.zeros(len(rows.X))])
         moved[:, j] -= effects.spread(factor.solve(effects.collect(weighted)))[n:]
     return np.maximum(conditional, 0.0) + fixed_variance(moved, fitted.cov_beta)
 
@@ -164,14 +164,9 @@ def _stacked_factors(
     stacked = []
     for position in range(len(design.factors)):
         own = [
-            F
-            for term, F in zip(design.terms, factors, strict=True)
+            factor
+            for term, factor in zip(design.terms, factors, strict=True)
             if term.factor_index == position
         ]
-        size = sum(len(F) for F in own)
-        matrix, start = np.zeros((size, size)), 0
-        for F in own:
-            matrix[start : start + len(F), start : start + len(F)] = F
-            start += len(F)
-        stacked.append(matrix)
+        stacked.append(np.asarray(block_diag(*own), dtype=float))
     return stacked

@@ -98,13 +98,12 @@ def _likelihood_text(results: Any) -> str:
 
 
 def criteria_text(results: Any) -> str:
+    """AIC and BIC, and how many parameters they count."""
     text = f"{results.aic:.2f}, {results.bic:.2f}"
     return f"{text} ({results.df_model} parameters, variances included)"
 
 
-def residual_table(
-    scaled: FloatVector, title: str = "Scaled residuals:"
-) -> TextTable:
+def residual_table(scaled: FloatVector, title: str = "Scaled residuals:") -> TextTable:
     """Quartiles of the residuals in units of the residual standard deviation."""
     quartiles = np.quantile(np.asarray(scaled), _QUANTILES)
     cells = tuple(f"{quartile:.3f}" for quartile in quartiles)

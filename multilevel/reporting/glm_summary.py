@@ -94,7 +94,10 @@ def _facts(results: Any) -> list[tuple[str, str]]:
     """Labelled facts at the top."""
     design, family = results.model.design, results.family
     name = _FAMILY_NAMES[family.name]
-    facts = [("Formula", results.formula), ("Family", f"{name}, {family.link.name} link")]
+    facts = [
+        ("Formula", results.formula),
+        ("Family", f"{name}, {family.link.name} link"),
+    ]
     if design.response_levels is not None:
         failure, success = design.response_levels
         text = f"P({design.response} = {success}); the other value is {failure}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from statsmodels.stats.contrast import ContrastResults
 
     from multilevel.inference.denominator_df import Denominators
+    from multilevel.inference.likelihood_ratio import LRTest
     from multilevel.optimize.fit_record import OptimizationReport
     from multilevel.reporting.summary_document import SummaryDocument
 
@@ -79,6 +80,10 @@ class MixedResults(LikelihoodModelResults):
 
     def summary(self, alpha: float = 0.05) -> SummaryDocument:
         """The fit as a table: text, HTML and LaTeX."""
+        raise NotImplementedError
+
+    def compare_pooled(self) -> LRTest:
+        """Likelihood-ratio test against the model without random effects."""
         raise NotImplementedError
 
     # -- fixed effects --------------------------------------------------------
