@@ -138,7 +138,7 @@ def find_modes(
         if moved is None:
             break
         position = moved
-    if decrement > FAILED * (1.0 + abs(position.deviance)):
+    if decrement > max(tolerance, FAILED * (1.0 + abs(position.deviance))):
         raise np.linalg.LinAlgError("the conditional modes were not found")
     if not observed:
         factor = penalized_factor(
