@@ -76,4 +76,5 @@ def statsmodels_family(given: Any, family: Family, size: float) -> Any:
         return given() if isinstance(given, type) else given
     kind = getattr(families, FAMILY_CLASSES[family.name])
     more = {"alpha": 1.0 / size} if family.name == "negativebinomial" else {}
-    return kind(link=statsmodels_link(family.link.name), **more)
+    link = statsmodels_link(family.link.name)
+    return kind(link=link, check_link=False, **more)
