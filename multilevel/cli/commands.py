@@ -109,10 +109,11 @@ def _fitted(arguments: argparse.Namespace) -> MixedResults:
     from multilevel.cli.tables import read_table
 
     _refuse_options_of_the_other_model(arguments)
+    fitter = _generalized_fitter if arguments.family else _linear_fitter
+    fit = fitter(arguments)
     data = read_table(arguments.data)
-    fit = _fit_generalized if arguments.family else _fit_linear
     with announced(f"fitting {len(data):,} rows", sys.stderr):
-        return fit(arguments, data)
+        return fit(data)
 
 
 def _refuse_options_of_the_other_model(arguments: argparse.Namespace) -> None:
@@ -123,24 +124,38 @@ def _refuse_options_of_the_other_model(arguments: argparse.Namespace) -> None:
             raise DataError("--ml has no meaning with --family: there is no REML")
         return
     for option in ("link", "nagq", "exponentiate"):
-        if getattr(arguments, option):
+        if getattr(arguments, option) not in (None, False):
             raise DataError(f"--{option} needs --family, as in --family binomial")
 
 
-def _fit_linear(arguments: argparse.Namespace, data: pd.DataFrame) -> MixedResults:
+def _linear_fitter(
+    arguments: argparse.Namespace,
+) -> Callable[[pd.DataFrame], MixedResults]:
     from multilevel.models.formula_api import mixedlm
 
-    model = mixedlm(arguments.formula, data, weights=arguments.weights)
-    return model.fit(reml=not arguments.ml)
+    def fit(data: pd.DataFrame) -> MixedResults:
+        model = mixedlm(arguments.formula, data, weights=arguments.weights)
+        return model.fit(reml=not arguments.ml)
+
+    return fit
 
 
-def _fit_generalized(arguments: argparse.Namespace, data: pd.DataFrame) -> MixedResults:
+def _generalized_fitter(
+    arguments: argparse.Namespace,
+) -> Callable[[pd.DataFrame], MixedResults]:
     from multilevel.models.formula_api import mixedglm
     from multilevel.models.given_family import family_with_link
 
     family = family_with_link(arguments.family, arguments.link)
-    model = mixedglm(arguments.formula, data, family=family, weights=arguments.weights)
-    return model.fit(nagq=1 if arguments.nagq is None else arguments.nagq)
+    n_nodes = 1 if arguments.nagq is None else arguments.nagq
+
+    def fit(data: pd.DataFrame) -> MixedResults:
+        model = mixedglm(
+            arguments.formula, data, family=family, weights=arguments.weights
+        )
+        return model.fit(nagq=n_nodes)
+
+    return fit
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.tools.sm_exceptions import DomainWarning
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled import pooled_formula
@@ -187,7 +189,10 @@ def pooled_glm(
     elif design.weights is not None:
         options["freq_weights"] = design.weights
     instance = statsmodels_family(given, family, size)
-    return GLM(endog, exog, family=instance, **options).fit(tol=1e-10)
+    with warnings.catch_warnings():
+        # The mixed model was fitted with this link, whatever its range.
+        warnings.simplefilter("ignore", DomainWarning)
+        return GLM(endog, exog, family=instance, **options).fit(tol=1e-10)
 
 
 def _successes_and_failures(design: ModelDesign) -> FloatMatrix:

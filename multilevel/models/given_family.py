@@ -106,4 +106,6 @@ def family_from_document(document: Mapping[str, Any]) -> Any:
 
     link = getattr(families.links, document["link"])(**document["link_parameters"])
     more = {} if document["alpha"] is None else {"alpha": document["alpha"]}
-    return getattr(families, FAMILY_CLASSES[document["name"]])(link=link, check_link=False, **more)
+    return getattr(families, FAMILY_CLASSES[document["name"]])(
+        link=link, check_link=False, **more
+    )

@@ -37,7 +37,9 @@ def data():
 @pytest.mark.parametrize("case", CASES)
 def test_same_maximum_as_statsmodels(data, case):
     formula, family, weights = CASES[case]
-    result = ml.mixedglm(f"{formula} + (1 | g)", data, family=family, weights=weights).fit()
+    result = ml.mixedglm(
+        f"{formula} + (1 | g)", data, family=family, weights=weights
+    ).fit()
     maximum, pooled = pooled_maximum(result.model.problem), result.pooled
     assert_allclose(maximum.llf, pooled.llf, rtol=1e-8)
     eta = maximum.eta

@@ -19,7 +19,7 @@ PHI, SIZE = 0.6, 2.0
 
 
 def outcomes(name, mean):
-    """Values of y and their probabilities, exact or by a fine quadrature, for one row."""
+    """Values of y and their probabilities, exact or by fine quadrature; one row."""
     counts = np.arange(400.0)
     if name == "binomial":
         return np.array([0.0, 1.0]), np.array([1 - mean, mean])

@@ -22,7 +22,9 @@ EVERYWHERE = [*LINKS.values(), power_link(0.5)]
 def integrated(link, eta, sd):
     """Adaptive integration in pieces around where the mean bends."""
     bend = np.clip(-eta / sd, -8.5, 8.5) if sd else 0.0
-    pieces = sorted({-9.0, bend - 1.0 / max(sd, 0.2), bend, bend + 1.0 / max(sd, 0.2), 9.0})
+    pieces = sorted(
+        {-9.0, bend - 1.0 / max(sd, 0.2), bend, bend + 1.0 / max(sd, 0.2), 9.0}
+    )
     pieces = [p for p in pieces if -9.0 <= p <= 9.0]
     return sum(
         quad(
@@ -88,7 +90,8 @@ def test_predictions_integrate_slopes_of_several_factors(data):
     )
     eta = result.predict(new, random="none", kind="link")
     wanted = [
-        integrated(LINKS["logit"], e, v**0.5) for e, v in zip(eta, variance, strict=True)
+        integrated(LINKS["logit"], e, v**0.5)
+        for e, v in zip(eta, variance, strict=True)
     ]
     assert_allclose(found, wanted, rtol=1e-9)
     assert_allclose(result.predict(kind="marginal").head(5), found, rtol=1e-12)
