@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri, stdtrit
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.inference.intervals import wald_limits
 from multilevel.likelihood.inverse_links import InverseLink
 
 
@@ -61,7 +61,10 @@ class Prediction:
         alpha : float
             One minus the coverage.
         """
-        limits = wald_limits(self.linpred, self.se_linpred, self.df, alpha=alpha)
+        upper, normal = 1.0 - alpha / 2.0, np.isinf(self.df)
+        quantile = np.where(normal, ndtri(upper), stdtrit(self.df, upper))
+        reach = quantile * self.se_linpred
+        limits = np.column_stack([self.linpred - reach, self.linpred + reach])
         return np.sort(np.asarray(self.link.mean(limits)), axis=1)
 
     def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
