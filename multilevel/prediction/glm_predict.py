@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import encode_new_data
 from multilevel.errors import DataError
 from multilevel.likelihood.families import Family, bind_rows
-from multilevel.prediction.marginal_mean import marginal_mean, predictor_variance
+from multilevel.prediction.marginal_mean import marginal_mean
 from multilevel.prediction.observation_limits import observation_quantiles
 from multilevel.prediction.predict import (
     NewLevels,
@@ -109,10 +110,22 @@ def _marginal(
         )
         eta = rows.exog[:, design.kept] @ fitted.beta
         eta = eta if rows.offset is None else eta + rows.offset
-        eta[rows.missing] = np.nan
         index, columns = rows.index, list(rows.columns)
-    variance = predictor_variance(columns, fitted.factors)
-    return pd.Series(marginal_mean(fitted.family.link, eta, variance), index=index)
+    variance = _predictor_variance(columns, fitted.factors)
+    known = np.isfinite(eta) & np.isfinite(variance)
+    mean = np.full(len(eta), np.nan)
+    mean[known] = marginal_mean(fitted.family.link, eta[known], variance[known]).mean
+    return pd.Series(mean, index=index)
+
+
+def _predictor_variance(
+    columns: Sequence[FloatMatrix], factors: Sequence[FloatMatrix]
+) -> FloatVector:
+    """Variance of z'b in each row, of all terms together, (n,)."""
+    total = np.zeros(len(columns[0]))
+    for values, factor in zip(columns, factors, strict=True):
+        total += np.square(values @ factor).sum(axis=1)
+    return total
 
 
 def prediction_of_glm(
