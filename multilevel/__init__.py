@@ -1,4 +1,4 @@
-"""Linear mixed-effects models with lme4's formulas and statsmodels' results.
+"""Linear and generalized mixed models: lme4's formulas, statsmodels' results.
 
 Nothing is imported before it is asked for: ``import multilevel`` costs about a
 millisecond, and patsy, pandas and statsmodels load with the first model.
