@@ -57,9 +57,19 @@ def pooled_maximum(problem: GeneralizedProblem) -> PooledMaximum:
     Returns
     -------
     PooledMaximum
+
+    Raises
+    ------
+    ComparisonError
+        If its likelihood is nowhere finite.
     """
     likelihood = problem.rows.likelihood
-    start = fit_pooled(problem)
+    try:
+        start = fit_pooled(problem)
+    except np.linalg.LinAlgError as error:
+        raise ComparisonError(
+            f"the model without random effects cannot be fitted: {error}"
+        ) from error
     beta, log_dispersion = start.beta, start.log_dispersion
 
     def total(beta: FloatVector, log_dispersion: float) -> float:

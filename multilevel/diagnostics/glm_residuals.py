@@ -68,7 +68,10 @@ def response_residuals(rows: FittedRows) -> FloatVector:
 def pearson_residuals(rows: FittedRows) -> FloatVector:
     """(y - mean) sqrt(w / V(mean))."""
     variance = rows.distribution.variance(rows.mean, rows.dispersion)
-    return np.asarray((rows.y - rows.mean) * np.sqrt(rows.prior / variance))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _zero_where_met(
+            rows, (rows.y - rows.mean) * np.sqrt(rows.prior / variance)
+        )
 
 
 def scaled_residuals(rows: FittedRows) -> FloatVector:
@@ -78,14 +81,22 @@ def scaled_residuals(rows: FittedRows) -> FloatVector:
 
 def deviance_residuals(rows: FittedRows) -> FloatVector:
     """sign(y - mean) sqrt(w d), with d the unit deviance."""
-    d = rows.distribution.unit_deviance(rows.y, rows.mean, rows.dispersion)
-    size = np.sqrt(np.maximum(d, 0.0) * rows.prior)
-    return np.asarray(np.sign(rows.y - rows.mean) * size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        d = rows.distribution.unit_deviance(rows.y, rows.mean, rows.dispersion)
+        size = np.sqrt(np.maximum(d, 0.0) * rows.prior)
+        return _zero_where_met(rows, np.sign(rows.y - rows.mean) * size)
 
 
 def working_residuals(rows: FittedRows) -> FloatVector:
     """(y - mean) / mean', on the scale of the linear predictor."""
-    return (rows.y - rows.mean) / rows.family.link.curve(rows.eta).first
+    slope = rows.family.link.curve(rows.eta).first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _zero_where_met(rows, (rows.y - rows.mean) / slope)
+
+
+def _zero_where_met(rows: FittedRows, residuals: FloatVector) -> FloatVector:
+    """Residuals that are zero where the mean is y, at the edge of its range too."""
+    return np.where(rows.y == rows.mean, 0.0, residuals)
 
 
 def quantile_residuals(rows: FittedRows, seed: int) -> FloatVector:

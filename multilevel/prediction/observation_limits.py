@@ -51,9 +51,14 @@ def observation_quantiles(
             z, w = roots_hermitenorm(NODES)
             with np.errstate(all="ignore"):
                 mean = family.link.mean(eta[rows, None] + sd[rows, None] * z)
-            weight = np.where(np.isfinite(mean), w, 0.0)
+            possible = np.isfinite(mean)
+            if family.name != "gaussian":
+                possible &= mean >= 0.0
+            weight = np.where(possible, w, 0.0)
             weight /= weight.sum(axis=1, keepdims=True)
-            mean = np.where(np.isfinite(mean), mean, 1.0)
+            mean = np.where(possible, mean, 0.5)
+            if family.name == "binomial":
+                mean = np.minimum(mean, 1.0)
             out[rows] = _quantiles(
                 family, mean, weight, dispersion, weights[rows], probability
             )

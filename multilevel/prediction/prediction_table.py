@@ -13,6 +13,25 @@ from scipy.special import ndtri, stdtrit
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.inverse_links import InverseLink
 
+_POLE = ("inverse", "power")
+"""First words of the links that are defined for a positive linear predictor only."""
+
+
+def _means_of_limits(link: InverseLink, limits: FloatMatrix) -> FloatMatrix:
+    """Means at the ends (n, 2) of intervals, cut off at zero where the link ends."""
+    if link.name == "sqrt":
+        across = (limits[:, 0] < 0.0) & (limits[:, 1] > 0.0)
+        means = np.square(limits)
+        means[across, 0], means[across, 1] = 0.0, means[across].max(axis=1)
+        return np.asarray(means)
+    if not link.name.startswith(_POLE):
+        return np.asarray(link.mean(limits))
+    outside = limits <= 0.0
+    means = np.asarray(link.mean(np.where(outside, 1.0, limits)))
+    with np.errstate(over="ignore"):
+        end = np.inf if link.mean(np.full(1, 1e-6))[0] > 1.0 else 0.0
+    return np.where(outside, end, means)
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -53,8 +72,7 @@ class Prediction:
     def conf_int(self, alpha: float = 0.05) -> FloatMatrix:
         """Confidence limits of the mean, (n, 2).
 
-        They are those of the linear predictor, carried over by the inverse link, and
-        so never leave the range of the mean.
+        They are those of the linear predictor, carried over by the inverse link.
 
         Parameters
         ----------
@@ -65,7 +83,7 @@ class Prediction:
         quantile = np.where(normal, ndtri(upper), stdtrit(self.df, upper))
         reach = quantile * self.se_linpred
         limits = np.column_stack([self.linpred - reach, self.linpred + reach])
-        return np.sort(np.asarray(self.link.mean(limits)), axis=1)
+        return np.sort(_means_of_limits(self.link, limits), axis=1)
 
     def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """Means, standard errors and limits of mean and observation.

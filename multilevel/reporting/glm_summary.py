@@ -40,7 +40,7 @@ _POOLED_NAMES = MappingProxyType(
         ("binomial", "logit"): "logistic model",
         ("binomial", "probit"): "probit model",
         ("poisson", "log"): "Poisson model",
-        ("negativebinomial", "log"): "negative binomial model",
+        ("negativebinomial", "log"): "neg. binomial model",
     }
 )
 _RATIO_NAMES = MappingProxyType(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -86,3 +88,26 @@ def test_counts_are_covered_by_their_limits():
     )
     assert 0.85 < inside.mean() <= 1.0
     assert (frame["obs_ci_lower"] % 1 == 0).all()
+
+
+def test_limits_of_a_mean_at_the_end_of_its_link():
+    data = grouped_responses()
+    gamma = families.Gamma(link=links.InversePower())
+    result = ml.mixedglm("positive ~ 1 + (1 | g)", data, family=gamma).fit()
+    frame = result.get_prediction(data.assign(g="new"), new_levels="population")
+    vague = replace(frame, se_linpred=10.0 * frame.se_linpred)
+    limits = vague.conf_int()
+    assert (limits[:, 1] == np.inf).all()
+    assert (limits[:, 0] > 0).all()
+    assert np.isfinite(frame.summary_frame()).all(axis=None)
+
+
+def test_limits_of_a_squared_predictor_do_not_fold():
+    data = grouped_responses()
+    poisson = families.Poisson(link=links.Sqrt())
+    result = ml.mixedglm("count ~ 1 + (1 | g)", data, family=poisson).fit()
+    limits = result.get_prediction().conf_int(alpha=1e-14)
+    mean = result.get_prediction().predicted_mean
+    assert (limits[:, 0] <= mean).all()
+    assert (limits[:, 1] >= mean).all()
+    assert (limits[:, 0] == 0.0).any()

@@ -293,3 +293,11 @@ def test_aliased_columns_stay_in_the_tables(data):
     for exponentiate in (False, True):
         assert "z (dropped: aliased)" in str(result.summary(exponentiate=exponentiate))
     assert np.isfinite(result.get_prediction(twice).summary_frame()).all(axis=None)
+
+
+@pytest.mark.filterwarnings("ignore::multilevel.errors.ConvergenceWarning")
+def test_residuals_where_the_mean_is_at_its_edge(data):
+    told = data.assign(y=(data["x"] > 0).astype(int))
+    result = ml.mixedglm("y ~ x + (1 | g)", told, family="binomial").fit()
+    for kind in ("pearson", "deviance", "working", "scaled", "quantile"):
+        assert np.isfinite(result.get_residuals(kind)).all()
