@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from multilevel.models.mixedglm import MixedGLM
 from multilevel.models.mixedlm import MixedLM
+
+if TYPE_CHECKING:
+    from multilevel.models.mixedglm import MixedGLM
 
 
 def mixedlm(
@@ -93,6 +95,9 @@ def mixedglm(
     period[T.4]   -1.580
     dtype: float64
     """
+    # Imported here: linear models do without what it needs.
+    from multilevel.models.mixedglm import MixedGLM
+
     return MixedGLM.from_formula(
         formula, data, family=family, weights=weights, offset=offset, missing=missing
     )

@@ -12,7 +12,6 @@ import numpy as np
 from multilevel import __version__
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError
-from multilevel.models.given_family import family_from_document
 from multilevel.models.model_source import ArraySource, FormulaSource
 from multilevel.optimize.fit_record import LMMFit, OptimizationReport
 from multilevel.optimize.glm_fit_record import GLMMFit
@@ -100,6 +99,7 @@ def design_marks(design: ModelDesign) -> dict[str, Any]:
 def _rebuilt_model(document: Mapping[str, Any]) -> Any:
     """The model that the document's source describes."""
     # Imported here: the models import this file.
+    from multilevel.models.given_family import family_from_document
     from multilevel.models.mixedglm import MixedGLM
     from multilevel.models.mixedlm import MixedLM
 
