@@ -7,9 +7,13 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import statsmodels.formula.api as smf
@@ -59,7 +63,7 @@ def fit_statsmodels(frame: pd.DataFrame, case: Case) -> Fit:
 
 def fit_glmm(frame: pd.DataFrame, case: Case) -> Fit:
     """The Rust kernel `glmm`, without its degrees of freedom."""
-    import glmm
+    glmm = installed_peer("glmm")
 
     def fit() -> float:
         result = glmm.fit(frame, case.formula, reml=case.reml, satterthwaite=False)
@@ -70,7 +74,7 @@ def fit_glmm(frame: pd.DataFrame, case: Case) -> Fit:
 
 def fit_mixedlm(frame: pd.DataFrame, case: Case) -> Fit:
     """`mixedlm`, a clone of lme4's interface in Rust."""
-    import mixedlm
+    mixedlm = installed_peer("mixedlm")
 
     def fit() -> float:
         result = mixedlm.lmer(case.formula, frame, REML=case.reml)
@@ -127,15 +131,34 @@ def available() -> dict[str, Callable[[pd.DataFrame, Case], Fit]]:
         "statsmodels": fit_statsmodels,
     }
     for name, build in (("glmm", fit_glmm), ("mixedlm", fit_mixedlm)):
-        if importlib.util.find_spec(name) is not None:
+        if installed_peer(name) is not None:
             engines[name] = build
     return engines
 
 
 def has_lme4() -> bool:
     """Whether Rscript finds lme4 and jsonlite."""
+    return has_r_package("lme4")
+
+
+def has_r_package(name: str) -> bool:
+    """Whether Rscript finds a package, and jsonlite, by which we talk to it."""
     if shutil.which("Rscript") is None:
         return False
-    code = "stopifnot(requireNamespace('lme4'), requireNamespace('jsonlite'))"
+    code = f"stopifnot(requireNamespace('{name}'), requireNamespace('jsonlite'))"
     check = ["Rscript", "-e", code]
     return subprocess.run(check, capture_output=True).returncode == 0
+
+
+@cache
+def installed_peer(name: str) -> Any:
+    """An installed package, though this folder may have a file of its name; or None."""
+    here = Path(__file__).resolve().parent
+    places = [place for place in sys.path if Path(place).resolve() != here]
+    spec = PathFinder.find_spec(name, places)
+    if spec is None or spec.loader is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -64,7 +64,7 @@ def section(entry: DataSet) -> str:
     for row in rows:
         lines += [f"   * - {row[0]}", *(f"     - {cell}" for cell in row[1:])]
     lines += ["", f"Source: {entry.source}", "", f"Exported from {entry.provenance}"]
-    return "\n".join([*lines, "", f"Example: ``{entry.example}``", ""])
+    return "\n".join([*lines, "", f"Example: ``{entry.call}``", ""])
 
 
 def scale(column: Column) -> str:

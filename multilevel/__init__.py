@@ -1,4 +1,4 @@
-"""Linear mixed-effects models with lme4's formulas and statsmodels' results.
+"""Linear and generalized mixed models: lme4's formulas, statsmodels' results.
 
 Nothing is imported before it is asked for: ``import multilevel`` costs about a
 millisecond, and patsy, pandas and statsmodels load with the first model.
@@ -13,21 +13,27 @@ if TYPE_CHECKING:
     from multilevel import datasets as datasets
     from multilevel import errors as errors
     from multilevel.design.random_effects import RandomTerm as RandomTerm
+    from multilevel.models.formula_api import mixedglm as mixedglm
     from multilevel.models.formula_api import mixedlm as mixedlm
+    from multilevel.models.mixedglm import MixedGLM as MixedGLM
     from multilevel.models.mixedlm import MixedLM as MixedLM
     from multilevel.models.saved_fit import load as load
+    from multilevel.results.mixedglm_results import MixedGLMResults as MixedGLMResults
     from multilevel.results.mixedlm_results import MixedLMResults as MixedLMResults
 
 __version__ = "0.1.0"
 
 # Public name -> the module that it lives in, or the module that it is.
 _HOMES = {
+    "MixedGLM": "multilevel.models.mixedglm",
+    "MixedGLMResults": "multilevel.results.mixedglm_results",
     "MixedLM": "multilevel.models.mixedlm",
     "MixedLMResults": "multilevel.results.mixedlm_results",
     "RandomTerm": "multilevel.design.random_effects",
     "datasets": "multilevel.datasets",
     "errors": "multilevel.errors",
     "load": "multilevel.models.saved_fit",
+    "mixedglm": "multilevel.models.formula_api",
     "mixedlm": "multilevel.models.formula_api",
 }
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from statsmodels.genmod import families
+from statsmodels.genmod.families import links
 
 import multilevel as ml
 from multilevel.errors import (
@@ -100,8 +102,33 @@ def _fitted(case: ReferenceCase) -> Any:
     with warnings.catch_warnings():
         for category in expected_warnings(case):
             warnings.simplefilter("ignore", category)
+        if "family" in case.record:
+            family = family_of(case)
+            model = ml.mixedglm(case.formula, frame, family=family, weights=weights)
+            return model.fit(nagq=case.record.get("nAGQ", 1))
         model = ml.mixedlm(case.formula, frame, weights=weights)
         return model.fit(reml=case.record.get("reml", True))
+
+
+def family_of(case: ReferenceCase) -> Any:
+    """statsmodels' instance, or a name where the dispersion is estimated with it."""
+    name = case["family"].lower()
+    if name in ("negative_binomial_2", "nbinom2"):
+        return "negativebinomial"
+    return FAMILIES[name](link=LINKS[case["link"]]())
+
+
+FAMILIES = {
+    "binomial": families.Binomial,
+    "poisson": families.Poisson,
+    "gamma": families.Gamma,
+}
+LINKS = {
+    "logit": links.Logit,
+    "probit": links.Probit,
+    "cloglog": links.CLogLog,
+    "log": links.Log,
+}
 
 
 def expected_warnings(case: ReferenceCase) -> list[type[Warning]]:
@@ -128,6 +155,8 @@ def canonical(name: str) -> frozenset[str]:
     the order of the interaction.
     """
     name = name.replace("(Intercept)", "Intercept").replace(" ", "")
+    name = name.replace("TRUE", "True").replace("scale(", "standardize(")
+    name = name.replace(",ddof=1", "")
     name = re.sub(r"factor\((\w+)\)|C\((\w+)(,\w+)?\)", r"\1\2", name)
     name = re.sub(r"\[T\.([^]]*)\]|\[S\.[A-Z]*([^]]*)\]|\[([^]]*)\]", r"\1\2\3", name)
     for ours, theirs in POLYNOMIALS.items():

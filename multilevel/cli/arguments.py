@@ -11,6 +11,7 @@ FIT_EXAMPLES = """\
 examples:
   multilevel fit "math ~ ses + (ses | school)" hsb
   multilevel fit "score ~ age + (1 | class/pupil)" grades.csv --ml --json
+  multilevel fit "use ~ age + urban + (1 | district)" contraception --family binomial
 """
 
 
@@ -31,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         Parsed arguments carry ``command``: ``"fit"`` or ``"datasets"``.
     """
     parser = OneLineErrorParser(
-        prog="multilevel", description="Fit linear mixed-effects models."
+        prog="multilevel", description="Fit linear and generalized linear mixed models."
     )
     parser.add_argument(
         "--version", action="version", version=f"multilevel {__version__}"
@@ -46,7 +47,7 @@ def _add_fit(commands: argparse._SubParsersAction[OneLineErrorParser]) -> None:
     fit = commands.add_parser(
         "fit",
         help="fit a model and print its summary",
-        description="Fit a linear mixed-effects model and print its summary.",
+        description="Fit a mixed-effects model and print its summary.",
         epilog=FIT_EXAMPLES
         + "\nexit status: 0, or 1 if the fit did not converge, or 2 for bad input",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -62,7 +63,34 @@ def _add_fit(commands: argparse._SubParsersAction[OneLineErrorParser]) -> None:
         action="store_true",
         help="maximum likelihood instead of restricted maximum likelihood",
     )
-    fit.add_argument("--weights", metavar="COL", help="column of prior weights")
+    fit.add_argument(
+        "--weights",
+        metavar="COL",
+        help="column of prior weights, or of numbers of trials (binomial)",
+    )
+    fit.add_argument(
+        "--family",
+        metavar="F",
+        help="generalized model: binomial, poisson, gamma, inversegaussian, "
+        "negativebinomial",
+    )
+    fit.add_argument(
+        "--link",
+        metavar="L",
+        help="another link than the family's usual one, such as probit",
+    )
+    fit.add_argument(
+        "--nagq",
+        metavar="K",
+        type=int,
+        help="nodes of the quadrature of a generalized model; 1, the default, is the "
+        "Laplace approximation",
+    )
+    fit.add_argument(
+        "--exponentiate",
+        action="store_true",
+        help="show odds ratios or rate ratios in the summary of a generalized model",
+    )
     fit.add_argument("--json", action="store_true", help="print JSON, not text")
     fit.add_argument("--save", metavar="FILE", help="save the result for ml.load(FILE)")
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from multilevel.cli.arguments import build_parser
 
 if TYPE_CHECKING:
-    from multilevel.results.mixedlm_results import MixedLMResults
+    import pandas as pd
+
+    from multilevel.results.mixed_results import MixedResults
 
 DONE, NOT_CONVERGED, BAD_INPUT = 0, 1, 2
 
@@ -52,7 +54,7 @@ def fit_command(arguments: argparse.Namespace) -> int:
     Parameters
     ----------
     arguments : argparse.Namespace
-        ``formula, data, ml, weights, json, save``.
+        ``formula, data, ml, weights, family, link, nagq, exponentiate, json, save``.
 
     Returns
     -------
@@ -65,7 +67,8 @@ def fit_command(arguments: argparse.Namespace) -> int:
 
         print(as_json(result))
     else:
-        print(result.summary())
+        options = {"exponentiate": True} if arguments.exponentiate else {}
+        print(result.summary(**options))
     if arguments.save:
         result.save(arguments.save)
     return DONE if result.converged else NOT_CONVERGED
@@ -100,17 +103,59 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _fitted(arguments: argparse.Namespace) -> MixedLMResults:
+def _fitted(arguments: argparse.Namespace) -> MixedResults:
     """Return the fit that the arguments ask for."""
     from multilevel.cli.progress import announced
     from multilevel.cli.tables import read_table
 
+    _refuse_options_of_the_other_model(arguments)
+    fitter = _generalized_fitter if arguments.family else _linear_fitter
+    fit = fitter(arguments)
     data = read_table(arguments.data)
+    with announced(f"fitting {len(data):,} rows", sys.stderr):
+        return fit(data)
+
+
+def _refuse_options_of_the_other_model(arguments: argparse.Namespace) -> None:
+    from multilevel.errors import DataError
+
+    if arguments.family:
+        if arguments.ml:
+            raise DataError("--ml has no meaning with --family: there is no REML")
+        return
+    for option in ("link", "nagq", "exponentiate"):
+        if getattr(arguments, option) not in (None, False):
+            raise DataError(f"--{option} needs --family, as in --family binomial")
+
+
+def _linear_fitter(
+    arguments: argparse.Namespace,
+) -> Callable[[pd.DataFrame], MixedResults]:
     from multilevel.models.formula_api import mixedlm
 
-    with announced(f"fitting {len(data):,} rows", sys.stderr):
+    def fit(data: pd.DataFrame) -> MixedResults:
         model = mixedlm(arguments.formula, data, weights=arguments.weights)
         return model.fit(reml=not arguments.ml)
+
+    return fit
+
+
+def _generalized_fitter(
+    arguments: argparse.Namespace,
+) -> Callable[[pd.DataFrame], MixedResults]:
+    from multilevel.models.formula_api import mixedglm
+    from multilevel.models.given_family import family_with_link
+
+    family = family_with_link(arguments.family, arguments.link)
+    n_nodes = 1 if arguments.nagq is None else arguments.nagq
+
+    def fit(data: pd.DataFrame) -> MixedResults:
+        model = mixedglm(
+            arguments.formula, data, family=family, weights=arguments.weights
+        )
+        return model.fit(nagq=n_nodes)
+
+    return fit
 
 
 @contextmanager

@@ -13,25 +13,26 @@ import pandas as pd
 from multilevel import __version__
 
 if TYPE_CHECKING:
-    from multilevel.results.mixedlm_results import MixedLMResults
+    from multilevel.results.mixed_results import MixedResults
 
 FIT_STATISTICS = ("llf", "deviance", "aic", "bic", "aicc", "df_model", "df_resid")
 
 
-def as_json(result: MixedLMResults) -> str:
+def as_json(result: MixedResults) -> str:
     """Write a fit as JSON.
 
     Parameters
     ----------
-    result : MixedLMResults
+    result : MixedResults
 
     Returns
     -------
     str
         Keys: ``multilevel`` (version), ``formula``, ``criterion``, ``nobs``,
         ``n_dropped``, ``groups``, ``fixed_effects``, ``variance_components``,
-        ``sigma``, ``fit``, ``compare_pooled``, ``convergence``. Numbers have all
-        their digits; what is not defined is null.
+        ``sigma`` (of a generalized model ``family``, ``link`` and ``dispersion``),
+        ``fit``, ``compare_pooled``, ``convergence``. Numbers have all their digits;
+        what is not defined is null.
     """
     document = {
         "multilevel": __version__,
@@ -42,7 +43,7 @@ def as_json(result: MixedLMResults) -> str:
         "groups": result.ngroups,
         "fixed_effects": _fixed_effects(result),
         "variance_components": _records(result.variance_components.to_frame()),
-        "sigma": result.sigma,
+        **_scale_of(result),
         "fit": {name: getattr(result, name) for name in FIT_STATISTICS},
         "compare_pooled": _pooled_test(result),
         "convergence": {
@@ -53,7 +54,20 @@ def as_json(result: MixedLMResults) -> str:
     return json.dumps(_plain(document), indent=2, allow_nan=False)
 
 
-def _fixed_effects(result: MixedLMResults) -> list[dict[str, Any]]:
+def _scale_of(result: MixedResults) -> dict[str, Any]:
+    """Residual deviation of a linear model; family, link, dispersion of others."""
+    family = getattr(result, "family", None)
+    if family is None:
+        return {"sigma": result.sigma}
+    dispersion = getattr(result, "dispersion", None)
+    return {
+        "family": family.name,
+        "link": family.link.name,
+        "dispersion": dispersion if family.has_dispersion else None,
+    }
+
+
+def _fixed_effects(result: MixedResults) -> list[dict[str, Any]]:
     """One record per fixed effect, with t, df and the 95 % limits."""
     limits = np.asarray(result.conf_int())
     frame = pd.DataFrame(
@@ -70,7 +84,7 @@ def _fixed_effects(result: MixedLMResults) -> list[dict[str, Any]]:
     return _records(frame.rename_axis("name").reset_index())
 
 
-def _pooled_test(result: MixedLMResults) -> dict[str, Any]:
+def _pooled_test(result: MixedResults) -> dict[str, Any]:
     """Return the numbers of the likelihood-ratio test against the pooled model."""
     test = result.compare_pooled()
     wanted = ("statistic", "df", "pvalue", "pvalue_chi2", "null")

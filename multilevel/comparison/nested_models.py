@@ -1,8 +1,8 @@
-"""Likelihood-ratio tests between two fitted linear mixed models."""
+"""Likelihood-ratio tests between two fitted mixed models."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,15 @@ from multilevel.inference.chi_bar_square import (
 )
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.optimize.fit_record import LMMFit
+from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.optimize.linear_problem import LinearProblem
 
 _SPAN_TOLERANCE = 1e-7
 
 
-def compare_nested(restricted: Any, full: Any) -> LRTest:
+def compare_nested(
+    restricted: Any, full: Any, linear_problem: Callable[[], LinearProblem]
+) -> LRTest:
     """Likelihood-ratio test of one result against a larger one.
 
     Where the models differ in variance parameters that the restricted one sets to
@@ -34,7 +37,10 @@ def compare_nested(restricted: Any, full: Any) -> LRTest:
 
     Parameters
     ----------
-    restricted, full : MixedLMResults
+    restricted, full : MixedLMResults or MixedGLMResults
+    linear_problem : callable
+        Gives the cross-products of the larger model; of a generalized one those of
+        its working linear model at the restricted estimates.
 
     Returns
     -------
@@ -49,10 +55,11 @@ def compare_nested(restricted: Any, full: Any) -> LRTest:
     _reject_other_results(restricted)
     smaller, larger = restricted.model.design, full.model.design
     _reject_other_data(smaller, larger)
+    _reject_other_family(restricted, full)
     _reject_other_criterion(restricted, full)
     n_fixed = _added_fixed_effects(smaller, larger, full.criterion)
     change = covariance_change(smaller, larger)
-    null = _null_distribution(full.model.problem, restricted, change, n_fixed)
+    null = _null_distribution(linear_problem, restricted, change, n_fixed)
     return likelihood_ratio_test(
         restricted.llf,
         full.llf,
@@ -94,11 +101,25 @@ def _reject_other_data(smaller: ModelDesign, larger: ModelDesign) -> None:
 
 
 def _reject_other_criterion(restricted: Any, full: Any) -> None:
-    """Refuse to compare REML with ML."""
+    """Refuse to compare REML with ML, or different approximations."""
     if restricted.criterion != full.criterion:
+        option = "reml" if restricted.criterion in ("REML", "ML") else "nagq"
         raise ComparisonError(
             f"one model was fitted by {restricted.criterion}, the other by "
-            f"{full.criterion}; fit both with the same reml="
+            f"{full.criterion}; fit both with the same {option}="
+        )
+
+
+def _reject_other_family(restricted: Any, full: Any) -> None:
+    """Refuse to compare different families or links; a linear model has none."""
+    names = []
+    for result in (restricted, full):
+        family = getattr(result.model, "family", None)
+        names.append("linear" if family is None else str(family))
+    if names[0] != names[1]:
+        raise ComparisonError(
+            f"the models have different families: {names[0]} and {names[1]}. The test "
+            "needs one family and link"
         )
 
 
@@ -231,7 +252,10 @@ def _parameters_by_name(design: ModelDesign) -> set[tuple[str, str, str]]:
 
 
 def _null_distribution(
-    problem: LinearProblem, restricted: Any, change: CovarianceChange, n_fixed: int
+    linear_problem: Callable[[], LinearProblem],
+    restricted: Any,
+    change: CovarianceChange,
+    n_fixed: int,
 ) -> ChiBarSquare:
     """Chi-square if nothing is on the edge, else the mixture for the cones."""
     free = n_fixed + len(change.free)
@@ -239,7 +263,7 @@ def _null_distribution(
         return cone_mixture(np.eye(len(change.sizes)), change.sizes, free=free)
     first = [*change.nuisance, *change.free]
     entries = [*first, *(entry for block in change.cones for entry in block)]
-    reml = restricted.criterion == "REML"
+    reml, problem = restricted.criterion == "REML", linear_problem()
     factors = _embedded_factors(problem, restricted, change)
     information = _entry_information(problem, factors, entries, reml=reml)
     metric = efficient_information(information, len(first))
@@ -266,7 +290,7 @@ def _embedded_factors(
 
 
 def _relative_entries(
-    design: ModelDesign, fit: LMMFit
+    design: ModelDesign, fit: LMMFit | GLMMFit
 ) -> dict[tuple[str, str, str], float]:
     """Estimated variances and covariances relative to the residual variance."""
     entries = {}

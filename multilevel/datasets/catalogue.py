@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from multilevel.datasets.discrete_responses import (
+    BACTERIA,
+    CBPP,
+    CONTRACEPTION,
+    EPIL,
+    GROUSETICKS,
+    NUMBERED,
+    VERBAGG,
+)
 from multilevel.datasets.records import Column, DataSet
 
-NUMBERED: tuple[str, ...] = ()  # levels are numbers, in increasing order
 NO_YES = ("0", "1")
 
 HSB = DataSet(
@@ -266,30 +274,6 @@ INSTEVAL = DataSet(
     example="y ~ service + (1 | s) + (1 | d)",
 )
 
-CBPP = DataSet(
-    name="cbpp",
-    title="Contagious bovine pleuropneumonia in 15 herds",
-    file="cbpp.csv",
-    n_rows=56,
-    columns=(
-        Column("herd", "herd", levels=NUMBERED),
-        Column("incidence", "new cases in the period", "animals"),
-        Column("size", "herd size at the beginning of the period", "animals"),
-        Column("period", "period", levels=tuple("1234")),
-    ),
-    about=(
-        "Serological incidence of a disease of zebu cattle in herds of the Boji "
-        "district, Ethiopia, in up to four periods."
-    ),
-    source=(
-        "Lesnoff, M. et al. (2004), Within-herd spread of contagious bovine "
-        "pleuropneumonia in Ethiopian highlands, Preventive Veterinary Medicine 64, "
-        "27-40."
-    ),
-    provenance="the R package lme4 (cbpp).",
-    example="incidence / size ~ period + (1 | herd)",
-)
-
 CATALOGUE: dict[str, DataSet] = {
     data_set.name: data_set
     for data_set in (
@@ -304,5 +288,10 @@ CATALOGUE: dict[str, DataSet] = {
         OXIDE,
         INSTEVAL,
         CBPP,
+        CONTRACEPTION,
+        VERBAGG,
+        BACTERIA,
+        GROUSETICKS,
+        EPIL,
     )
 }

@@ -54,6 +54,8 @@ class DataSet:
         R package that the file was exported from, and what was changed.
     example : str
         A model formula for these data.
+    family : str
+        Family of a generalized model; empty for a linear one.
     """
 
     name: str
@@ -65,11 +67,19 @@ class DataSet:
     source: str
     provenance: str
     example: str
+    family: str = ""
 
     @property
     def factors(self) -> tuple[Column, ...]:
         """Categorical columns."""
         return tuple(column for column in self.columns if column.is_factor)
+
+    @property
+    def call(self) -> str:
+        """The example as a call."""
+        if self.family:
+            return f'mixedglm("{self.example}", data, family="{self.family}")'
+        return f'mixedlm("{self.example}", data)'
 
     def as_text(self) -> str:
         """Title, description, columns, source: 79 characters wide."""
@@ -84,7 +94,7 @@ class DataSet:
             "",
             *textwrap.wrap(f"Source: {self.source}", 79, subsequent_indent="  "),
             *textwrap.wrap(f"Exported from {self.provenance}", 79),
-            f'Example: mixedlm("{self.example}", data)',
+            *textwrap.wrap(f"Example: {self.call}", 79, subsequent_indent="  "),
         ]
         return "\n".join(lines)
 

@@ -71,6 +71,7 @@ def encode_new_data(
     data: Any,
     *,
     factors: Collection[str] | None = None,
+    columns_of: Collection[str] = (),
     offset: Any = None,
 ) -> NewRows:
     """Code new data as the data of a fit were coded; no row is dropped.
@@ -84,6 +85,8 @@ def encode_new_data(
         response is not needed.
     factors : collection of str, optional
         The grouping factors that matter; None for all.
+    columns_of : collection of str
+        Further grouping factors of which the columns matter, but not the levels.
     offset : str or array-like (n,), optional
         In place of the ``offset=`` of the fit, which is required again if it was an
         array.
@@ -113,7 +116,11 @@ def encode_new_data(
     """
     encoding = _encoding_of(design)
     asked = _asked_factors(design, factors)
-    wanted = _Wanted.of(design, encoding, asked)
+    with_columns = tuple(
+        is_asked or name in columns_of
+        for name, is_asked in zip(design.factor_names, asked, strict=True)
+    )
+    wanted = _Wanted.of(design, encoding, asked, with_columns)
     offset = encoding.offset_column if offset is None else offset
     if offset is None and encoding.offset_was_array:
         raise DataError(
@@ -130,17 +137,21 @@ class _Wanted:
     """The expressions that new data must give."""
 
     asked: tuple[bool, ...]
+    with_columns: tuple[bool, ...]
     effects: tuple[str, ...]
     groups: tuple[str, ...]
     offsets: tuple[str, ...]
 
     @staticmethod
     def of(
-        design: ModelDesign, encoding: DesignEncoding, asked: tuple[bool, ...]
+        design: ModelDesign,
+        encoding: DesignEncoding,
+        asked: tuple[bool, ...],
+        with_columns: tuple[bool, ...],
     ) -> _Wanted:
         plans = [encoding.fixed]
         for term, plan in zip(design.terms, encoding.random, strict=True):
-            plans += [plan] * asked[term.factor_index]
+            plans += [plan] * with_columns[term.factor_index]
         effects = [
             code for plan in plans for recipe in plan.recipes for code, _ in recipe
         ]
@@ -151,6 +162,7 @@ class _Wanted:
         ]
         return _Wanted(
             asked,
+            with_columns,
             tuple(dict.fromkeys(effects)),
             tuple(dict.fromkeys(groups)),
             encoding.offsets,
@@ -251,7 +263,7 @@ def _coded_rows(
         }
     columns = []
     for term, plan in zip(design.terms, encoding.random, strict=True):
-        if wanted.asked[term.factor_index]:
+        if wanted.with_columns[term.factor_index]:
             columns.append(spread.columns(plan, variables))
         else:
             columns.append(np.zeros((spread.n_rows, len(plan.names)), order="F"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -39,11 +40,38 @@ class EliminationPlan:
     offsets: tuple[int, ...]
 
 
+class LevelPairs(Protocol):
+    """The pairs of levels of two factors that occur together, sorted."""
+
+    @property
+    def rows(self) -> IntVector:
+        """Level of the first factor, (n_pairs,)."""
+
+    @property
+    def cols(self) -> IntVector:
+        """Level of the second factor, (n_pairs,)."""
+
+
 def elimination_plan(products: CrossProducts) -> EliminationPlan:
     """Choose the chain with the most effects."""
     sizes = [block.shape[0] for block in products.diagonal]
     levels = [block.shape[2] for block in products.diagonal]
-    nested = _nested_pairs(products, levels)
+    return plan_elimination(sizes, levels, products.pairs)
+
+
+def plan_elimination(
+    sizes: Sequence[int],
+    levels: Sequence[int],
+    pairs: Mapping[tuple[int, int], LevelPairs],
+) -> EliminationPlan:
+    """Choose the chain with the most effects.
+
+    Parameters
+    ----------
+    sizes, levels : S and J of each grouping factor
+    pairs : {(k, l): LevelPairs}, k < l
+    """
+    nested = _nested_pairs(pairs, levels)
     effects = [s * j for s, j in zip(sizes, levels, strict=True)]
     chain = _heaviest_chain(nested, effects)
     rest = tuple(k for k in range(len(sizes)) if k not in chain)
@@ -55,11 +83,11 @@ def elimination_plan(products: CrossProducts) -> EliminationPlan:
 
 
 def _nested_pairs(
-    products: CrossProducts, levels: Sequence[int]
+    pairs: Mapping[tuple[int, int], LevelPairs], levels: Sequence[int]
 ) -> dict[tuple[int, int], IntVector]:
     """Parents of child levels for every ordered pair (child, parent) that nests."""
     nested: dict[tuple[int, int], IntVector] = {}
-    for (k, m), pair in products.pairs.items():
+    for (k, m), pair in pairs.items():
         if len(pair.rows) == levels[k]:
             nested[k, m] = pair.cols
         elif len(pair.rows) == levels[m]:

@@ -122,7 +122,7 @@ def row_source(
     ordered = X if order == list(range(X.shape[1])) else X[:, order]
     fixed = orthonormal_basis(ordered, weights) or scaling_basis(ordered, weights)
     own = tuple(
-        None if _shares_leading(term, order, constant) else _own_basis(term, weights)
+        None if _shares_leading(term, order, constant) else own_basis(term, weights)
         for term in terms
     )
     transforms = tuple(
@@ -210,7 +210,8 @@ def _shared_columns(
     return (first, *rest)
 
 
-def _own_basis(term: RandomColumns, weights: FloatVector | None) -> ColumnBasis:
+def own_basis(term: RandomColumns, weights: FloatVector | None) -> ColumnBasis:
+    """As well conditioned a basis of a term's columns as its structure allows."""
     if term.freedom == "any" and term.columns.shape[1] > 1:
         basis = orthonormal_basis(term.columns, weights)
         if basis is not None:

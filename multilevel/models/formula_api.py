@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multilevel.models.mixedlm import MixedLM
+
+if TYPE_CHECKING:
+    from multilevel.models.mixedglm import MixedGLM
 
 
 def mixedlm(
@@ -45,4 +48,56 @@ def mixedlm(
     """
     return MixedLM.from_formula(
         formula, data, weights=weights, offset=offset, missing=missing
+    )
+
+
+def mixedglm(
+    formula: str,
+    data: Any,
+    *,
+    family: Any,
+    weights: Any = None,
+    offset: Any = None,
+    missing: str = "drop",
+) -> MixedGLM:
+    """Generalized linear mixed model of a formula; as `MixedGLM.from_formula`.
+
+    Parameters
+    ----------
+    formula : str
+        Fixed part as in patsy, random terms as in lme4. The left side of a binomial
+        model may have two columns, ``cbind(successes, failures)``.
+    data : pandas DataFrame, dict of columns, polars DataFrame or pyarrow Table
+        The columns.
+    family : str or statsmodels family
+        ``"binomial"``, ``"poisson"``, ``"gamma"``, ``"inversegaussian"``,
+        ``"negativebinomial"`` or ``"gaussian"``, or an instance with another link.
+    weights : str or array_like, optional
+        Number of trials (binomial), or case weights.
+    offset : str or array_like, optional
+        Known part of the linear predictor.
+    missing : {"drop", "raise"}
+        What to do with rows in which something that the model uses is missing.
+
+    Returns
+    -------
+    MixedGLM
+
+    Examples
+    --------
+    >>> import multilevel as ml
+    >>> data = ml.datasets.load("cbpp")
+    >>> formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    >>> ml.mixedglm(formula, data, family="binomial").fit().params.round(3)
+    Intercept     -1.399
+    period[T.2]   -0.992
+    period[T.3]   -1.129
+    period[T.4]   -1.580
+    dtype: float64
+    """
+    # Imported here: linear models do without what it needs.
+    from multilevel.models.mixedglm import MixedGLM
+
+    return MixedGLM.from_formula(
+        formula, data, family=family, weights=weights, offset=offset, missing=missing
     )

@@ -128,6 +128,10 @@ class MixedModel(LikelihoodModel):
         columns = self.exog if exog is None else np.asarray(exog, dtype=float)
         return np.asarray(columns @ np.nan_to_num(np.asarray(params, dtype=float)))
 
+    def saved_options(self) -> dict[str, Any]:
+        """What a saved fit needs besides the columns: plain values."""
+        return {}
+
     def write_fit(self, path: str | Path, fit: Any, ddf_method: str) -> None:
         """Write an estimate of this model to a file that `multilevel.load` reads."""
         write_fit(path, self, self._source, fit, ddf_method)

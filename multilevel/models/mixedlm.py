@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +22,7 @@ from multilevel.formula.parse import parse_formula
 from multilevel.inference.denominator_df import known_ddf
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.model_source import ArraySource, formula_source
+from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import joint_likelihood
 from multilevel.optimize.fit_lmm import fit_lmm
 from multilevel.optimize.fit_record import LMMFit
@@ -188,7 +188,7 @@ class MixedLM(MixedModel):
                 self.problem,
                 reml=reml,
                 start=None if start is None else np.asarray(start, dtype=float),
-                on_step=_progress_writer() if progress else None,
+                on_step=progress_writer() if progress else None,
             )
         _refuse_exact_fit(self.design, fit.sigma)
         return self.result_of(fit, method)
@@ -273,13 +273,3 @@ def _is_constant_within(values: FloatVector, codes: IntVector) -> bool:
     value = np.empty(codes.max() + 1)
     value[codes] = values
     return bool((value[codes] == values).all())
-
-
-def _progress_writer() -> Callable[[int, float], None]:
-    """A function that writes one line for each evaluation."""
-
-    def write(evaluations: int, deviance: float) -> None:
-        line = f"evaluation {evaluations}: deviance {deviance:.6f}"
-        print(line, file=sys.stderr, flush=True)
-
-    return write

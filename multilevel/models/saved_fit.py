@@ -14,6 +14,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError
 from multilevel.models.model_source import ArraySource, FormulaSource
 from multilevel.optimize.fit_record import LMMFit, OptimizationReport
+from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.results.archive import read_archive, write_archive
 
 
@@ -21,7 +22,7 @@ def write_fit(
     path: str | Path,
     model: Any,
     source: FormulaSource | ArraySource,
-    fit: LMMFit,
+    fit: LMMFit | GLMMFit,
     ddf_method: str,
 ) -> None:
     """Write a fit and what its model was built from.
@@ -31,13 +32,14 @@ def write_fit(
     path : str or Path
     model : MixedModel
     source : FormulaSource or ArraySource
-    fit : LMMFit
+    fit : LMMFit or GLMMFit
     ddf_method : str
     """
     document = {
         "multilevel": __version__,
         "model": type(model).__name__,
         "source": source.as_document(),
+        "options": model.saved_options(),
         "design": design_marks(model.design),
         "fit": _as_document(fit),
         "ddf": ddf_method,
@@ -57,7 +59,7 @@ def load(path: str | Path) -> Any:
 
     Returns
     -------
-    MixedLMResults
+    MixedLMResults or MixedGLMResults
 
     Raises
     ------
@@ -80,7 +82,7 @@ def load(path: str | Path) -> Any:
     document = read_archive(path)
     model = _rebuilt_model(document)
     _reject_other_design(model.design, document["design"])
-    return model.result_of(_fit_of(document["fit"]), document["ddf"])
+    return model.result_of(_fit_of(document), document["ddf"])
 
 
 def design_marks(design: ModelDesign) -> dict[str, Any]:
@@ -97,26 +99,35 @@ def design_marks(design: ModelDesign) -> dict[str, Any]:
 def _rebuilt_model(document: Mapping[str, Any]) -> Any:
     """The model that the document's source describes."""
     # Imported here: the models import this file.
+    from multilevel.models.given_family import family_from_document
+    from multilevel.models.mixedglm import MixedGLM
     from multilevel.models.mixedlm import MixedLM
 
+    options: dict[str, Any] = {}
+    kind: Any = MixedLM
+    if document["model"] == "MixedGLM":
+        options = {"family": family_from_document(document["options"]["family"])}
+        kind = MixedGLM
     source = document["source"]
     if source["kind"] == "arrays":
         given = ArraySource.from_document(source)
-        return MixedLM(
+        return kind(
             given.endog,
             given.exog,
             given.random,
-            given.weights,
-            given.offset,
-            given.missing,
+            weights=given.weights,
+            offset=given.offset,
+            missing=given.missing,
+            **options,
         )
     wanted = FormulaSource.from_document(source)
-    return MixedLM.from_formula(
+    return kind.from_formula(
         wanted.formula,
         wanted.frame(),
         weights=wanted.weights,
         offset=wanted.offset,
         missing=wanted.missing,
+        **options,
     )
 
 
@@ -147,11 +158,13 @@ def _as_document(record: Any) -> Any:
     return [_as_document(x) for x in record] if isinstance(record, tuple) else record
 
 
-def _fit_of(document: Mapping[str, Any]) -> LMMFit:
-    """The fit that `_as_document` described."""
+def _fit_of(document: Mapping[str, Any]) -> LMMFit | GLMMFit:
+    """The estimates in a document."""
+    record: Any = GLMMFit if document["model"] == "MixedGLM" else LMMFit
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in document.items()
+        for name, value in document["fit"].items()
     }
-    values["report"] = OptimizationReport(**document["report"])
-    return LMMFit(**values)
+    values["report"] = OptimizationReport(**values["report"])
+    fit: LMMFit | GLMMFit = record(**values)
+    return fit

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.covariance.stacked_terms import StackedTerms
 
 SINGULAR = 1e-4
 """A relative standard deviation, in columns of unit size, that counts as zero."""
 
 
+class RandomTerms(Protocol):
+    """The random terms of a problem, with their names."""
+
+    @property
+    def terms(self) -> StackedTerms:
+        """From theta to covariance factors."""
+
+    @property
+    def effect_names(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the effects of each term."""
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """Name of each grouping factor."""
+
+    @property
+    def column_scales(self) -> list[FloatVector]:
+        """Root mean square (k,) of the user's random columns, by term."""
+
+
 def nearest_singular(
-    problem: LinearProblem, theta: FloatVector, *, below: float = 1e-2
+    problem: RandomTerms, theta: FloatVector, *, below: float = 1e-2
 ) -> FloatVector | None:
     """theta with every covariance's directions below `below` set to zero.
 
@@ -46,7 +67,7 @@ def nearest_singular(
     return problem.terms.theta_of(factors) if found else None
 
 
-def is_singular(problem: LinearProblem, theta: FloatVector) -> bool:
+def is_singular(problem: RandomTerms, theta: FloatVector) -> bool:
     """Whether a covariance matrix is not of full rank, by working-column units."""
     return any(
         np.linalg.svd(factor, compute_uv=False)[-1] < SINGULAR
@@ -55,7 +76,7 @@ def is_singular(problem: LinearProblem, theta: FloatVector) -> bool:
 
 
 def boundary_parameters(
-    problem: LinearProblem, factors: Sequence[FloatMatrix]
+    problem: RandomTerms, factors: Sequence[FloatMatrix]
 ) -> dict[str, float]:
     """Names and values of the standard deviations and correlations on the edge.
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import NewRows, encode_new_data
 from multilevel.errors import DataError
@@ -134,11 +134,6 @@ def predict_new_rows(
     DataError
         For unseen levels with ``new_levels="raise"``.
     """
-    if new_levels not in ("raise", "population", "missing"):
-        raise DataError(
-            f"new_levels={new_levels!r} is not known; "
-            'use "raise", "population" or "missing"'
-        )
     names = design.factor_names
     positions = factor_positions(names, random)
     rows = encode_new_data(
@@ -147,20 +142,58 @@ def predict_new_rows(
     eta = rows.exog[:, design.kept] @ beta
     if rows.offset is not None:
         eta = eta + rows.offset
+    left_out = refuse_new_levels(design, rows, positions, new_levels)
     for position in positions:
-        unseen = _unseen(rows, position)
-        if unseen.any() and new_levels == "raise":
-            _reject_unseen_levels(design, rows, position, unseen)
         eta = eta + _random_part(design, rows, modes, position)
-        if new_levels == "missing":
-            eta[unseen] = np.nan
+    eta[left_out] = np.nan
     eta[rows.missing] = np.nan
     return pd.Series(eta, index=rows.index)
 
 
-def _unseen(rows: NewRows, position: int) -> Any:
+def refuse_new_levels(
+    design: ModelDesign,
+    rows: NewRows,
+    positions: Sequence[int],
+    new_levels: NewLevels,
+) -> BoolVector:
+    """Refuse levels that were not in the fit, or say which rows they leave out.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    rows : NewRows
+    positions : sequence of int
+        The grouping factors that matter.
+    new_levels : {"raise", "population", "missing"}
+
+    Returns
+    -------
+    (n,) array of bool
+        Rows without a prediction.
+
+    Raises
+    ------
+    DataError
+        For unseen levels with ``new_levels="raise"``, and for another word.
+    """
+    if new_levels not in ("raise", "population", "missing"):
+        raise DataError(
+            f"new_levels={new_levels!r} is not known; "
+            'use "raise", "population" or "missing"'
+        )
+    left_out = np.zeros(len(rows.missing), dtype=bool)
+    for position in positions:
+        unseen = _unseen(rows, position)
+        if unseen.any() and new_levels == "raise":
+            _reject_unseen_levels(design, rows, position, unseen)
+        if new_levels == "missing":
+            left_out |= unseen
+    return left_out
+
+
+def _unseen(rows: NewRows, position: int) -> BoolVector:
     """Rows whose level of a factor is present but was not in the fit, (n,) bool."""
-    return (rows.codes[position] < 0) & ~rows.missing
+    return np.asarray((rows.codes[position] < 0) & ~rows.missing)
 
 
 def _random_part(

@@ -43,12 +43,12 @@ def summarize_linear_fit(results: Any, *, alpha: float = 0.05) -> SummaryDocumen
     method = _METHOD_NAMES[results.ddf_method]
     title = f"Linear mixed model fit by {results.criterion}; {method}"
     sections = [
-        _residual_table(results.get_residuals("scaled")),
+        residual_table(results.get_residuals("scaled")),
         results.variance_components.as_table(),
     ]
     if len(results.params):
         sections.append(fixed_effects_table(results, alpha=alpha))
-    notes = [*_convergence_lines(results), *_pooled_lines(results)]
+    notes = [*convergence_lines(results), *pooled_lines(results)]
     return SummaryDocument(title, _facts(results), sections, notes)
 
 
@@ -56,26 +56,30 @@ def _facts(results: Any) -> list[tuple[str, str]]:
     """Labelled facts at the top."""
     facts = [
         ("Formula", results.formula),
-        ("Observations", _observations_text(results)),
-        *_group_facts(results),
+        ("Observations", observations_text(results)),
+        *group_facts(results),
         ("Log-likelihood", _likelihood_text(results)),
-        ("AIC, BIC", _criteria_text(results)),
+        ("AIC, BIC", criteria_text(results)),
     ]
     weights = results.model.design.weights
     if weights is not None:
-        low, mean, high = weights.min(), weights.mean(), weights.max()
-        text = f"min {low:.4g}, mean {mean:.4g}, max {high:.4g}"
-        facts.insert(2, ("Prior weights", text))
+        facts.insert(2, ("Prior weights", spread_text(weights)))
     return facts
 
 
-def _observations_text(results: Any) -> str:
+def spread_text(weights: FloatVector) -> str:
+    """Smallest, mean and largest weight."""
+    low, mean, high = weights.min(), weights.mean(), weights.max()
+    return f"min {low:.4g}, mean {mean:.4g}, max {high:.4g}"
+
+
+def observations_text(results: Any) -> str:
     """Rows used, and how many were dropped why."""
     dropped = results.model.design.dropped
     return f"{results.nobs} ({dropped})" if dropped.n else str(results.nobs)
 
 
-def _group_facts(results: Any) -> list[tuple[str, str]]:
+def group_facts(results: Any) -> list[tuple[str, str]]:
     """One line for each grouping factor: levels and sizes."""
     facts: list[tuple[str, str]] = []
     for factor in results.model.design.factors:
@@ -93,17 +97,18 @@ def _likelihood_text(results: Any) -> str:
     return f"{results.llf:.3f}{restricted}"
 
 
-def _criteria_text(results: Any) -> str:
+def criteria_text(results: Any) -> str:
+    """AIC and BIC, and how many parameters they count."""
     text = f"{results.aic:.2f}, {results.bic:.2f}"
     return f"{text} ({results.df_model} parameters, variances included)"
 
 
-def _residual_table(scaled: FloatVector) -> TextTable:
+def residual_table(scaled: FloatVector, title: str = "Scaled residuals:") -> TextTable:
     """Quartiles of the residuals in units of the residual standard deviation."""
     quartiles = np.quantile(np.asarray(scaled), _QUANTILES)
     cells = tuple(f"{quartile:.3f}" for quartile in quartiles)
     header = ("Min", "1Q", "Median", "3Q", "Max")
-    return TextTable(header, (cells,), left=0, title="Scaled residuals:")
+    return TextTable(header, (cells,), left=0, title=title)
 
 
 def fixed_effects_table(results: Any, *, alpha: float = 0.05) -> TextTable:
@@ -151,7 +156,7 @@ def _df_text(df: float) -> str:
     return f"{df:.1f}" if df < 1e4 else f"{df:.0f}"
 
 
-def _convergence_lines(results: Any) -> list[str]:
+def convergence_lines(results: Any) -> list[str]:
     """Convergence in one line, and a singular fit in plain words."""
     report = results.optimization
     lines = [report.message[:1].upper() + report.message[1:] + "."]
@@ -166,18 +171,18 @@ def _convergence_lines(results: Any) -> list[str]:
     return lines
 
 
-def _pooled_lines(results: Any) -> list[str]:
+def pooled_lines(results: Any, pooled: str = "linear model") -> list[str]:
     """The test against the pooled regression, worded as Stata does."""
     if not results.variance_components.terms:
         return []
     try:
         test = results.compare_pooled()
     except MultilevelError as error:
-        return [f"No LR test vs. linear model: {error}"]
+        return [f"No LR test vs. {pooled}: {error}"]
     one_variance = test.null == "0.5 chi2(0) + 0.5 chi2(1)"
     name = "chibar2(01)" if one_variance else "chibar2"
     last = (
-        f"LR test vs. linear model: {name} = {test.statistic:.2f}  "
+        f"LR test vs. {pooled}: {name} = {test.statistic:.2f}  "
         f"Prob >= chibar2 = {test.pvalue:.4f}"
     )
     return [last] if one_variance else [f"chibar2 is {test.null}.", last]

@@ -93,7 +93,7 @@ def common_or_own_decimals(scales: ArrayLike, digits: int = 4) -> IntVector:
     """
     needed = decimals_needed(scales, digits)
     usable = np.isfinite(np.asarray(scales, dtype=float))
-    if not usable.any() or np.ptp(needed[usable]) > 3:
+    if not usable.any() or np.ptp(needed[usable]) > 2:
         return needed
     return np.full(len(needed), needed[usable].max())
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from statsmodels.stats.contrast import ContrastResults
 
     from multilevel.inference.denominator_df import Denominators
+    from multilevel.inference.likelihood_ratio import LRTest
     from multilevel.optimize.fit_record import OptimizationReport
+    from multilevel.reporting.summary_document import SummaryDocument
 
 
 class MixedResults(LikelihoodModelResults):
@@ -55,6 +57,8 @@ class MixedResults(LikelihoodModelResults):
 
     # -- what subclasses say --------------------------------------------------
 
+    _has_residual = True  # whether a residual variance is a variance component
+
     @property
     def _denominators(self) -> Denominators:
         """Degrees of freedom of contrasts of the columns that were kept."""
@@ -62,6 +66,24 @@ class MixedResults(LikelihoodModelResults):
 
     def _variance_parameter_covariance(self) -> FloatMatrix:
         """Asymptotic covariance of theta and sigma."""
+        raise NotImplementedError
+
+    @property
+    def sigma(self) -> float:
+        """Square root of `scale`."""
+        raise NotImplementedError
+
+    @property
+    def full_params(self) -> FloatVector:
+        """The argument of the model's `loglike` at the estimates."""
+        raise NotImplementedError
+
+    def summary(self, alpha: float = 0.05) -> SummaryDocument:
+        """The fit as a table: text, HTML and LaTeX."""
+        raise NotImplementedError
+
+    def compare_pooled(self) -> LRTest:
+        """Likelihood-ratio test against the model without random effects."""
         raise NotImplementedError
 
     # -- fixed effects --------------------------------------------------------
@@ -75,6 +97,21 @@ class MixedResults(LikelihoodModelResults):
     def bse_fe(self) -> FloatVector:
         """Standard errors of the fixed effects; the same as `bse`."""
         return np.asarray(self.bse)
+
+    def cov_params(
+        self,
+        r_matrix: Any = None,
+        column: Any = None,
+        scale: float | None = None,
+        cov_p: Any = None,
+        other: Any = None,
+    ) -> Any:
+        """Covariance matrix of the fixed effects or of linear combinations of them.
+
+        Parameters are those of statsmodels' `LikelihoodModelResults.cov_params`.
+        """
+        factor = self._covariance_factor if scale is None else scale
+        return super().cov_params(r_matrix, column, factor, cov_p, other)
 
     @cached_property
     def ddf(self) -> FloatVector:
@@ -190,6 +227,17 @@ class MixedResults(LikelihoodModelResults):
     # -- random effects -------------------------------------------------------
 
     @property
+    def scale(self) -> float:
+        """Residual variance, or the factor of the family's variance function."""
+        return self.sigma**2
+
+    @scale.setter
+    def scale(self, value: float) -> None:
+        # statsmodels' constructor assigns the factor of `normalized_cov_params`,
+        # which is one here: the covariance is stored as it is.
+        self._covariance_factor = value
+
+    @property
     def theta(self) -> FloatVector:
         """Entries of the relative covariance factors, unit-free."""
         return np.asarray(self.fit_record.theta)
@@ -213,6 +261,7 @@ class MixedResults(LikelihoodModelResults):
         return VarianceComponents(
             tuple(terms),
             self.fit_record.sigma,
+            has_residual=self._has_residual,
             parameter_covariance=self._variance_parameter_covariance,
         )
 

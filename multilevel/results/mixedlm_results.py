@@ -21,6 +21,7 @@ from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
 from multilevel.optimize.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
+from multilevel.prediction.linear_prediction import prediction_of_lmm
 from multilevel.prediction.predict import (
     NewLevels,
     RandomParts,
@@ -29,6 +30,7 @@ from multilevel.prediction.predict import (
     predict_new_rows,
     reject_unknown_kind,
 )
+from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.labelled_results import LabelledResults
@@ -87,32 +89,6 @@ class MixedLMResults(MixedResults):
     def sigma(self) -> float:
         """Residual standard deviation, in units of the response."""
         return float(self.fit_record.sigma)
-
-    @property
-    def scale(self) -> float:
-        """Residual variance, in squared units of the response."""
-        return self.sigma**2
-
-    @scale.setter
-    def scale(self, value: float) -> None:
-        # statsmodels' constructor assigns the factor of `normalized_cov_params`,
-        # which is one here: the covariance is stored as it is.
-        self._covariance_factor = value
-
-    def cov_params(
-        self,
-        r_matrix: Any = None,
-        column: Any = None,
-        scale: float | None = None,
-        cov_p: Any = None,
-        other: Any = None,
-    ) -> Any:
-        """Covariance matrix of the fixed effects or of linear combinations of them.
-
-        Parameters are those of statsmodels' `LikelihoodModelResults.cov_params`.
-        """
-        factor = self._covariance_factor if scale is None else scale
-        return super().cov_params(r_matrix, column, factor, cov_p, other)
 
     @property
     def full_params(self) -> FloatVector:
@@ -212,6 +188,46 @@ class MixedLMResults(MixedResults):
         fitted = linear_predictor(design, fit.beta, fit.modes, factors)
         return pd.Series(fitted, index=design.index)
 
+    def get_prediction(
+        self,
+        data: Any = None,
+        *,
+        random: RandomParts = "all",
+        new_levels: NewLevels = "raise",
+        offset: Any = None,
+        weights: Any = None,
+    ) -> Prediction:
+        """Predicted means with standard errors, confidence and prediction limits.
+
+        The standard errors are those of the mixed-model equations: fixed and random
+        effects are uncertain together. What `random` leaves out counts as a new group,
+        at zero in the mean and with its variance in the limits of an observation.
+
+        Parameters
+        ----------
+        data, random, new_levels, offset
+            As for `predict`.
+        weights : str or array_like (rows,), optional
+            Prior weights of the new rows, for the limits of an observation. Ones by
+            default; of the fit's rows their own.
+
+        Returns
+        -------
+        Prediction
+            With `summary_frame(alpha)`. Limits of the mean are by Student's t with the
+            chosen `ddf` if no random effects are added, else normal.
+        """
+        return prediction_of_lmm(
+            self.model.design,
+            self.fit_record,
+            data,
+            contrast_df=lambda rows: self._denominators.df(rows),
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            weights=weights,
+        )
+
     @cached_property
     def pooled(self) -> RegressionResultsWrapper:
         """statsmodels' OLS or WLS results without the random terms, same rows."""
@@ -247,7 +263,7 @@ class MixedLMResults(MixedResults):
         -------
         LRTest
         """
-        return compare_nested(restricted, self)
+        return compare_nested(restricted, self, lambda: self.model.problem)
 
     def summary(self, alpha: float = 0.05) -> SummaryDocument:
         """The fit as a table: text, HTML and LaTeX.

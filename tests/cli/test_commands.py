@@ -201,3 +201,72 @@ def test_datasets_lists_and_describes(capsys: pytest.CaptureFixture[str]) -> Non
     )
     assert main(["datasets", "hsb"]) == 0
     assert ml.datasets.describe("hsb") in capsys.readouterr().out
+
+
+USE = "use ~ age + urban + (1 | district)"
+
+
+def test_a_generalized_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", USE, "contraception", "--family", "binomial"]) == 0
+    out, err = capsys.readouterr()
+    data = ml.datasets.load("contraception")
+    assert out == f"{ml.mixedglm(USE, data, family='binomial').fit().summary()}\n"
+    assert err == ""
+
+
+def test_quadrature_link_and_odds_ratios(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit", USE, "contraception", "--family", "binomial", "--nagq", "5"]
+    assert main([*words, "--exponentiate"]) == 0
+    text = capsys.readouterr().out
+    assert "5 nodes" in text
+    assert "odds ratios" in text
+    assert main([*words, "--link", "probit", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["criterion"], document["link"]) == ("AGQ(5)", "probit")
+    assert document["dispersion"] is None
+    assert "sigma" not in document
+
+
+def test_a_link_for_an_estimated_dispersion(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["fit", "y ~ 1 + (1 | subject)", "epil", "--family", "negativebinomial"]
+    place = str(tmp_path / "fit")
+    assert main([*words, "--link", "sqrt", "--json", "--save", place]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["dispersion"] > 0
+    again = ml.load(place)
+    assert again.dispersion == document["dispersion"]
+    assert again.family.link.name == "sqrt"
+    assert again.pooled.params.shape == (1,)
+
+
+def test_trials_by_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    formula = "incidence / size ~ period + (1 | herd)"
+    words = ["fit", formula, "cbpp", "--family", "binomial", "--weights", "size"]
+    assert main([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["fit"]["llf"] == pytest.approx(-92.0262818714972, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--family", "tweedie"], "is not one of"),
+        (["--family", "binomial", "--link", "lozenge"], "link 'lozenge' is not one of"),
+        (["--family", "binomial", "--ml"], "--ml has no meaning with --family"),
+        (["--nagq", "5"], "--nagq needs --family"),
+        (["--link", "log"], "--link needs --family"),
+        (["--exponentiate"], "--exponentiate needs --family"),
+        (["--family", "binomial", "--nagq", "0"], "nagq=0"),
+        (["--family", "poisson"], "holds no numbers"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", USE, "contraception", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert complaint in err
+    assert len(err.splitlines()) == 1

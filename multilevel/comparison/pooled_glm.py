@@ -1,0 +1,253 @@
+"""Complete pooling of a generalized model: the same one without random effects."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.tools.sm_exceptions import DomainWarning
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.comparison.pooled import pooled_formula
+from multilevel.comparison.statsmodels_family import statsmodels_family
+from multilevel.covariance.registry import STRUCTURES
+from multilevel.design.model_design import ModelDesign
+from multilevel.errors import ComparisonError
+from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
+from multilevel.inference.pooled_glm_null import pooled_glm_null
+from multilevel.likelihood.families import Family
+from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.pooled_glm import fit_pooled
+
+if TYPE_CHECKING:
+    from statsmodels.base.wrapper import ResultsWrapper
+
+MAX_STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PooledMaximum:
+    """Maximum likelihood without random effects.
+
+    Parameters
+    ----------
+    eta : (n,)
+        Linear predictor of the design's rows.
+    dispersion : float
+        phi or size; one where the family fixes it.
+    llf : float
+        With all constants.
+    """
+
+    eta: FloatVector
+    dispersion: float
+    llf: float
+
+
+def pooled_maximum(problem: GeneralizedProblem) -> PooledMaximum:
+    """Maximise the likelihood of the rows over beta and the dispersion.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+
+    Returns
+    -------
+    PooledMaximum
+
+    Raises
+    ------
+    ComparisonError
+        If its likelihood is nowhere finite.
+    """
+    likelihood = problem.rows.likelihood
+    try:
+        start = fit_pooled(problem)
+    except np.linalg.LinAlgError as error:
+        raise ComparisonError(
+            f"the model without random effects cannot be fitted: {error}"
+        ) from error
+    beta, log_dispersion = start.beta, start.log_dispersion
+
+    def total(beta: FloatVector, log_dispersion: float) -> float:
+        eta = problem.X @ beta + problem.offset
+        value = likelihood.terms(eta, log_dispersion).total
+        return value + float(likelihood.normalizer(log_dispersion).sum())
+
+    with np.errstate(all="ignore"):
+        value = total(beta, log_dispersion)
+        for _ in range(MAX_STEPS):
+            before = value
+            beta, value = _climbed(problem, beta, log_dispersion, value, total)
+            log_dispersion, value = _climbed_dispersion(
+                problem, beta, log_dispersion, value, total
+            )
+            if value - before <= 1e-13 * (1.0 + abs(value)):
+                break
+    eta = problem.X @ beta + problem.offset
+    dispersion = float(np.exp(log_dispersion)) if likelihood.has_dispersion else 1.0
+    return PooledMaximum(eta[problem.row_of], dispersion, value)
+
+
+def _climbed(
+    problem: GeneralizedProblem,
+    beta: FloatVector,
+    log_dispersion: float,
+    value: float,
+    total: Any,
+) -> tuple[FloatVector, float]:
+    """One Newton step in beta, halved until the likelihood does not fall."""
+    if not len(beta):
+        return beta, value
+    likelihood, columns = problem.rows.likelihood, problem.X
+    eta = columns @ beta + problem.offset
+    terms = likelihood.terms(eta, log_dispersion)
+    slope = columns.T @ terms.score
+    for weight in (terms.weight, likelihood.expected_weight(eta, log_dispersion)):
+        if not np.isfinite(weight).all():
+            continue
+        information = columns.T @ (columns * weight[:, None])
+        step = np.linalg.lstsq(information, slope, rcond=1e-12)[0]
+        for share in 0.5 ** np.arange(12):
+            trial = beta + share * step
+            reached = total(trial, log_dispersion)
+            if reached >= value:
+                return trial, reached
+    return beta, value
+
+
+def _climbed_dispersion(
+    problem: GeneralizedProblem,
+    beta: FloatVector,
+    log_dispersion: float,
+    value: float,
+    total: Any,
+) -> tuple[float, float]:
+    """One Newton step in the logarithm of the dispersion, halved likewise."""
+    likelihood = problem.rows.likelihood
+    if not likelihood.has_dispersion:
+        return log_dispersion, value
+    eta = problem.X @ beta + problem.offset
+
+    def slope(at: float) -> float:
+        return float(likelihood.dispersion(eta, at).total)
+
+    here = slope(log_dispersion)
+    curve = (slope(log_dispersion + 1e-4) - slope(log_dispersion - 1e-4)) / 2e-4
+    step = -here / curve if curve < 0.0 else np.sign(here)
+    step = float(np.clip(step, -2.0, 2.0))
+    for share in 0.5 ** np.arange(30):
+        reached = total(beta, log_dispersion + share * step)
+        if reached >= value:
+            return log_dispersion + float(share) * step, reached
+    return log_dispersion, value
+
+
+def pooled_glm(
+    design: ModelDesign, family: Family, given: Any, problem: GeneralizedProblem
+) -> ResultsWrapper:
+    """statsmodels' results of the model without random terms, on the same rows.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    family : Family
+    given : str, Family or statsmodels family
+        The family as the model was asked for.
+    problem : GeneralizedProblem
+
+    Returns
+    -------
+    GLM results; of statsmodels' discrete `NegativeBinomial` where the dispersion of a
+    negative binomial with log link is estimated from rows without weights
+
+    Raises
+    ------
+    ComparisonError
+        If the model has no fixed effects.
+    """
+    from statsmodels.discrete.discrete_model import NegativeBinomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    if not len(design.kept):
+        raise ComparisonError(
+            "the model has no fixed effects, so there is no pooled regression to fit; "
+            "write at least an intercept, as in 'y ~ 1 + ...'"
+        )
+    exog = pd.DataFrame(design.X, index=design.index, columns=list(design.kept_names))
+    endog: Any = pd.Series(design.y, design.index, name=design.response)
+    estimated = family.name == "negativebinomial" and family.has_dispersion
+    size = 1.0
+    if estimated:
+        pooled = pooled_maximum(problem)
+        size = pooled.dispersion
+        if family.link.name == "log" and design.weights is None:
+            beta = np.linalg.lstsq(
+                design.X,
+                pooled.eta - (0.0 if design.offset is None else design.offset),
+                rcond=None,
+            )[0]
+            model = NegativeBinomial(endog, exog, offset=design.offset)
+            start = np.append(beta, 1.0 / size)
+            return model.fit(start_params=start, method="newton", disp=0)
+    options: dict[str, Any] = {"offset": design.offset}
+    if family.name == "binomial" and design.weights is not None:
+        endog = _successes_and_failures(design)
+    elif design.weights is not None:
+        options["freq_weights"] = design.weights
+    instance = statsmodels_family(given, family, size)
+    with warnings.catch_warnings():
+        # The mixed model was fitted with this link, whatever its range.
+        warnings.simplefilter("ignore", DomainWarning)
+        return GLM(endog, exog, family=instance, **options).fit(tol=1e-10)
+
+
+def _successes_and_failures(design: ModelDesign) -> FloatMatrix:
+    """The two columns (n, 2) that statsmodels takes for counts of trials."""
+    trials = np.asarray(design.weights)
+    successes = design.y * trials
+    return np.column_stack([successes, trials - successes])
+
+
+def compare_with_pooled_glm(
+    problem: GeneralizedProblem,
+    design: ModelDesign,
+    llf: float,
+    *,
+    criterion: str,
+    full: str,
+) -> LRTest:
+    """Likelihood-ratio test of a generalized mixed model against its pooled model.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    design : ModelDesign
+    llf : float
+        Approximate log-likelihood of the mixed model.
+    criterion : str
+        How it was approximated.
+    full : str
+        Formula of the mixed model.
+
+    Returns
+    -------
+    LRTest
+    """
+    pooled = pooled_maximum(problem)
+    n_variance = sum(
+        STRUCTURES[term.structure](len(term.effects)).n_theta for term in design.terms
+    )
+    null = pooled_glm_null(problem, design, pooled.eta, pooled.dispersion)
+    return likelihood_ratio_test(
+        pooled.llf,
+        llf,
+        df=n_variance,
+        null=null,
+        restricted=pooled_formula(design),
+        full=full,
+        criterion=criterion,
+    )

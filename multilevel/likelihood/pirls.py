@@ -1,0 +1,272 @@
+"""Conditional modes of the random effects by penalized reweighted least squares.
+
+u minimises D(u) = -2 sum log p(y | eta) + u'u with eta = base + Z b, b = Lam u. Every
+u = Lam'v, so that b = G v with G = Lam Lam' and u'u = b'v; at the mode v = Z'l'.
+A Newton step needs K = Lam M^-1 Lam' only, M = Lam'Z'WZ Lam + I:
+
+    r = Z'l' - v,    b <- b + K r,    v <- v + r - A K r,    decrement r'K r
+
+and no inverse of Lam, which may be singular.
+
+References
+----------
+Bates (2010), lme4: Mixed-effects modeling with R, section 6.3 (PIRLS); Nocedal & Wright
+(2006), Numerical Optimization, section 3.3 (the decrement as stopping rule).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.penalized_factor import PenalizedFactor, penalized_factor
+from multilevel.likelihood.penalized_layout import PenalizedLayout
+from multilevel.likelihood.penalized_products import weighted_products
+from multilevel.likelihood.row_likelihood import RowLikelihood, RowTerms
+
+TIGHT = 1e-15
+"""Newton decrement, in deviance units, that ends the iterations. The deviance is of
+second order in the error of the modes but log|M| is of first order, so this is the
+square of the accuracy wanted."""
+
+MAX_STEPS = 100
+
+FAILED = 1e-9
+"""Relative decrement above which modes are not taken for converged."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralizedRows:
+    """Rows of a generalized model: their likelihood and their random effects."""
+
+    likelihood: RowLikelihood
+    layout: PenalizedLayout
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionalModes:
+    """The modes at given fixed part, covariance factors and dispersion.
+
+    Parameters
+    ----------
+    eta : (n,)
+    effects : one (S, J) for each factor
+        b.
+    slopes : one (S, J) for each factor
+        v, with b = G v.
+    gradient : one (S, J) for each factor
+        Z'l', which v is equal to where G is not singular.
+    terms : RowTerms
+        At eta.
+    factor : PenalizedFactor
+        Elimination at eta, with the observed weights if `observed`.
+    deviance : float
+        D less the normalizer of the rows.
+    decrement : float
+        By how much D could still fall.
+    steps : int
+        Newton steps taken.
+    observed : bool
+    """
+
+    eta: FloatVector
+    effects: list[FloatMatrix]
+    slopes: list[FloatMatrix]
+    gradient: list[FloatMatrix]
+    terms: RowTerms
+    factor: PenalizedFactor
+    deviance: float
+    decrement: float
+    steps: int
+    observed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    eta: FloatVector
+    effects: list[FloatMatrix]
+    slopes: list[FloatMatrix]
+    terms: RowTerms
+    deviance: float
+
+
+def find_modes(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+    *,
+    start: ConditionalModes | None = None,
+    tolerance: float = TIGHT,
+) -> ConditionalModes:
+    """Minimise D over the random effects.
+
+    Parameters
+    ----------
+    rows : GeneralizedRows
+    base : (n,)
+        Fixed part of eta, offset included.
+    lams : one (S, S) relative covariance factor for each grouping factor
+    log_dispersion : float
+    start : ConditionalModes, optional
+        At parameters nearby.
+    tolerance : float
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the likelihood is not finite anywhere near, or not concave at its mode.
+    """
+    position = _first_position(rows, base, lams, log_dispersion, start)
+    last, steps = np.inf, 0
+    while True:
+        steps += 1
+        factor, observed = _eliminate(rows, position, lams, log_dispersion)
+        gradient = rows.layout.rows.collect(position.terms.score)
+        r = [g - v for g, v in zip(gradient, position.slopes, strict=True)]
+        change = factor.solve(r)
+        decrement = inner_product(r, change)
+        # Rounding ends the fall before the tolerance does if counts are huge.
+        stalled = decrement < 1e-9 and decrement > 0.25 * last
+        if decrement <= tolerance or stalled or steps == MAX_STEPS:
+            break
+        last = decrement
+        moved = _move(rows, base, log_dispersion, position, r, change, factor)
+        if moved is None:
+            break
+        position = moved
+    if decrement > max(tolerance, FAILED * (1.0 + abs(position.deviance))):
+        raise np.linalg.LinAlgError("the conditional modes were not found")
+    if not observed:
+        factor = penalized_factor(
+            weighted_products(rows.layout, position.terms.weight), lams
+        )
+    return ConditionalModes(
+        position.eta,
+        position.effects,
+        position.slopes,
+        gradient,
+        position.terms,
+        factor,
+        position.deviance,
+        decrement,
+        steps,
+        observed,
+    )
+
+
+def inner_product(left: Sequence[FloatMatrix], right: Sequence[FloatMatrix]) -> float:
+    """Sum of products over all random effects."""
+    return float(sum(np.vdot(a, b) for a, b in zip(left, right, strict=True)))
+
+
+def _position_at(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    log_dispersion: float,
+    effects: list[FloatMatrix],
+    slopes: list[FloatMatrix],
+) -> _Position:
+    eta = rows.layout.rows.spread(effects)
+    eta += base
+    terms = rows.likelihood.terms(eta, log_dispersion)
+    deviance = -2.0 * terms.total + inner_product(effects, slopes)
+    return _Position(eta, effects, slopes, terms, deviance)
+
+
+def _first_position(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+    start: ConditionalModes | None,
+) -> _Position:
+    """Modes of the working linear model at the start's eta, or no effects at all."""
+    if start is not None:
+        try:
+            predicted = _predicted(rows, base, lams, log_dispersion, start)
+        except np.linalg.LinAlgError:
+            predicted = None
+        if predicted is not None and np.isfinite(predicted.deviance):
+            return predicted
+    shapes = zip(rows.layout.sizes, rows.layout.levels, strict=True)
+    none = [np.zeros(shape) for shape in shapes]
+    position = _position_at(rows, base, log_dispersion, none, none)
+    if not np.isfinite(position.deviance):
+        raise np.linalg.LinAlgError("the likelihood is not finite at the fixed part")
+    return position
+
+
+def _predicted(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+    start: ConditionalModes,
+) -> _Position:
+    """One working-response step from the start's eta: second-order accurate."""
+    terms, products = start.terms, start.factor.products
+    if rows.likelihood.has_dispersion:
+        terms = rows.likelihood.terms(start.eta, log_dispersion)
+        products = weighted_products(rows.layout, terms.weight)
+    factor = penalized_factor(products, lams)
+    response = terms.score + terms.weight * (start.eta - base)
+    rhs = rows.layout.rows.collect(response)
+    effects = factor.solve(rhs)
+    fitted = products.times(effects)
+    slopes = [g - a for g, a in zip(rhs, fitted, strict=True)]
+    return _position_at(rows, base, log_dispersion, effects, slopes)
+
+
+def _eliminate(
+    rows: GeneralizedRows,
+    position: _Position,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+) -> tuple[PenalizedFactor, bool]:
+    """By the observed weights, or by the expected ones where D is not convex."""
+    try:
+        products = weighted_products(rows.layout, position.terms.weight)
+        return penalized_factor(products, lams), True
+    except np.linalg.LinAlgError:
+        weights = rows.likelihood.expected_weight(position.eta, log_dispersion)
+        return penalized_factor(weighted_products(rows.layout, weights), lams), False
+
+
+def _move(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    log_dispersion: float,
+    position: _Position,
+    r: Sequence[FloatMatrix],
+    change: Sequence[FloatMatrix],
+    factor: PenalizedFactor,
+) -> _Position | None:
+    """Along the Newton step, halved until D does not rise; None if it always does."""
+    fitted = factor.products.times(change)
+    slope_change = [a - b for a, b in zip(r, fitted, strict=True)]
+    slack = 1e-10 + 1e-13 * abs(position.deviance)
+    length = 1.0
+    for _ in range(40):
+        trial = _position_at(
+            rows,
+            base,
+            log_dispersion,
+            _stepped(position.effects, change, length),
+            _stepped(position.slopes, slope_change, length),
+        )
+        if trial.deviance <= position.deviance + slack:
+            return trial
+        length *= 0.5
+    return None
+
+
+def _stepped(
+    values: Sequence[FloatMatrix], change: Sequence[FloatMatrix], length: float
+) -> list[FloatMatrix]:
+    if length == 1.0:
+        return [a + b for a, b in zip(values, change, strict=True)]
+    return [a + length * b for a, b in zip(values, change, strict=True)]

@@ -1,0 +1,176 @@
+"""Exponential families by any link: Gaussian, gamma, inverse Gaussian, Poisson.
+
+    log p = prior ( core(eta; y) / phi + norm(y, phi) )
+
+phi is the dispersion: Var y = phi V(mu) for a prior weight of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.inverse_links import InverseLink
+from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
+from multilevel.likelihood.stable_logs import (
+    LOG_2PI,
+    gamma_norm,
+    gamma_norm_slope,
+    poisson_norm,
+)
+from multilevel.likelihood.unit_cores import (
+    CLOSED_CORES,
+    VARIANCES,
+    CoreCurve,
+    chain_rule,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """norm(y, phi) and its derivative in log(phi), (n,)."""
+
+    value: Callable[[FloatVector, float], FloatVector]
+    slope: Callable[[FloatVector, float], FloatVector]
+
+
+def _gaussian_value(y: FloatVector, phi: float) -> FloatVector:
+    return np.full_like(y, -0.5 * (LOG_2PI + np.log(phi)))
+
+
+def _inverse_gaussian_value(y: FloatVector, phi: float) -> FloatVector:
+    return np.asarray(-0.5 * (LOG_2PI + np.log(phi) + 3.0 * np.log(y)))
+
+
+def _minus_half(y: FloatVector, phi: float) -> FloatVector:
+    return np.full_like(y, -0.5)
+
+
+def _gamma_value(y: FloatVector, phi: float) -> FloatVector:
+    return np.asarray(gamma_norm(1.0 / phi) - np.log(y))
+
+
+def _gamma_slope(y: FloatVector, phi: float) -> FloatVector:
+    return np.full_like(y, -gamma_norm_slope(1.0 / phi))
+
+
+NORMS: dict[str, Norm] = {
+    "gaussian": Norm(_gaussian_value, _minus_half),
+    "gamma": Norm(_gamma_value, _gamma_slope),
+    "inversegaussian": Norm(_inverse_gaussian_value, _minus_half),
+    "poisson": Norm(lambda y, phi: poisson_norm(y), lambda y, phi: np.zeros_like(y)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledRows:
+    """Rows of one exponential family.
+
+    Parameters
+    ----------
+    family : {"gaussian", "poisson", "gamma", "inversegaussian"}
+    link : InverseLink
+    y : (n,)
+    prior : (n,) or None
+        Case weights.
+    """
+
+    family: str
+    link: InverseLink
+    y: FloatVector
+    prior: FloatVector | None
+
+    @property
+    def has_dispersion(self) -> bool:
+        """True but for the Poisson family."""
+        return self.family != "poisson"
+
+    def _phi(self, log_dispersion: float) -> float:
+        return float(np.exp(log_dispersion)) if self.has_dispersion else 1.0
+
+    def _core(self, eta: FloatArray) -> CoreCurve:
+        closed = CLOSED_CORES.get((self.family, self.link.name))
+        with np.errstate(all="ignore"):
+            if closed is not None:
+                return closed(self.y, eta)
+            return chain_rule(VARIANCES[self.family], self.link, self.y, eta)
+
+    def _scaled(self, values: FloatArray, log_dispersion: float) -> FloatArray:
+        scaled = values / self._phi(log_dispersion)
+        return scaled if self.prior is None else self.prior * scaled
+
+    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+        """Sum of the log-likelihood, l' and w."""
+        core = self._core(eta)
+        return RowTerms(
+            float(self._scaled(core.value, log_dispersion).sum()),
+            self._scaled(core.first, log_dispersion),
+            self._scaled(-core.second, log_dispersion),
+        )
+
+    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """w'."""
+        return self._scaled(-self._core(eta).third, log_dispersion)
+
+    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """mu'^2 / (phi V)."""
+        curve = self.link.curve(eta)
+        variance = VARIANCES[self.family].variance(curve.mean)[0]
+        return self._scaled(curve.first**2 / variance, log_dispersion)
+
+    def density(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log p less the normalizer, and l'."""
+        core = self._core(eta)
+        return (
+            self._scaled(core.value, log_dispersion),
+            self._scaled(core.first, log_dispersion),
+        )
+
+    def normalizer(self, log_dispersion: float) -> FloatVector:
+        """norm(y, phi), times the case weight."""
+        norm = NORMS[self.family].value(self.y, self._phi(log_dispersion))
+        return norm if self.prior is None else self.prior * norm
+
+    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+        """Derivatives in log(phi)."""
+        core = self._core(eta)
+        return DispersionTerms(
+            float(self._density_slope(core, log_dispersion).sum()),
+            self._scaled(-core.first, log_dispersion),
+            self._scaled(core.second, log_dispersion),
+        )
+
+    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+        """Derivative of log p in log(phi)."""
+        return self._density_slope(self._core(eta), log_dispersion)
+
+    def _density_slope(self, core: CoreCurve, log_dispersion: float) -> FloatArray:
+        slope = NORMS[self.family].slope(self.y, self._phi(log_dispersion))
+        if self.prior is not None:
+            slope = self.prior * slope
+        return slope - self._scaled(core.value, log_dispersion)
+
+    def starting_mean(self) -> FloatVector:
+        """The responses, counts half way to their mean."""
+        if self.family == "poisson":
+            return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
+        return self.y
+
+    @property
+    def can_merge(self) -> bool:
+        """False."""
+        return False
+
+    def merge(self, group: IntVector, n_groups: int) -> ScaledRows:
+        """Refused: the rows' responses are not summed up by one number."""
+        raise NotImplementedError("rows of this family are not merged")
+
+    def take(self, rows: IntVector | slice) -> ScaledRows:
+        """The same for some rows."""
+        prior = None if self.prior is None else self.prior[rows]
+        return ScaledRows(self.family, self.link, self.y[rows], prior)

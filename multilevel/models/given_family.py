@@ -1,0 +1,111 @@
+"""The family as a user gives it: a name, or an instance of statsmodels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from multilevel.comparison.statsmodels_family import FAMILY_CLASSES
+from multilevel.errors import DataError, FitError
+from multilevel.likelihood.families import Family, family_of
+
+
+def read_family(given: Any) -> Family:
+    """The family that a name or an instance means.
+
+    Parameters
+    ----------
+    given : str, statsmodels family or Family
+
+    Returns
+    -------
+    Family
+
+    Raises
+    ------
+    DataError
+        For one that cannot be fitted, listing those that can.
+
+    Examples
+    --------
+    >>> from multilevel.models.given_family import read_family
+    >>> read_family("poisson").link.name
+    'log'
+    """
+    if isinstance(given, Family):
+        return given
+    instance = given() if isinstance(given, type) else given
+    try:
+        return family_of(instance)
+    except FitError as error:
+        raise DataError(str(error)) from None
+
+
+def family_with_link(name: str, link: str | None) -> str | Family:
+    """What `mixedglm` takes for a family and a link given by name.
+
+    Parameters
+    ----------
+    name : str
+    link : str or None
+        None for the family's usual link.
+
+    Returns
+    -------
+    str or Family
+
+    Raises
+    ------
+    DataError
+        For an unknown family or link, listing those that there are.
+    """
+    try:
+        return read_family(name).name if link is None else family_of(name, link)
+    except FitError as error:
+        raise DataError(str(error)) from None
+
+
+def family_document(given: Any) -> dict[str, Any]:
+    """Plain values from which `family_from_document` makes the family again.
+
+    Raises
+    ------
+    DataError
+        For a link of the user's own, which is code.
+    """
+    if isinstance(given, str):
+        return {"name": given}
+    family = read_family(given)
+    if isinstance(given, Family):
+        return {"name": family.name, "link_name": family.link.name}
+    from statsmodels.genmod.families import links
+
+    instance = given() if isinstance(given, type) else given
+    link = instance.link
+    if getattr(links, type(link).__name__, None) is not type(link):
+        raise DataError(
+            f"the link {type(link).__name__} is not one of statsmodels', so a "
+            "data-only file cannot hold it; pickle the result"
+        )
+    of_link = {"Power": "power", "NegativeBinomial": "alpha"}.get(type(link).__name__)
+    return {
+        "name": family.name,
+        "alpha": getattr(instance, "alpha", None),
+        "link": type(link).__name__,
+        "link_parameters": {of_link: getattr(link, of_link)} if of_link else {},
+    }
+
+
+def family_from_document(document: Mapping[str, Any]) -> Any:
+    """What `family_document` described."""
+    if len(document) == 1:
+        return document["name"]
+    if "link_name" in document:
+        return family_with_link(document["name"], document["link_name"])
+    from statsmodels.genmod import families
+
+    link = getattr(families.links, document["link"])(**document["link_parameters"])
+    more = {} if document["alpha"] is None else {"alpha": document["alpha"]}
+    return getattr(families, FAMILY_CLASSES[document["name"]])(
+        link=link, check_link=False, **more
+    )

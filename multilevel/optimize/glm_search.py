@@ -1,0 +1,174 @@
+"""The descent of the approximate deviance from a start to a proved optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.errors import FitError
+from multilevel.optimize.glm_objective import GlmObjective, GlmPoint
+from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.glm_start import StartingPoint
+from multilevel.optimize.joint_hessian import (
+    falling_direction,
+    joint_hessian,
+    pseudo_inverse,
+)
+from multilevel.optimize.quasi_newton import minimize_bfgs
+from multilevel.optimize.singularity import nearest_singular
+
+GAIN = 1e-9
+"""Expected fall of the deviance at which the descent ends."""
+
+POLISH = 1e-7
+"""Expected fall, by the Hessian of the end point, for which it goes on."""
+
+MAX_EVALUATIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEnd:
+    """Where the search ended.
+
+    Parameters
+    ----------
+    point : GlmPoint
+    hessian : (d, d)
+        Of the approximate deviance there.
+    expected_gain : float
+        By how much the deviance could still fall, by this Hessian.
+    evaluations : int
+    """
+
+    point: GlmPoint
+    hessian: FloatMatrix
+    expected_gain: float
+    evaluations: int
+
+
+class ApproximateSearch:
+    """A search that counts its evaluations.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    n_nodes : int
+        Quadrature nodes for each effect; one is the Laplace approximation.
+    on_step : callable, optional
+        Told the number of evaluations and the deviance after each step.
+    """
+
+    def __init__(
+        self,
+        problem: GeneralizedProblem,
+        n_nodes: int,
+        on_step: Callable[[int, float], None] | None,
+    ) -> None:
+        self._problem = problem
+        self._n_nodes = n_nodes
+        self._on_step = on_step
+        self._evaluations = 0
+
+    def run(self, first: StartingPoint) -> SearchEnd:
+        """Descend, try the edge nearby, and make sure of the optimum."""
+        inverse = np.asarray(np.linalg.inv(first.hessian))
+        point, inverse = self._descend(first.x, inverse, 1, first)
+        if self._n_nodes > 1:
+            again = replace(first, modes=point.modes)
+            point, inverse = self._descend(point.x, inverse, self._n_nodes, again)
+        return self._polish(self._on_the_edge(point), inverse, first)
+
+    def _descend(
+        self, x: FloatVector, inverse: FloatMatrix, n_nodes: int, first: StartingPoint
+    ) -> tuple[GlmPoint, FloatMatrix]:
+        objective = GlmObjective(self._problem, n_nodes, first.modes)
+        point = objective(x)
+        if point is None:
+            raise FitError(
+                "the approximate deviance cannot be evaluated at the starting values. "
+                "Check that the link suits the response."
+            )
+        counted = self._evaluations
+
+        def told(evaluations: int, value: float) -> None:
+            if self._on_step is not None:
+                self._on_step(counted + 1 + evaluations, value)
+
+        descent = minimize_bfgs(
+            objective,
+            x,
+            point,
+            inverse,
+            gain_tolerance=GAIN,
+            max_evaluations=MAX_EVALUATIONS,
+            on_step=told,
+        )
+        self._evaluations += objective.evaluations
+        assert isinstance(descent.point, GlmPoint)
+        return descent.point, descent.inverse_hessian
+
+    def _on_the_edge(self, point: GlmPoint) -> GlmPoint:
+        """The point on the edge nearby, if the deviance is no higher there."""
+        p, m = self._problem.n_fixed, self._problem.terms.n_theta
+        theta = nearest_singular(self._problem, point.x[p : p + m])
+        if theta is None:
+            return point
+        x = point.x.copy()
+        x[p : p + m] = theta
+        objective = GlmObjective(self._problem, self._n_nodes, point.modes)
+        edge = objective(x)
+        self._evaluations += 1
+        slack = 1e-8 + 16.0 * np.finfo(float).eps * abs(point.value)
+        return edge if edge is not None and edge.value <= point.value + slack else point
+
+    def _polish(
+        self, point: GlmPoint, inverse: FloatMatrix, first: StartingPoint
+    ) -> SearchEnd:
+        """Newton's steps until the Hessian of the point itself promises no more."""
+        for _ in range(4):
+            hessian = self._hessian(point, inverse)
+            newton = pseudo_inverse(hessian)
+            gain = 0.5 * float(point.gradient @ newton @ point.gradient)
+            x = self._off_the_saddle(point, hessian)
+            if gain < POLISH and x is point.x:
+                break
+            again = replace(first, modes=point.modes)
+            other, inverse = self._descend(x, _positive(hessian), self._n_nodes, again)
+            if other.value >= point.value:
+                break
+            point = self._on_the_edge(other)
+        return SearchEnd(point, hessian, gain, self._evaluations)
+
+    def _off_the_saddle(self, point: GlmPoint, hessian: FloatMatrix) -> FloatVector:
+        """x, moved to where the deviance is lower if its curvature is negative.
+
+        So is a covariance of zero left, which is stationary whatever the data.
+        """
+        direction = falling_direction(hessian)
+        if direction is None:
+            return point.x
+        objective = GlmObjective(self._problem, self._n_nodes, point.modes)
+        found = [objective(point.x + way * direction) for way in (1.0, -1.0)]
+        self._evaluations += 2
+        lower = [other for other in found if other is not None]
+        best = min([point, *lower], key=lambda other: other.value)
+        return best.x
+
+    def _hessian(self, point: GlmPoint, inverse: FloatMatrix) -> FloatMatrix:
+        scales = np.minimum(np.sqrt(2.0 * np.abs(np.diag(inverse))), 1.0)
+        self._evaluations += 2 * len(scales)
+        try:
+            return joint_hessian(self._problem, point, scales, n_nodes=self._n_nodes)
+        except np.linalg.LinAlgError:
+            return np.asarray(np.linalg.inv(inverse))
+
+
+def _positive(hessian: FloatMatrix) -> FloatMatrix:
+    """Inverse with the eigenvalues made positive, for a descent."""
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-8))
+    values, vectors = np.linalg.eigh(hessian * np.outer(scale, scale))
+    inverse = (vectors / np.maximum(np.abs(values), 1e-4)) @ vectors.T
+    return np.asarray(inverse * np.outer(scale, scale))

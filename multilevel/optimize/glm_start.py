@@ -1,0 +1,207 @@
+"""Where to start a generalized mixed model, and with which second derivatives.
+
+The score of the pooled model by group, g = Z'l', has covariance A + A G A at small
+random effects, A = Z'WZ: its squares give variances without an iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.likelihood.penalized_inverse import pattern_inverse
+from multilevel.likelihood.penalized_products import (
+    WeightedProducts,
+    squared_sums,
+    weighted_products,
+)
+from multilevel.likelihood.pirls import ConditionalModes, find_modes
+from multilevel.likelihood.theta_derivatives import covariance_directions
+from multilevel.optimize.glm_estimates import working_params
+from multilevel.optimize.glm_objective import split_parameters
+from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.pooled_glm import PooledFit, best_dispersion, fit_pooled
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """Where the descent begins.
+
+    Parameters
+    ----------
+    x : (d,)
+    modes : ConditionalModes
+        At x or near it.
+    hessian : (d, d)
+        Second derivatives of the deviance, roughly; positive definite.
+    """
+
+    x: FloatVector
+    modes: ConditionalModes
+    hessian: FloatMatrix
+
+
+def starting_point(
+    problem: GeneralizedProblem,
+    theta: FloatVector | None = None,
+    *,
+    params: FloatVector | None = None,
+) -> StartingPoint:
+    """Pooled fit and variances by moments, unless they are given.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    theta : (m,), optional
+        Of the working columns.
+    params : (d,), optional
+        [beta, theta, dispersion] of the user's columns.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the likelihood is not finite there.
+    """
+    with np.errstate(all="ignore"):
+        if params is not None:
+            x = working_params(problem, params)
+        else:
+            pooled = fit_pooled(problem)
+            theta = moment_theta(problem, pooled) if theta is None else theta
+            x = np.concatenate([pooled.beta, theta, [pooled.log_dispersion]])
+            x = x[: problem.n_parameters]
+        beta, theta, log_dispersion = split_parameters(problem, x)
+        modes = find_modes(
+            problem.rows,
+            problem.X @ beta + problem.offset,
+            problem.working.factors(theta),
+            log_dispersion,
+            tolerance=1e-6,
+        )
+        if problem.n_dispersion and params is None:
+            likelihood = problem.rows.likelihood
+            x[-1] = best_dispersion(likelihood, modes.eta, log_dispersion)
+        return StartingPoint(x, modes, rough_hessian(problem, x, modes))
+
+
+def moment_theta(problem: GeneralizedProblem, pooled: PooledFit) -> FloatVector:
+    """theta (m,) of the working columns, without correlations."""
+    rows, terms = problem.rows, problem.terms
+    likelihood = rows.likelihood
+    score = likelihood.terms(pooled.eta, pooled.log_dispersion).score
+    weight = likelihood.expected_weight(pooled.eta, pooled.log_dispersion)
+    products = weighted_products(rows.layout, weight)
+    collected = rows.layout.rows.collect(score)
+    variances = _moment_variances(products, collected)
+    pieces = [
+        structure.start(variances[factor][block])
+        for structure, factor, block in zip(
+            terms.structures, terms.factor_of_term, terms.blocks, strict=True
+        )
+    ]
+    return np.concatenate(pieces)
+
+
+def _moment_variances(
+    products: WeightedProducts, scores: list[FloatMatrix]
+) -> list[FloatVector]:
+    """Variance of every effect, (S,) for each factor, kept away from zero.
+
+    Zero is a stationary point of the deviance whatever the data.
+    """
+    matrix = squared_sums(products)
+    information = np.concatenate(
+        [np.einsum("aaj->a", block) for block in products.diagonal]
+    )
+    squares = np.concatenate([(g**2).sum(axis=1) for g in scores])
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    solution = (
+        scale
+        * np.linalg.lstsq(
+            matrix * np.outer(scale, scale), (squares - information) * scale, rcond=1e-8
+        )[0]
+    )
+    out, start = [], 0
+    for g in scores:
+        size, n_levels = g.shape
+        own = slice(start, start + size)
+        least = 0.2 * n_levels / np.maximum(information[own], 1e-300)
+        out.append(np.clip(solution[own], np.minimum(least, 1.0), 25.0))
+        start += size
+    return out
+
+
+def rough_hessian(
+    problem: GeneralizedProblem, x: FloatVector, modes: ConditionalModes
+) -> FloatMatrix:
+    """Second derivatives of the working linear model's deviance, (d, d).
+
+    Fixed effects and covariances are taken as orthogonal, grouping factors too.
+    """
+    p, m = problem.n_fixed, problem.terms.n_theta
+    _, theta, log_dispersion = split_parameters(problem, x)
+    hessian = np.zeros((len(x), len(x)))
+    hessian[:p, :p] = 2.0 * _fixed_information(problem, modes)
+    hessian[p : p + m, p : p + m] = _covariance_information(problem, theta, modes)
+    if problem.n_dispersion:
+        likelihood, h = problem.rows.likelihood, 1e-3
+        slopes = [
+            likelihood.dispersion(modes.eta, log_dispersion + step).total
+            for step in (-h, h)
+        ]
+        hessian[-1, -1] = max((slopes[0] - slopes[1]) / h, 1e-2)
+    return _bounded_below(hessian)
+
+
+def _fixed_information(
+    problem: GeneralizedProblem, modes: ConditionalModes
+) -> FloatMatrix:
+    """X'V^-1 X with V = W^-1 + Z G Z', (p, p)."""
+    effects = problem.rows.layout.rows
+    weighted = problem.X * modes.terms.weight[:, None]
+    information = problem.X.T @ weighted
+    collected = [effects.collect(column) for column in weighted.T]
+    if collected:
+        solved = [modes.factor.solve(rhs) for rhs in collected]
+        information = information - _flat(collected) @ _flat(solved).T
+    return np.asarray((information + information.T) / 2.0)
+
+
+def _flat(vectors: Sequence[Sequence[FloatMatrix]]) -> FloatMatrix:
+    """Vectors of random effects (S, J) by factor, one in each row."""
+    return np.array([np.concatenate([b.ravel() for b in v]) for v in vectors])
+
+
+def _covariance_information(
+    problem: GeneralizedProblem, theta: FloatVector, modes: ConditionalModes
+) -> FloatMatrix:
+    """Sum over levels of tr(D dG_a D dG_b), D = A - A K A by level, (m, m)."""
+    shrunken = pattern_inverse(modes.factor).shrunken
+    total = np.zeros((len(theta), len(theta)))
+    directions = covariance_directions(
+        modes.factor.lams, problem.working.jacobians(theta)
+    )
+    for blocks, changes in zip(shrunken, directions, strict=True):
+        total += _level_traces(blocks, changes)
+    return total
+
+
+def _level_traces(blocks: FloatArray, changes: FloatArray) -> FloatMatrix:
+    """Sum over levels of tr(D_j dG_a D_j dG_b): (S, S, J), (m, S, S) -> (m, m)."""
+    size, n_levels = len(blocks), blocks.shape[2]
+    flat = blocks.reshape(size * size, n_levels)
+    tensor = (flat @ flat.T).reshape((size,) * 4).transpose(0, 3, 1, 2)
+    directions = changes.reshape(len(changes), -1)
+    traces = directions @ tensor.reshape(size**2, size**2) @ directions.T
+    return np.asarray((traces + traces.T) / 2.0)
+
+
+def _bounded_below(hessian: FloatMatrix) -> FloatMatrix:
+    """With eigenvalues, in units of its diagonal, of at least a hundredth."""
+    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-2))
+    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
+    raised = (vectors * np.maximum(values, 1e-2)) @ vectors.T
+    return np.asarray(raised * np.outer(scale, scale))

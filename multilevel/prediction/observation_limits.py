@@ -1,0 +1,127 @@
+"""Quantiles of new observations whose linear predictor is itself uncertain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import roots_hermitenorm
+
+from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
+from multilevel.likelihood.families import Family
+from multilevel.likelihood.response_distribution import DISTRIBUTIONS
+
+NODES = 32
+"""Of the quadrature over the linear predictor."""
+
+CHUNK = 20_000
+"""Rows worked on at once."""
+
+_BISECTIONS = 60
+
+
+def observation_quantiles(
+    family: Family,
+    eta: FloatVector,
+    sd: FloatVector,
+    dispersion: float,
+    weights: FloatVector,
+    probability: float,
+) -> FloatVector:
+    """Smallest y with P(Y <= y) at least `probability`, for eta ~ N(eta, sd^2).
+
+    Parameters
+    ----------
+    family : Family
+    eta, sd : (n,)
+    dispersion : float
+    weights : (n,)
+        Prior weights; numbers of trials of a binomial.
+    probability : float
+
+    Returns
+    -------
+    (n,) array
+        On the scale of the response; proportions of a binomial. NaN where eta is.
+    """
+    out = np.full(len(eta), np.nan)
+    known = np.flatnonzero(np.isfinite(eta) & np.isfinite(sd))
+    for rows in np.array_split(known, max(1, -(-len(known) // CHUNK))):
+        if len(rows):
+            z, w = roots_hermitenorm(NODES)
+            with np.errstate(all="ignore"):
+                mean = family.link.mean(eta[rows, None] + sd[rows, None] * z)
+            possible = np.isfinite(mean)
+            if family.name != "gaussian":
+                possible &= mean >= 0.0
+            weight = np.where(possible, w, 0.0)
+            weight /= weight.sum(axis=1, keepdims=True)
+            mean = np.where(possible, mean, 0.5)
+            if family.name == "binomial":
+                mean = np.minimum(mean, 1.0)
+            out[rows] = _quantiles(
+                family, mean, weight, dispersion, weights[rows], probability
+            )
+    return out
+
+
+def _quantiles(
+    family: Family,
+    mean: FloatMatrix,
+    weight: FloatMatrix,
+    dispersion: float,
+    prior: FloatVector,
+    probability: float,
+) -> FloatVector:
+    distribution = DISTRIBUTIONS[family.name]
+
+    def reached(y: FloatVector) -> BoolVector:
+        tails = distribution.tails(y[:, None], mean, dispersion, prior[:, None])
+        lower = (weight * tails.lower).sum(axis=1)
+        # Rounding must not push a quantile of a discrete response to the next value.
+        return np.asarray(lower >= probability * (1.0 - 1e-12))
+
+    if family.name == "binomial":
+        successes = _whole(lambda k: reached(k / prior), prior, prior)
+        return successes / prior
+    if distribution.is_discrete:
+        most = np.maximum(2.0 * mean.max(axis=1), 8.0)
+        return _whole(reached, most, np.full(len(prior), np.inf))
+    if family.name == "gaussian":
+        spread = np.ptp(mean, axis=1) + 10.0 * np.sqrt(dispersion / prior)
+        ends = mean.min(axis=1) - spread, mean.max(axis=1) + spread
+        return _bisected(reached, *ends)
+    high = np.log(mean.max(axis=1)) + 20.0
+    low = np.log(mean.min(axis=1)) - 40.0
+    return np.exp(_bisected(lambda y: reached(np.exp(y)), low, high))
+
+
+def _bisected(
+    reached: Callable[[FloatVector], BoolVector], low: FloatVector, high: FloatVector
+) -> FloatVector:
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        found = reached(middle)
+        low, high = np.where(found, low, middle), np.where(found, middle, high)
+    return 0.5 * (low + high)
+
+
+def _whole(
+    reached: Callable[[FloatVector], BoolVector],
+    first_high: FloatVector,
+    most: FloatVector,
+) -> FloatVector:
+    """Smallest whole number from 0 to `most` that is enough."""
+    low, high = np.full(len(most), -1.0), np.minimum(np.ceil(first_high), most)
+    for _ in range(64):
+        short = ~reached(high) & (high < most)
+        if not short.any():
+            break
+        low = np.where(short, high, low)
+        high = np.where(short, np.minimum(2.0 * high + 1.0, most), high)
+    while (open_ := high - low > 1.0).any():
+        middle = np.floor(0.5 * (low + high))
+        found = reached(middle)
+        low = np.where(open_ & ~found, middle, low)
+        high = np.where(open_ & found, middle, high)
+    return high

@@ -1,0 +1,172 @@
+"""Standard errors of linear predictors, random effects included.
+
+Given theta, with K the conditional covariance of the effects b and W the information
+of each row, the error of x'beta + z'b is
+
+    z'(b^ - b | beta) + (x - (K Z'W X)'z)'(beta^ - beta)
+
+whose two parts are independent: the variance is z'K z plus the quadratic form of the
+second part in the covariance of beta^. It is what the mixed-model equations give.
+
+References
+----------
+Henderson (1975), Biometrics 31, 423-447; Booth & Hobert (1998), JASA 93, 262-272.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.design.model_design import ModelDesign
+from multilevel.likelihood.effect_rows import EffectRows, FactorRows, LevelIndex
+from multilevel.likelihood.penalized_factor import penalized_factor
+from multilevel.likelihood.penalized_inverse import pattern_inverse
+from multilevel.likelihood.penalized_layout import penalized_layout
+from multilevel.likelihood.penalized_products import weighted_products
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedRows:
+    """Rows to predict.
+
+    Parameters
+    ----------
+    X : (n, p)
+        Columns that are not aliased.
+    codes : one (n,) for each grouping factor
+        Level of each row, -1 where its random effect is not used.
+    columns : one (n, k) for each term
+    """
+
+    X: FloatMatrix
+    codes: tuple[IntVector, ...]
+    columns: tuple[FloatMatrix, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCovariance:
+    """What a fit knows about its effects.
+
+    Parameters
+    ----------
+    information : (n,)
+        Of each row of the fit in its linear predictor: w / sigma^2 for a linear model.
+    factors : one (k, k) for each term
+        Cov(b) = F F', in squared units of the linear predictor.
+    cov_beta : (p, p)
+    """
+
+    information: FloatVector
+    factors: tuple[FloatMatrix, ...]
+    cov_beta: FloatMatrix
+
+
+def fixed_variance(rows: FloatMatrix, cov_beta: FloatMatrix) -> FloatVector:
+    """Var(x'beta^) of every row, (n,)."""
+    squares = np.einsum("ij,ij->i", rows @ cov_beta, rows)
+    return np.asarray(np.maximum(squares, 0.0))
+
+
+def unused_variance(
+    design: ModelDesign, fitted: FittedCovariance, rows: PredictedRows
+) -> FloatVector:
+    """Variance of the random effects whose estimates are not used, (n,)."""
+    total = np.zeros(len(rows.X))
+    for term, columns, factor in zip(
+        design.terms, rows.columns, fitted.factors, strict=True
+    ):
+        unused = rows.codes[term.factor_index] < 0
+        total[unused] += np.square(columns[unused] @ factor).sum(axis=1)
+    return total
+
+
+def prediction_variance(
+    design: ModelDesign, fitted: FittedCovariance, rows: PredictedRows
+) -> FloatVector:
+    """Variance of the error of every row's linear predictor, (n,).
+
+    Parameters
+    ----------
+    design : ModelDesign
+        Of the fit.
+    fitted : FittedCovariance
+    rows : PredictedRows
+
+    Returns
+    -------
+    (n,) array
+        The uncertainty of theta is left out.
+    """
+    if all((codes < 0).all() for codes in rows.codes):
+        return fixed_variance(rows.X, fitted.cov_beta)
+    n = len(design.y)
+    # The new rows join those of the fit with no weight, so that one elimination finds
+    # the leverages of all, whatever the combination of levels.
+    effects = _stacked_rows(design, rows)
+    layout = penalized_layout(effects)
+    weights = np.concatenate([fitted.information, np.zeros(len(rows.X))])
+    lams = _stacked_factors(design, fitted.factors)
+    factor = penalized_factor(weighted_products(layout, weights), lams)
+    conditional = pattern_inverse(factor).leverages()[n:]
+    moved = rows.X.copy()
+    for j, column in enumerate(design.X.T):
+        weighted = np.concatenate([fitted.information * column, np.zeros(len(rows.X))])
+        moved[:, j] -= effects.spread(factor.solve(effects.collect(weighted)))[n:]
+    return np.maximum(conditional, 0.0) + fixed_variance(moved, fitted.cov_beta)
+
+
+def _stacked_rows(design: ModelDesign, rows: PredictedRows) -> EffectRows:
+    """Random effects of the rows of the fit, then of the rows to predict."""
+    filled = _filled_codes(design, rows)
+    factors = []
+    for position, factor in enumerate(design.factors):
+        used = (rows.codes[position] >= 0).astype(float)
+        columns: list[FloatVector | None] = []
+        for term, new in zip(design.terms, rows.columns, strict=True):
+            if term.factor_index == position:
+                columns += [
+                    np.concatenate([own, np.where(used > 0, theirs, 0.0)])
+                    for own, theirs in zip(term.columns.T, new.T, strict=True)
+                ]
+        codes = np.concatenate([factor.codes, filled[position]])
+        index = LevelIndex(codes, len(factor.levels))
+        factors.append(FactorRows(index, tuple(columns)))
+    return EffectRows(tuple(factors))
+
+
+def _filled_codes(design: ModelDesign, rows: PredictedRows) -> list[IntVector]:
+    """Codes without gaps, filled from a row of the fit that shares a level.
+
+    What is nested in the fit stays nested, which keeps the elimination cheap.
+    """
+    model = np.zeros(len(rows.X), dtype=np.intp)
+    order = np.argsort([len(factor.levels) for factor in design.factors])
+    for position in order:
+        codes = rows.codes[position]
+        one_row = np.empty(len(design.factors[position].levels), dtype=np.intp)
+        one_row[design.factors[position].codes] = np.arange(len(design.y))
+        model = np.where(codes >= 0, one_row[codes], model)
+    return [
+        np.where(codes >= 0, codes, factor.codes[model])
+        for codes, factor in zip(rows.codes, design.factors, strict=True)
+    ]
+
+
+def _stacked_factors(
+    design: ModelDesign, factors: Sequence[FloatMatrix]
+) -> list[FloatMatrix]:
+    """Block-diagonal covariance factors by grouping factor."""
+    stacked = []
+    for position in range(len(design.factors)):
+        own = [
+            factor
+            for term, factor in zip(design.terms, factors, strict=True)
+            if term.factor_index == position
+        ]
+        stacked.append(np.asarray(block_diag(*own), dtype=float))
+    return stacked

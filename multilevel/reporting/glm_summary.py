@@ -1,0 +1,180 @@
+"""The summary of a generalized mixed model."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from multilevel.reporting.fit_summary import (
+    convergence_lines,
+    criteria_text,
+    fixed_effects_table,
+    group_facts,
+    observations_text,
+    pooled_lines,
+    residual_table,
+    spread_text,
+)
+from multilevel.reporting.number_text import (
+    common_or_own_decimals,
+    number_text,
+    p_text,
+)
+from multilevel.reporting.summary_document import SummaryDocument
+from multilevel.reporting.text_table import TextTable
+
+_FAMILY_NAMES = MappingProxyType(
+    {
+        "gaussian": "Gaussian",
+        "binomial": "binomial",
+        "poisson": "Poisson",
+        "gamma": "gamma",
+        "inversegaussian": "inverse Gaussian",
+        "negativebinomial": "negative binomial",
+    }
+)
+_POOLED_NAMES = MappingProxyType(
+    {
+        ("binomial", "logit"): "logistic model",
+        ("binomial", "probit"): "probit model",
+        ("poisson", "log"): "Poisson model",
+        ("negativebinomial", "log"): "neg. binomial model",
+    }
+)
+_RATIO_NAMES = MappingProxyType(
+    {
+        ("binomial", "logit"): "odds ratios",
+        ("binomial", "cloglog"): "hazard ratios",
+        ("binomial", "log"): "risk ratios",
+        ("poisson", "log"): "rate ratios",
+        ("negativebinomial", "log"): "rate ratios",
+    }
+)
+"""What exp(coefficient) is called; elsewhere ratios of means, or exp(estimate)."""
+
+
+def summarize_generalized_fit(
+    results: Any, *, alpha: float = 0.05, exponentiate: bool = False
+) -> SummaryDocument:
+    """Lay out the summary of a generalized linear mixed model.
+
+    Parameters
+    ----------
+    results : MixedGLMResults
+    alpha : float
+        One minus the coverage of the confidence limits.
+    exponentiate : bool
+        Show exp(estimate) and its limits.
+
+    Returns
+    -------
+    SummaryDocument
+        A statsmodels `Summary`.
+    """
+    test = "t tests" if results.use_t else "z tests"
+    title = f"Generalized linear mixed model fit by maximum likelihood; Wald {test}"
+    sections = [
+        residual_table(results.get_residuals("scaled"), "Scaled Pearson residuals:"),
+        results.variance_components.as_table(),
+    ]
+    if len(results.params):
+        table = ratio_table if exponentiate else fixed_effects_table
+        sections.append(table(results, alpha=alpha))
+    key = (results.family.name, results.family.link.name)
+    notes = [
+        *convergence_lines(results),
+        *pooled_lines(results, _POOLED_NAMES.get(key, "pooled model")),
+    ]
+    return SummaryDocument(title, _facts(results), sections, notes)
+
+
+def _facts(results: Any) -> list[tuple[str, str]]:
+    """Labelled facts at the top."""
+    design, family = results.model.design, results.family
+    name = _FAMILY_NAMES[family.name]
+    facts = [
+        ("Formula", results.formula),
+        ("Family", f"{name}, {family.link.name} link"),
+    ]
+    if design.response_levels is not None:
+        failure, success = design.response_levels
+        text = f"P({design.response} = {success}); the other value is {failure}"
+        facts.append(("Modelled", text))
+    facts.append(("Observations", observations_text(results)))
+    if design.weights is not None:
+        label = "Trials" if family.name == "binomial" else "Case weights"
+        facts.append((label, spread_text(design.weights)))
+    facts += [
+        *group_facts(results),
+        ("Log-likelihood", f"{results.llf:.3f} ({_approximation_text(results)})"),
+        ("AIC, BIC", criteria_text(results)),
+    ]
+    return facts + _dispersion_facts(results)
+
+
+def _approximation_text(results: Any) -> str:
+    """How the integral over the random effects was approximated."""
+    nodes = results.fit_record.n_nodes
+    if nodes == 1:
+        return "Laplace approximation"
+    return (
+        f"adaptive Gauss-Hermite quadrature, {nodes} nodes; all constants included, as "
+        "for Laplace"
+    )
+
+
+def _dispersion_facts(results: Any) -> list[tuple[str, str]]:
+    """The dispersion parameter, where there is one, and what it means."""
+    value, family = results.dispersion, results.family
+    if family.name == "negativebinomial":
+        held = "" if family.has_dispersion else "; held fixed"
+        return [("Size", f"{value:.4g} (Var = mu + mu^2/size{held})")]
+    if not family.has_dispersion:
+        return []
+    variance = {"gaussian": "", "gamma": " mu^2", "inversegaussian": " mu^3"}
+    return [("Dispersion", f"{value:.4g} (Var = dispersion{variance[family.name]})")]
+
+
+def ratio_table(results: Any, *, alpha: float = 0.05) -> TextTable:
+    """exp(estimate) of the fixed effects with its limits; z and p are of the estimate.
+
+    Parameters
+    ----------
+    results : MixedGLMResults
+    alpha : float
+
+    Returns
+    -------
+    TextTable
+        Standard errors by the delta method.
+    """
+    key = (results.family.name, results.family.link.name)
+    ratio = "ratios of means" if key[1] == "log" else "exponentiated"
+    name = _RATIO_NAMES.get(key, ratio)
+    with np.errstate(over="ignore"):
+        estimates = np.exp(np.asarray(results.params, dtype=float))
+        limits = np.exp(np.asarray(results.conf_int(alpha), dtype=float))
+    errors = estimates * np.asarray(results.bse, dtype=float)
+    tests = np.asarray(results.tvalues), np.asarray(results.pvalues)
+    decimals = common_or_own_decimals(errors, 3)
+    rows = []
+    for i, label in enumerate(results.model.exog_names):
+        if np.isnan(estimates[i]):
+            rows.append((f"{label} (dropped: aliased)", *("NaN",) * 6))
+            continue
+        rows.append(
+            (
+                label,
+                number_text(estimates[i], decimals[i]),
+                number_text(errors[i], decimals[i]),
+                f"{tests[0][i]:.2f}",
+                p_text(tests[1][i]),
+                *(number_text(end, decimals[i]) for end in limits[i]),
+            )
+        )
+    ends = (f"[{alpha / 2:.3g}", f"{1 - alpha / 2:.3g}]")
+    letter = "t" if results.use_t else "z"
+    header = ("", "Ratio", "Std.Err.", letter, f"P>|{letter}|", *ends)
+    return TextTable(header, tuple(rows), title=f"Fixed effects, {name}:")

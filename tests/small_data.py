@@ -1,0 +1,35 @@
+"""Small simulated data for generalized models, one frame for every family."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def grouped_responses(seed: int = 1, n_groups: int = 20) -> pd.DataFrame:
+    """Columns g, h (crossed), x, size, and a response for each family."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(n_groups), rng.integers(5, 9, n_groups))
+    n = len(codes)
+    x = rng.normal(size=n)
+    crossed = rng.integers(0, 6, n)
+    eta = 0.4 + rng.normal(scale=0.7, size=n_groups)[codes]
+    eta += rng.normal(loc=0.5, scale=0.6, size=n_groups)[codes] * x
+    eta += rng.normal(scale=0.6, size=6)[crossed]
+    mean, chance = np.exp(eta), 1.0 / (1.0 + np.exp(-eta))
+    size = rng.integers(2, 9, n)
+    return pd.DataFrame(
+        {
+            "g": [f"g{code:02}" for code in codes],
+            "h": np.array(list("abcdef"))[crossed],
+            "x": x,
+            "size": size,
+            "yes": rng.binomial(size, chance),
+            "binary": rng.binomial(1, chance),
+            "count": rng.poisson(mean),
+            "overdispersed": rng.negative_binomial(2, 2 / (2 + mean)),
+            "positive": rng.gamma(4.0, mean / 4.0),
+            "wald": rng.wald(mean, 3.0),
+            "normal": eta + rng.normal(size=n),
+        }
+    )
