@@ -60,6 +60,8 @@ def cholesky_solve_rows(
     log_det = np.zeros(blocks.shape[2])
     for k in range(len(blocks)):
         pivot = blocks[k, k]
+        if not pivot.min(initial=1.0) > 0.0:
+            raise np.linalg.LinAlgError("a level's block is not positive definite")
         determinant *= pivot
         if k % 4 == 3 or k + 1 == len(blocks):
             log_det += np.log(determinant)

@@ -69,7 +69,11 @@ def steady_products(
     rows = source.rows()
     steady = _steady_single if single else _steady_several
     for ratio in _SD_RATIOS:
-        rows, products = steady(rows, products, patterns, factor_of_term, ratio)
+        try:
+            rows, products = steady(rows, products, patterns, factor_of_term, ratio)
+        except np.linalg.LinAlgError:
+            # So large a ratio is beyond the digits; what is known so far has to do.
+            break
         prepared = prepare_products(products)
     return rows.basis, products, prepared
 

@@ -107,20 +107,23 @@ def _descend(
     exact = has_exact_hessian(problem.prepared)
     # 1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
     # derivatives one cheap step more gains all digits.
-    try:
-        return minimize(
-            _objective(problem, reml=reml),
-            theta,
-            gain_tolerance=1e-10 if exact else 1e-8,
-            exact_hessian=exact,
-            on_step=on_step,
-        )
-    except np.linalg.LinAlgError as error:
-        raise FitError(
-            "the deviance cannot be evaluated at the starting values: "
-            f"{error}. Check the fixed and random columns for values that differ by "
-            "many orders of magnitude."
-        ) from error
+    objective = _objective(problem, reml=reml)
+    # Far out digits may be lost; then the start is drawn towards zero.
+    for shrinkage in (1.0, 0.1, 1e-2, 1e-3):
+        try:
+            return minimize(
+                objective,
+                shrinkage * theta,
+                gain_tolerance=1e-10 if exact else 1e-8,
+                exact_hessian=exact,
+                on_step=on_step,
+            )
+        except np.linalg.LinAlgError as error:
+            reason = str(error)
+    raise FitError(
+        f"the deviance cannot be evaluated at the starting values: {reason}. Check the "
+        "fixed and random columns for values that differ by many orders of magnitude."
+    )
 
 
 def _prefer_singular(
