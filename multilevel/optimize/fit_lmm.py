@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,9 +59,39 @@ def fit_lmm(
         theta = _working_start(problem, start)
         minimum = _descend(problem, theta, reml=reml, on_step=on_step)
         minimum = _prefer_singular(problem, minimum, reml=reml)
+        if start is None and _may_have_other_minima(problem, minimum):
+            minimum = _lowest(problem, minimum, reml=reml)
         fit = _read_fit(problem, minimum, time.perf_counter() - began, reml=reml)
     _warn_about(fit)
     return fit
+
+
+def _may_have_other_minima(problem: LinearProblem, minimum: Minimum) -> bool:
+    """Whether the fit is singular and few levels have to tell many effects apart.
+
+    Second minima of the deviance were seen in such designs only.
+    """
+    few = any(
+        block.shape[2] < 6 * block.shape[0] for block in problem.products.diagonal
+    )
+    return few and len(minimum.x) > 1 and is_singular(problem, minimum.x)
+
+
+def _lowest(problem: LinearProblem, minimum: Minimum, *, reml: bool) -> Minimum:
+    """The lowest of the minima reached from this one and from equal variances."""
+    identity = problem.terms.theta_of(
+        [np.eye(structure.n_effects) for structure in problem.terms.structures]
+    )
+    evaluations, found = minimum.evaluations, [minimum]
+    for scale in (1.0, 100.0):
+        other = _descend(problem, scale * identity, reml=reml)
+        other = _prefer_singular(problem, other, reml=reml)
+        evaluations += other.evaluations
+        found.append(other)
+    lowest = min(found, key=lambda m: m.point.value if m.converged else np.inf)
+    if lowest.point.value > minimum.point.value - 1e-8:
+        lowest = minimum
+    return replace(lowest, evaluations=evaluations)
 
 
 def _dense_columns(problem: LinearProblem) -> int:
