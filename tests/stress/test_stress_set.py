@@ -1,0 +1,79 @@
+"""The optimum is reached on designs that have broken optimizers.
+
+``lowest.json`` holds the lowest deviance that any of two different optimizers reached
+from any of their starts.  A lower one than that is welcome and is to be written there.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dense_likelihood import GroupedData
+from stress_designs import N_DESIGNS, stress_design
+
+from multilevel.errors import ConvergenceWarning, SingularFitWarning
+from multilevel.optimize.fit_lmm import fit_lmm
+from multilevel.optimize.fit_record import LMMFit
+
+LOWEST = json.loads((Path(__file__).parent / "lowest.json").read_text())
+TOLERANCE = 1e-6  # of deviance
+
+
+def _fit(data: GroupedData, *, reml: bool) -> tuple[LMMFit, list[type[Warning]]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = fit_lmm(data.problem(), reml=reml)
+    return fit, [warning.category for warning in caught]
+
+
+def _assert_optimum(seed: int) -> None:
+    design = stress_design(seed)
+    fit, categories = _fit(design.data, reml=design.reml)
+    assert -2.0 * fit.llf <= LOWEST[str(seed)] + TOLERANCE, design.traits
+    assert fit.report.converged
+    assert ConvergenceWarning not in categories
+    assert (SingularFitWarning in categories) == fit.is_singular
+
+
+@pytest.mark.parametrize("seed", range(0, N_DESIGNS, 8))
+def test_the_optimum_is_reached(seed: int) -> None:
+    _assert_optimum(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [s for s in range(N_DESIGNS) if s % 8])
+def test_the_optimum_is_reached_on_the_rest(seed: int) -> None:
+    _assert_optimum(seed)
+
+
+def _versions(data: GroupedData) -> dict[str, tuple[GroupedData, float]]:
+    """Other ways to write the data, with the factor of y."""
+    rng = np.random.default_rng(1)
+    terms = tuple(
+        replace(term, codes=rng.permutation(term.n_levels)[term.codes])
+        for term in data.terms
+    )
+    scale = 2.0**-10
+    return {
+        "relabelled": (replace(data, terms=terms), 1.0),
+        "permuted": (data.rows(rng.permutation(len(data.y))), 1.0),
+        "rescaled": (replace(data, y=data.y * scale), scale),
+    }
+
+
+@pytest.mark.parametrize("version", ["relabelled", "permuted", "rescaled"])
+@pytest.mark.parametrize("seed", range(3, N_DESIGNS, 24))
+def test_other_ways_to_write_the_data_have_the_same_optimum(
+    seed: int, version: str
+) -> None:
+    design = stress_design(seed)
+    data, scale = _versions(design.data)[version]
+    fit, _ = _fit(data, reml=design.reml)
+    n, p = data.X.shape
+    shift = 2.0 * (n - p if design.reml else n) * np.log(scale)
+    assert -2.0 * fit.llf - shift <= LOWEST[str(seed)] + TOLERANCE, design.traits
