@@ -96,11 +96,6 @@ class CrossProducts:
     within: FloatMatrix | None = None
     shift: ColumnShift | None = None
 
-    @property
-    def is_steadied(self) -> bool:
-        """Whether estimated effects were taken off the rows to keep digits."""
-        return self.within is not None or self.shift is not None
-
     def __add__(self, other: CrossProducts) -> CrossProducts:
         """Products of the rows of both; columns and levels must be the same."""
         keys = sorted({*self.pairs, *other.pairs})

@@ -14,7 +14,7 @@ Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), section 3; Harvi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -107,24 +107,6 @@ class DensePoint:
             D = np.einsum("jajb->ab", own) if size > 1 else own.trace(0, 0, 2)
             out.append(D - g @ g.T / self.profiled.sigma2)
         return out
-
-    def mean_precisions(self) -> list[FloatMatrix]:
-        """Mean over levels of Z_j'V0^-1 Z_j, (S, S) for each factor."""
-        means = []
-        for k, n_levels in enumerate(self.system.levels):
-            means.append(np.einsum("jajb->ab", self._tiles(k, k)) / n_levels)
-        return means
-
-    def in_units(self, roots: Sequence[FloatMatrix]) -> DensePoint:
-        """With derivatives in X, where G changes by R X R' (R (S, S) by factor).
-
-        Scaled before products are summed: variances of very different sizes keep their
-        digits only so.
-        """
-        system = self.system
-        half = system.times_factor(self.D, roots)
-        D = system.times_factor(half.T, roots)
-        return replace(self, D=D, E=system.times_factor(self.E.T, roots).T)
 
     def hessian(self, directions: Sequence[FloatArray]) -> FloatMatrix:
         """Exact second derivatives of the deviance along dG_a, (m, m)."""

@@ -11,10 +11,8 @@ from multilevel.likelihood.cross_products import CrossProducts
 from multilevel.likelihood.dense_point import dense_point
 from multilevel.likelihood.dense_system import (
     MAX_EFFECTS,
-    MAX_STEADY_EFFECTS,
     DenseSystem,
     dense_system,
-    has_several_effects,
     n_random_effects,
 )
 from multilevel.likelihood.profiled import ProfiledDeviance
@@ -22,19 +20,6 @@ from multilevel.likelihood.several_factors import several_factors_point
 from multilevel.likelihood.single_factor import RotatedLevels, single_factor_point
 
 PreparedProducts: TypeAlias = RotatedLevels | BlockSystem | DenseSystem
-
-
-class ScaledDerivatives(Protocol):
-    """Derivatives of the deviance in scaled changes of the covariances."""
-
-    def gradients(self) -> list[FloatMatrix]:
-        """Derivative in the entries of X, one (S, S) for each grouping factor."""
-
-    def score(self) -> list[FloatArray]:
-        """R'Z'V0^-1 (y - X beta), (S, J) for each factor."""
-
-    def hessian(self, directions: list[FloatArray]) -> FloatMatrix:
-        """Second derivatives along dX_a, (m, m)."""
 
 
 class LikelihoodPoint(Protocol):
@@ -46,12 +31,6 @@ class LikelihoodPoint(Protocol):
 
     def gradients(self) -> list[FloatMatrix]:
         """Derivative in the entries of G, one (S, S) for each grouping factor."""
-
-    def mean_precisions(self) -> list[FloatMatrix]:
-        """Mean over levels of Z_j'V0^-1 Z_j, (S, S) for each factor."""
-
-    def in_units(self, roots: Sequence[FloatMatrix]) -> ScaledDerivatives:
-        """With derivatives in X, where G changes by R X R', R (S, S) by factor."""
 
     def hessian(self, directions: list[FloatArray]) -> FloatMatrix:
         """Second derivatives, exact or average information, along dG_a, (m, m)."""
@@ -81,15 +60,9 @@ def prepare_products(products: CrossProducts) -> PreparedProducts:
     return prepare_several(products)
 
 
-def prepare_several(
-    products: CrossProducts, *, steady: bool = False
-) -> BlockSystem | DenseSystem:
-    """Full matrices for few random effects, blocks to eliminate for many.
-
-    `steady` says that the random effects explain nearly all of the response.
-    """
-    dear = has_several_effects(products) and (steady or products.shift is not None)
-    if n_random_effects(products) <= (MAX_STEADY_EFFECTS if dear else MAX_EFFECTS):
+def prepare_several(products: CrossProducts) -> BlockSystem | DenseSystem:
+    """Full matrices for few random effects, blocks to eliminate for many."""
+    if n_random_effects(products) <= MAX_EFFECTS:
         return dense_system(products)
     return block_system(products)
 

@@ -116,10 +116,6 @@ class SeveralFactorsPoint:
 
     def gradients(self) -> list[FloatMatrix]:
         """Gamma: derivative of the deviance in the entries of each G."""
-        return self._gammas
-
-    @cached_property
-    def _gammas(self) -> list[FloatMatrix]:
         outer = self.profiled.outer()
         if self.refined is None:
             return covariance_gradient(self.elimination, self.columns, outer)
@@ -129,18 +125,6 @@ class SeveralFactorsPoint:
             gamma - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
             for gamma, E in zip(gammas, self.whitened_fixed(), strict=True)
         ]
-
-    def mean_precisions(self) -> list[FloatMatrix]:
-        """Mean over levels of Z_j'V0^-1 Z_j, (S, S) for each factor."""
-        sigma2 = self.profiled.sigma2
-        return [
-            (gamma + g @ g.T / sigma2) / g.shape[1]
-            for gamma, g in zip(self.gradients(), self.score(), strict=True)
-        ]
-
-    def in_units(self, roots: Sequence[FloatMatrix]) -> ScaledPoint:
-        """With derivatives in X, where G changes by R X R', R (S, S) by factor."""
-        return ScaledPoint(self, tuple(roots))
 
     def hessian(self, directions: Sequence[FloatArray]) -> FloatMatrix:
         """Average information along dG_a: mean of observed and expected, (m, m).
@@ -194,29 +178,6 @@ class SeveralFactorsPoint:
         ]
         empty = np.zeros((0, len(directions[0])))
         return RandomVectors(chain, np.concatenate(blocks) if blocks else empty)
-
-
-@dataclass(frozen=True)
-class ScaledPoint:
-    """Derivatives in X, where G changes by R X R'."""
-
-    point: SeveralFactorsPoint
-    roots: tuple[FloatMatrix, ...]
-
-    def gradients(self) -> list[FloatMatrix]:
-        """Derivative of the deviance in the entries of each X, (S, S)."""
-        gammas = self.point.gradients()
-        return [R.T @ gamma @ R for R, gamma in zip(self.roots, gammas, strict=True)]
-
-    def score(self) -> list[FloatArray]:
-        """R'g, (S, J) for each factor."""
-        scores = self.point.score()
-        return [R.T @ g for R, g in zip(self.roots, scores, strict=True)]
-
-    def hessian(self, directions: Sequence[FloatArray]) -> FloatMatrix:
-        """Average information along dX_a, (m, m)."""
-        scaled = [R @ X @ R.T for R, X in zip(self.roots, directions, strict=True)]
-        return self.point.hessian(scaled)
 
 
 def _times(vectors: RandomVectors, coefficients: FloatArray) -> RandomVectors:

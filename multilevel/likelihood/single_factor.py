@@ -12,8 +12,7 @@ Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -114,21 +113,6 @@ class SingleFactorPoint:
             flat = U.reshape(len(U), -1)
             gamma -= flat @ flat.T
         return [gamma]
-
-    def mean_precisions(self) -> list[FloatMatrix]:
-        """Mean over levels of Z_j'V0^-1 Z_j, one (S, S)."""
-        return [self.D.mean(axis=2)]
-
-    def in_units(self, roots: Sequence[FloatMatrix]) -> SingleFactorPoint:
-        """With derivatives in X, where G changes by R X R', R (S, S).
-
-        Scaled before products are summed: variances of very different sizes keep their
-        digits only so.
-        """
-        (R,) = roots
-        half = np.einsum("acj,ab->bcj", self.D, R)
-        D = np.einsum("bcj,cd->bdj", half, R)
-        return replace(self, D=D, E=np.einsum("acj,ab->bcj", self.E, R))
 
     def hessian(self, directions: list[FloatArray]) -> FloatMatrix:
         """Exact second derivatives of the deviance along dG_a, (m, m).

@@ -13,22 +13,20 @@ from multilevel.array_types import FloatVector
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
 from multilevel.likelihood.block_system import BlockSystem
 from multilevel.likelihood.evaluation import has_exact_hessian
+from multilevel.likelihood.theta_derivatives import (
+    ThetaDerivatives,
+    theta_derivatives,
+)
 from multilevel.optimize.blas_threads import blas_threads
-from multilevel.optimize.covariance_model import CovarianceModel, covariance_model
 from multilevel.optimize.estimates import estimates_at
 from multilevel.optimize.fit_record import LMMFit, OptimizationReport
 from multilevel.optimize.linear_problem import LinearProblem
-from multilevel.optimize.other_minima import lowest_minimum
 from multilevel.optimize.singularity import (
     boundary_parameters,
     is_singular,
     nearest_singular,
 )
-from multilevel.optimize.starting_values import (
-    LARGE,
-    starting_theta,
-    theta_from_effects,
-)
+from multilevel.optimize.starting_values import starting_theta
 from multilevel.optimize.trust_region import Minimum, minimize
 
 
@@ -58,21 +56,42 @@ def fit_lmm(
     """
     began = time.perf_counter()
     with blas_threads(_dense_columns(problem)):
-        theta = _working_start(problem, start, reml=reml)
+        theta = _working_start(problem, start)
         minimum = _descend(problem, theta, reml=reml, on_step=on_step)
         minimum = _prefer_singular(problem, minimum, reml=reml)
-        if start is None and _may_have_others(problem, minimum):
-            minimum = lowest_minimum(
-                _objective(problem, reml=reml),
-                problem.terms,
-                minimum,
-                gain_tolerance=_gain_tolerance(problem),
-                exact_hessian=has_exact_hessian(problem.prepared),
-            )
-            minimum = _prefer_singular(problem, minimum, reml=reml)
+        if start is None and _may_have_other_minima(problem, minimum):
+            minimum = _lowest(problem, minimum, reml=reml)
         fit = _read_fit(problem, minimum, time.perf_counter() - began, reml=reml)
     _warn_about(fit)
     return fit
+
+
+def _may_have_other_minima(problem: LinearProblem, minimum: Minimum) -> bool:
+    """Whether the fit is singular and few levels have to tell many effects apart.
+
+    Second minima of the deviance were seen in such designs only.
+    """
+    few = any(
+        block.shape[2] < 6 * block.shape[0] for block in problem.products.diagonal
+    )
+    return few and len(minimum.x) > 1 and is_singular(problem, minimum.x)
+
+
+def _lowest(problem: LinearProblem, minimum: Minimum, *, reml: bool) -> Minimum:
+    """The lowest of the minima reached from this one and from equal variances."""
+    identity = problem.terms.theta_of(
+        [np.eye(structure.n_effects) for structure in problem.terms.structures]
+    )
+    evaluations, found = minimum.evaluations, [minimum]
+    for scale in (1.0, 100.0):
+        other = _descend(problem, scale * identity, reml=reml)
+        other = _prefer_singular(problem, other, reml=reml)
+        evaluations += other.evaluations
+        found.append(other)
+    lowest = min(found, key=lambda m: m.point.value if m.converged else np.inf)
+    if lowest.point.value > minimum.point.value - 1e-8:
+        lowest = minimum
+    return replace(lowest, evaluations=evaluations)
 
 
 def _dense_columns(problem: LinearProblem) -> int:
@@ -80,14 +99,8 @@ def _dense_columns(problem: LinearProblem) -> int:
     return len(prepared.dense) if isinstance(prepared, BlockSystem) else 0
 
 
-def _working_start(
-    problem: LinearProblem, start: FloatVector | None, *, reml: bool
-) -> FloatVector:
+def _working_start(problem: LinearProblem, start: FloatVector | None) -> FloatVector:
     if start is None:
-        if problem.products.is_steadied:
-            lams = [LARGE * np.eye(size) for size in problem.terms.block_sizes]
-            point = problem.point(lams, reml=reml)
-            return theta_from_effects(point, problem.terms)
         return starting_theta(problem.products, problem.terms)
     theta = np.asarray(start, dtype=float)
     if theta.shape != (problem.terms.n_theta,) or not np.isfinite(theta).all():
@@ -105,35 +118,14 @@ def _working_start(
 
 def _objective(
     problem: LinearProblem, *, reml: bool
-) -> Callable[[FloatVector], CovarianceModel]:
-    theta_map, entries = problem.working, problem.covariance_entries
+) -> Callable[[FloatVector], ThetaDerivatives]:
+    theta_map = problem.working
 
-    def objective(theta: FloatVector) -> CovarianceModel:
+    def objective(theta: FloatVector) -> ThetaDerivatives:
         point = problem.point(theta_map.factors(theta), reml=reml)
-        return covariance_model(point, entries, theta_map, theta)
+        return theta_derivatives(point, theta_map, theta)
 
     return objective
-
-
-def _gain_tolerance(problem: LinearProblem) -> float:
-    """A fall of the deviance that is not worth another evaluation.
-
-    1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
-    derivatives one cheap step more gains all digits.
-    """
-    return 1e-10 if has_exact_hessian(problem.prepared) else 1e-8
-
-
-def _may_have_others(problem: LinearProblem, minimum: Minimum) -> bool:
-    """Whether few levels have to tell several effects apart, and did not.
-
-    Second minima of the deviance were seen in such designs only.
-    """
-    few = any(
-        block.shape[2] < 6 * block.shape[0] for block in problem.products.diagonal
-    )
-    undecided = few and len(minimum.x) > 1 and is_singular(problem, minimum.x)
-    return undecided or not minimum.converged
 
 
 def _descend(
@@ -143,6 +135,9 @@ def _descend(
     reml: bool,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Minimum:
+    exact = has_exact_hessian(problem.prepared)
+    # 1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
+    # derivatives one cheap step more gains all digits.
     objective = _objective(problem, reml=reml)
     # Far out digits may be lost; then the start is drawn towards zero.
     for shrinkage in (1.0, 0.1, 1e-2, 1e-3):
@@ -150,8 +145,8 @@ def _descend(
             return minimize(
                 objective,
                 shrinkage * theta,
-                gain_tolerance=_gain_tolerance(problem),
-                exact_hessian=has_exact_hessian(problem.prepared),
+                gain_tolerance=1e-10 if exact else 1e-8,
+                exact_hessian=exact,
                 on_step=on_step,
             )
         except np.linalg.LinAlgError as error:
@@ -171,16 +166,24 @@ def _prefer_singular(
         return minimum
     edge = _objective(problem, reml=reml)(theta)
     evaluations = minimum.evaluations + 1
-    slack = 1e-9 + 8.0 * np.finfo(float).eps * abs(minimum.model.value)
-    if edge.value <= minimum.model.value + slack:
-        return replace(minimum, x=theta, model=edge, evaluations=evaluations)
-    return replace(minimum, evaluations=evaluations)
+    slack = 1e-9 + 8.0 * np.finfo(float).eps * abs(minimum.point.value)
+    if edge.value <= minimum.point.value + slack:
+        return Minimum(
+            theta, edge, minimum.expected_gain, evaluations, minimum.converged
+        )
+    return Minimum(
+        minimum.x,
+        minimum.point,
+        minimum.expected_gain,
+        evaluations,
+        minimum.converged,
+    )
 
 
 def _read_fit(
     problem: LinearProblem, minimum: Minimum, seconds: float, *, reml: bool
 ) -> LMMFit:
-    estimates = estimates_at(problem, minimum.model.point)
+    estimates = estimates_at(problem, minimum.point.point)
     factors = [
         T @ factor
         for T, factor in zip(
@@ -224,7 +227,7 @@ def _report(
     return OptimizationReport(
         minimum.converged,
         minimum.evaluations,
-        float(np.abs(minimum.model.expand_here().gradient).max(initial=0.0)),
+        float(np.abs(minimum.point.gradient).max(initial=0.0)),
         minimum.expected_gain,
         boundary,
         message,

@@ -14,7 +14,6 @@ from multilevel.covariance.stacked_terms import StackedTerms
 
 if TYPE_CHECKING:
     from multilevel.design.model_design import ModelDesign
-from multilevel.covariance.covariance_entries import CovarianceEntries
 from multilevel.likelihood.cross_products import CrossProducts
 from multilevel.likelihood.evaluation import (
     LikelihoodPoint,
@@ -117,11 +116,6 @@ class LinearProblem:
         """theta of the user's columns, which is reported."""
         inverses = [np.asarray(np.linalg.inv(T)) for T in self.basis.terms]
         return UserTheta(self.terms, tuple(self.terms.stack(inverses)))
-
-    @property
-    def covariance_entries(self) -> CovarianceEntries:
-        """The entries of the covariances of working columns that are free."""
-        return CovarianceEntries(self.terms)
 
     @property
     def column_scales(self) -> list[FloatVector]:

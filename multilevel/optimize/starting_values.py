@@ -16,8 +16,6 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.stacked_terms import StackedTerms
 from multilevel.likelihood.cross_products import CrossProducts
-from multilevel.likelihood.evaluation import LikelihoodPoint
-from multilevel.likelihood.steady_products import covariance_roots
 
 
 def _moment_equations(
@@ -78,24 +76,4 @@ def starting_theta(products: CrossProducts, terms: StackedTerms) -> FloatVector:
             terms.structures, terms.factor_of_term, terms.blocks, strict=True
         )
     ]
-    return np.concatenate(pieces)
-
-
-LARGE = 10.0
-"""Relative standard deviation at which effects are little shrunken."""
-
-
-def theta_from_effects(point: LikelihoodPoint, terms: StackedTerms) -> FloatVector:
-    """theta (m,) from the random effects and their conditional covariances."""
-    roots = covariance_roots(point)
-    pieces = []
-    for structure, factor, block in zip(
-        terms.structures, terms.factor_of_term, terms.blocks, strict=True
-    ):
-        root = roots[factor][block]
-        pieces.append(
-            structure.theta_of(root)
-            if structure.freedom == "any"
-            else structure.start((root**2).sum(axis=1))
-        )
     return np.concatenate(pieces)
