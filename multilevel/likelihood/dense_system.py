@@ -17,6 +17,10 @@ from multilevel.likelihood.cross_products import CrossProducts
 MAX_EFFECTS = 400
 """Above this many random effects, blocks are eliminated one after another instead."""
 
+MAX_STEADY_EFFECTS = 800
+"""The same where effects explain nearly all of the response and a level has several:
+then inverses of blocks are not accurate enough."""
+
 
 @dataclass(frozen=True, slots=True)
 class DenseShift:
@@ -98,6 +102,11 @@ class DenseSystem:
 def n_random_effects(products: CrossProducts) -> int:
     """q."""
     return sum(block.shape[0] * block.shape[2] for block in products.diagonal)
+
+
+def has_several_effects(products: CrossProducts) -> bool:
+    """Whether some factor has more than one effect a level."""
+    return any(block.shape[0] > 1 for block in products.diagonal)
 
 
 def dense_system(products: CrossProducts) -> DenseSystem:

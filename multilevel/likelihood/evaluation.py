@@ -11,8 +11,10 @@ from multilevel.likelihood.cross_products import CrossProducts
 from multilevel.likelihood.dense_point import dense_point
 from multilevel.likelihood.dense_system import (
     MAX_EFFECTS,
+    MAX_STEADY_EFFECTS,
     DenseSystem,
     dense_system,
+    has_several_effects,
     n_random_effects,
 )
 from multilevel.likelihood.profiled import ProfiledDeviance
@@ -60,9 +62,15 @@ def prepare_products(products: CrossProducts) -> PreparedProducts:
     return prepare_several(products)
 
 
-def prepare_several(products: CrossProducts) -> BlockSystem | DenseSystem:
-    """Full matrices for few random effects, blocks to eliminate for many."""
-    if n_random_effects(products) <= MAX_EFFECTS:
+def prepare_several(
+    products: CrossProducts, *, steady: bool = False
+) -> BlockSystem | DenseSystem:
+    """Full matrices for few random effects, blocks to eliminate for many.
+
+    `steady` says that the random effects explain nearly all of the response.
+    """
+    dear = has_several_effects(products) and (steady or products.shift is not None)
+    if n_random_effects(products) <= (MAX_STEADY_EFFECTS if dear else MAX_EFFECTS):
         return dense_system(products)
     return block_system(products)
 

@@ -69,7 +69,7 @@ def _conjugate_gradients(
         length = slope / float(step @ product)
         left -= length * slope
         residual -= length * product
-        if left < enough * total or length * slope < 0.1 * left:
+        if left < enough * total or length * slope < 0.01 * left:
             break
     return left / total
 

@@ -18,7 +18,9 @@ from multilevel.likelihood.cross_products import ColumnShift, CrossProducts
 from multilevel.likelihood.dense_point import DensePoint, dense_point
 from multilevel.likelihood.dense_system import DenseSystem
 from multilevel.likelihood.evaluation import (
+    LikelihoodPoint,
     PreparedProducts,
+    evaluate_point,
     prepare_products,
     prepare_several,
 )
@@ -35,7 +37,7 @@ from multilevel.likelihood.several_factors import (
     SeveralFactorsPoint,
     several_factors_point,
 )
-from multilevel.likelihood.single_factor import RotatedLevels, single_factor_point
+from multilevel.likelihood.single_factor import RotatedLevels
 from multilevel.likelihood.working_rows import (
     WorkingBasis,
     WorkingColumn,
@@ -44,7 +46,7 @@ from multilevel.likelihood.working_rows import (
 
 CANCELLATION = 1e-3
 """Share of the response's squares left by all effects that calls for a second pass."""
-_SD_RATIOS = (30.0, 1e3, 3e4)
+_SD_RATIOS = (30.0, 1e3)
 """Each estimate takes some digits off, which makes the next accurate enough."""
 
 
@@ -68,14 +70,42 @@ def steady_products(
         return source.basis, products, prepared
     rows = source.rows()
     steady = _steady_single if single else _steady_several
-    for ratio in _SD_RATIOS:
-        try:
-            rows, products = steady(rows, products, patterns, factor_of_term, ratio)
-        except np.linalg.LinAlgError:
-            # So large a ratio is beyond the digits; what is known so far has to do.
-            break
-        prepared = prepare_products(products)
-    return rows.basis, products, prepared
+    sizes = [len(block) for block in products.diagonal]
+    guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
+    try:
+        for lams in guesses:
+            rows, products = steady(rows, products, patterns, factor_of_term, lams)
+            prepared = prepare_products(products)
+        # Where effects vary in few directions only, the fixed effects must be right in
+        # the others: so last with covariances near the estimates.
+        lams = covariance_roots(_point(prepared, guesses[-1]))
+        rows, products = steady(rows, products, patterns, factor_of_term, lams)
+    except np.linalg.LinAlgError:  # what has been reached must do
+        pass
+    return rows.basis, products, prepare_products(products)
+
+
+def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:
+    """Square roots (S, S) of relative covariances, from random effects, by factor.
+
+    A step of the EM algorithm. From a large start it is all but the estimate where
+    random effects explain nearly all of the response, which moments miss by far.
+
+    References
+    ----------
+    Laird & Ware (1982), Biometrics 38, 963-974.
+    """
+    roots = []
+    for b, blocks in zip(point.modes(), point.conditional_blocks(), strict=True):
+        squares = b @ b.T / point.profiled.sigma2
+        covariance = (squares + blocks.sum(axis=2)) / b.shape[1]
+        values, vectors = np.linalg.eigh(covariance)
+        roots.append(vectors * np.sqrt(np.maximum(values, 0.0)))
+    return roots
+
+
+def _point(prepared: PreparedProducts, lams: Sequence[FloatMatrix]) -> LikelihoodPoint:
+    return evaluate_point(prepared, lams, reml=False)
 
 
 def _steady_single(
@@ -83,13 +113,10 @@ def _steady_single(
     products: CrossProducts,
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
-    ratio: float,
+    lams: Sequence[FloatMatrix],
 ) -> tuple[WorkingRows, CrossProducts]:
-    prepared = RotatedLevels.from_products(products)
-    lam = ratio * np.eye(prepared.size)
-    rows = _without_fixed_part(
-        rows, single_factor_point(prepared, lam, reml=False).profiled.beta
-    )
+    point = _point(RotatedLevels.from_products(products), lams)
+    rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
     effects = _projection(products.diagonal[0], products.rhs[0])
     left = _shifted(rows, patterns, factor_of_term, (effects,))
@@ -114,10 +141,9 @@ def _steady_several(
     products: CrossProducts,
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
-    ratio: float,
+    lams: Sequence[FloatMatrix],
 ) -> tuple[WorkingRows, CrossProducts]:
-    lams = [ratio * np.eye(len(block)) for block in products.diagonal]
-    prepared = prepare_several(products)
+    prepared = prepare_several(products, steady=True)
     if isinstance(prepared, DenseSystem):
         point: DensePoint | SeveralFactorsPoint
         point = dense_point(prepared, lams, reml=False)

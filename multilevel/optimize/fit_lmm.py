@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from multilevel.optimize.blas_threads import blas_threads
 from multilevel.optimize.estimates import estimates_at
 from multilevel.optimize.fit_record import LMMFit, OptimizationReport
 from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.other_minima import lowest_minimum, may_have_other_minima
 from multilevel.optimize.singularity import (
     boundary_parameters,
     is_singular,
@@ -59,39 +59,30 @@ def fit_lmm(
         theta = _working_start(problem, start)
         minimum = _descend(problem, theta, reml=reml, on_step=on_step)
         minimum = _prefer_singular(problem, minimum, reml=reml)
-        if start is None and _may_have_other_minima(problem, minimum):
+        if start is None and may_have_other_minima(problem, minimum):
             minimum = _lowest(problem, minimum, reml=reml)
         fit = _read_fit(problem, minimum, time.perf_counter() - began, reml=reml)
     _warn_about(fit)
     return fit
 
 
-def _may_have_other_minima(problem: LinearProblem, minimum: Minimum) -> bool:
-    """Whether the fit is singular and few levels have to tell many effects apart.
-
-    Second minima of the deviance were seen in such designs only.
-    """
-    few = any(
-        block.shape[2] < 6 * block.shape[0] for block in problem.products.diagonal
-    )
-    return few and len(minimum.x) > 1 and is_singular(problem, minimum.x)
-
-
 def _lowest(problem: LinearProblem, minimum: Minimum, *, reml: bool) -> Minimum:
-    """The lowest of the minima reached from this one and from equal variances."""
-    identity = problem.terms.theta_of(
-        [np.eye(structure.n_effects) for structure in problem.terms.structures]
-    )
-    evaluations, found = minimum.evaluations, [minimum]
-    for scale in (1.0, 100.0):
-        other = _descend(problem, scale * identity, reml=reml)
-        other = _prefer_singular(problem, other, reml=reml)
-        evaluations += other.evaluations
-        found.append(other)
-    lowest = min(found, key=lambda m: m.point.value if m.converged else np.inf)
-    if lowest.point.value > minimum.point.value - 1e-8:
-        lowest = minimum
-    return replace(lowest, evaluations=evaluations)
+    """The lowest of the minima reached from this one and from other starts."""
+
+    def descend(theta: FloatVector, tolerance: float, most: int) -> Minimum:
+        return _descend(
+            problem, theta, reml=reml, gain_tolerance=tolerance, max_evaluations=most
+        )
+
+    lowest = lowest_minimum(problem, minimum, descend, _gain_tolerance(problem))
+    moved = lowest.point is not minimum.point
+    return _prefer_singular(problem, lowest, reml=reml) if moved else lowest
+
+
+def _gain_tolerance(problem: LinearProblem) -> float:
+    # 1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
+    # derivatives one cheap step more gains all digits.
+    return 1e-10 if has_exact_hessian(problem.prepared) else 1e-8
 
 
 def _dense_columns(problem: LinearProblem) -> int:
@@ -133,11 +124,10 @@ def _descend(
     theta: FloatVector,
     *,
     reml: bool,
+    gain_tolerance: float | None = None,
+    max_evaluations: int = 300,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Minimum:
-    exact = has_exact_hessian(problem.prepared)
-    # 1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
-    # derivatives one cheap step more gains all digits.
     objective = _objective(problem, reml=reml)
     # Far out digits may be lost; then the start is drawn towards zero.
     for shrinkage in (1.0, 0.1, 1e-2, 1e-3):
@@ -145,8 +135,9 @@ def _descend(
             return minimize(
                 objective,
                 shrinkage * theta,
-                gain_tolerance=1e-10 if exact else 1e-8,
-                exact_hessian=exact,
+                gain_tolerance=gain_tolerance or _gain_tolerance(problem),
+                max_evaluations=max_evaluations,
+                exact_hessian=has_exact_hessian(problem.prepared),
                 on_step=on_step,
             )
         except np.linalg.LinAlgError as error:
