@@ -15,6 +15,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import statsmodels.formula.api as smf
 from cases import Case
@@ -83,6 +84,56 @@ def fit_mixedlm(frame: pd.DataFrame, case: Case) -> Fit:
     return fit
 
 
+def fit_gpboost(frame: pd.DataFrame, case: Case) -> Fit:
+    """GPBoost's mixed models by maximum likelihood; random intercepts only."""
+    gpboost = installed_peer("gpboost")
+    factors = [
+        factor for bar in _intercept_factors(case) for factor in _nested_factors(bar)
+    ]
+    response, fixed = (side.strip() for side in case.pooled.split("~"))
+
+    def fit() -> float:
+        groups = np.column_stack([_joined_labels(frame, own) for own in factors])
+        exog = np.ones((len(frame), 1))
+        if fixed != "1":
+            named = frame[[name.strip() for name in fixed.split("+")]]
+            columns = pd.get_dummies(named, drop_first=True).astype(float)
+            exog = np.column_stack([exog, columns])
+        model = gpboost.GPModel(
+            group_data=groups, likelihood="gaussian", num_parallel_threads=1
+        )
+        model.fit(y=frame[response].to_numpy(float), X=exog)
+        assert model.get_coef(std_err=True) is not None
+        return 2.0 * float(model.get_current_neg_log_likelihood())
+
+    return fit
+
+
+def _intercept_factors(case: Case) -> list[str]:
+    return re.findall(r"\(1 \|([^)]+)\)", case.formula)
+
+
+def _nested_factors(bar: str) -> list[tuple[str, ...]]:
+    """The columns that make each factor of ``a``, ``a:b`` or ``a / b``."""
+    names = tuple(name.strip() for name in re.split("[:/]", bar))
+    if "/" not in bar:
+        return [names]
+    return [names[:depth] for depth in range(1, len(names) + 1)]
+
+
+def _joined_labels(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
+    labels = frame[names[0]].astype(str)
+    for name in names[1:]:
+        labels = labels + ":" + frame[name].astype(str)
+    return labels
+
+
+def fits(name: str, case: Case) -> bool:
+    """Whether an engine knows the model: gpboost has intercepts only."""
+    only_intercepts = len(_intercept_factors(case)) == case.formula.count("|")
+    return name not in case.slow and (name != "gpboost" or only_intercepts)
+
+
 R_SCRIPT = """
 suppressMessages(library(lme4))
 args <- commandArgs(trailingOnly = TRUE)
@@ -130,7 +181,8 @@ def available() -> dict[str, Callable[[pd.DataFrame, Case], Fit]]:
         "smf.ols": fit_ols,
         "statsmodels": fit_statsmodels,
     }
-    for name, build in (("glmm", fit_glmm), ("mixedlm", fit_mixedlm)):
+    peers = {"glmm": fit_glmm, "mixedlm": fit_mixedlm, "gpboost": fit_gpboost}
+    for name, build in peers.items():
         if installed_peer(name) is not None:
             engines[name] = build
     return engines

@@ -2,9 +2,9 @@
 
     python benchmarks/lmm.py [--rounds 5] [--case TEXT] [--write FILE]
 
-Peers are timed where they are installed (``glmm`` and ``mixedlm`` from PyPI, lme4
-through Rscript), statsmodels always.  Times are medians of a whole call, from formula
-text to standard errors, taken in turn; BLAS is held to one thread for all.
+Peers are timed where they are installed (``glmm``, ``mixedlm`` and ``gpboost`` from
+PyPI, lme4 through Rscript), statsmodels always.  Times are medians of a whole call,
+from formula text to standard errors, taken in turn; BLAS is held to one thread for all.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 from pathlib import Path
 
 from cases import LMM_CASES, Case
-from engines import available, has_lme4, time_lme4
+from engines import available, fits, has_lme4, time_lme4
 from growth import growth_rows
 from memory import peak_memory
 from timing import alternate, text_table
 
 import multilevel as ml
 
-NAMES = ("multilevel", "smf.ols", "statsmodels", "glmm", "mixedlm", "lme4")
+NAMES = ("multilevel", "smf.ols", "statsmodels", "glmm", "mixedlm", "gpboost", "lme4")
 
 
 def time_case(case: Case, rounds: int) -> dict[str, tuple[float, float]]:
     """Median seconds and deviance of every engine that fits the case."""
     frame = case.data()
-    engines = {n: b for n, b in available().items() if n not in case.slow}
+    engines = {n: b for n, b in available().items() if fits(n, case)}
     calls = {name: build(frame, case) for name, build in engines.items()}
     results = alternate(calls, rounds)
     if has_lme4() and "lme4" not in case.slow:
@@ -63,7 +63,12 @@ def deviance_row(case: Case, results: dict[str, tuple[float, float]]) -> list[st
     ours = results["multilevel"][1]
     row = [case.name, f"{ours:.6f}"]
     for name in NAMES[2:]:
-        row.append(f"{results[name][1] - ours:+.1e}" if name in results else "not run")
+        if name not in results:
+            row.append("not run")
+        elif name == "gpboost" and case.reml:
+            row.append("ML only")
+        else:
+            row.append(f"{results[name][1] - ours:+.1e}")
     return row
 
 

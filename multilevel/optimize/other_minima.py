@@ -19,7 +19,7 @@ from multilevel.optimize.linear_problem import LinearProblem
 from multilevel.optimize.singularity import is_singular
 from multilevel.optimize.trust_region import Minimum
 
-FEW_LEVELS = 15  # for every effect
+FEW_LEVELS = 6  # for every effect
 N_RANDOM_STARTS = 8
 MAX_RANDOM_EFFECTS = 100
 """Above this many the random starts, which were seldom better, would cost seconds."""
