@@ -14,6 +14,7 @@ from multilevel.likelihood.block_elimination import (
     sum_by_parent,
 )
 from multilevel.likelihood.block_system import BlockSystem
+from multilevel.likelihood.dense_inverse import symmetric_product
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def back_substitute(
 def random_gram_product(system: BlockSystem, vectors: RandomVectors) -> RandomVectors:
     """A v = Z'W Z v, with the products before elimination."""
     plan = system.plan
-    dense = system.dense @ vectors.dense
+    dense = symmetric_product(system.dense, vectors.dense)
     chain = {c: level_product(system.diagonal[c], vectors.chain[c]) for c in plan.chain}
     for (c, b), P in system.upward.items():
         parent = plan.parents[c, b]

@@ -236,7 +236,7 @@ def _update_dense(
             dense -= np.asarray(left.T @ right)
         else:
             part = sp.coo_array(left.T @ right)
-            dense[part.coords] -= part.data
+            dense[part.row, part.col] -= part.data
 
 
 def _scale_dense(
