@@ -14,7 +14,7 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix
 from multilevel.likelihood.cross_products import CrossProducts
 
-MAX_EFFECTS = 400
+MAX_EFFECTS = 200
 """Above this many random effects, blocks are eliminated one after another instead."""
 
 MAX_STEADY_EFFECTS = 800

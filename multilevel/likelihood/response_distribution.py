@@ -19,6 +19,7 @@ from types import MappingProxyType
 import numpy as np
 from scipy.special import (
     betainc,
+    betaincc,
     gammainc,
     gammaincc,
     log_ndtr,
@@ -74,12 +75,12 @@ def _binomial_deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
 def _binomial_tails(
     y: FloatArray, mean: FloatArray, _: float, trials: FloatArray
 ) -> Tails:
-    k = np.floor(y * trials + 1e-9 * np.maximum(trials, 1.0))
+    k = np.floor(y * trials + np.minimum(1e-9 * np.maximum(trials, 1.0), 0.5))
     inside = (k >= 0) & (k < trials)
     safe = np.where(inside, k, 0.0)
     left = np.where(inside, trials - safe, 1.0)
-    # P(K <= k) = I_q(n - k, k + 1) = 1 - I_p(k + 1, n - k)
-    lower = np.where(inside, betainc(left, safe + 1.0, 1.0 - mean), k >= 0)
+    # P(K <= k) = 1 - I_p(k + 1, n - k)
+    lower = np.where(inside, betaincc(safe + 1.0, left, mean), k >= 0)
     upper = np.where(inside, betainc(safe + 1.0, left, mean), k < 0)
     return Tails(lower, upper)
 
@@ -108,8 +109,8 @@ def _negative_binomial_tails(
 ) -> Tails:
     k = np.floor(y)
     safe = np.maximum(k, 0.0)
-    failing, passing = mean / (size + mean), size / (size + mean)
-    lower = np.where(k >= 0, betainc(size, safe + 1.0, passing), 0.0)
+    failing = mean / (size + mean)
+    lower = np.where(k >= 0, betaincc(safe + 1.0, size, failing), 0.0)
     return Tails(lower, np.where(k >= 0, betainc(safe + 1.0, size, failing), 1.0))
 
 

@@ -72,17 +72,20 @@ def steady_products(
     steady = _steady_single if single else _steady_several
     sizes = [len(block) for block in products.diagonal]
     guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
+    basis = source.basis
     try:
         for lams in guesses:
-            rows, products = steady(rows, products, patterns, factor_of_term, lams)
-            prepared = prepare_products(products)
+            rows, next_products = steady(rows, products, patterns, factor_of_term, lams)
+            prepared = prepare_products(next_products)
+            products, basis = next_products, rows.basis
         # Where effects vary in few directions only, the fixed effects must be right in
         # the others: so last with covariances near the estimates.
         lams = covariance_roots(_point(prepared, guesses[-1]))
-        rows, products = steady(rows, products, patterns, factor_of_term, lams)
+        rows, last = steady(rows, products, patterns, factor_of_term, lams)
+        prepared, products, basis = prepare_products(last), last, rows.basis
     except np.linalg.LinAlgError:  # what has been reached must do
         pass
-    return rows.basis, products, prepare_products(products)
+    return basis, products, prepared
 
 
 def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:

@@ -5,29 +5,26 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
 from multilevel.likelihood.block_system import BlockSystem
-from multilevel.likelihood.evaluation import has_exact_hessian
-from multilevel.likelihood.theta_derivatives import (
-    ThetaDerivatives,
-    theta_derivatives,
-)
+from multilevel.likelihood.dense_system import n_random_effects
 from multilevel.optimize.blas_threads import blas_threads
 from multilevel.optimize.estimates import estimates_at
 from multilevel.optimize.fit_record import LMMFit, OptimizationReport
 from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.lmm_search import LMMSearch
 from multilevel.optimize.other_minima import lowest_minimum, may_have_other_minima
 from multilevel.optimize.singularity import (
     boundary_parameters,
     is_singular,
-    nearest_singular,
 )
 from multilevel.optimize.starting_values import starting_theta
-from multilevel.optimize.trust_region import Minimum, minimize
+from multilevel.optimize.trust_region import Minimum
 
 
 def fit_lmm(
@@ -57,32 +54,34 @@ def fit_lmm(
     began = time.perf_counter()
     with blas_threads(_dense_columns(problem)):
         theta = _working_start(problem, start)
-        minimum = _descend(problem, theta, reml=reml, on_step=on_step)
-        minimum = _prefer_singular(problem, minimum, reml=reml)
-        if start is None and may_have_other_minima(problem, minimum):
-            minimum = _lowest(problem, minimum, reml=reml)
-        fit = _read_fit(problem, minimum, time.perf_counter() - began, reml=reml)
+        found = _find(LMMSearch(problem, reml, on_step), theta, given=start is not None)
+        fit = _read_fit(problem, found, time.perf_counter() - began, reml=reml)
     _warn_about(fit)
     return fit
 
 
-def _lowest(problem: LinearProblem, minimum: Minimum, *, reml: bool) -> Minimum:
-    """The lowest of the minima reached from this one and from other starts."""
+@dataclass(frozen=True)
+class _Found:
+    """The minimum, whether it is none, and evaluations of descents elsewhere."""
 
-    def descend(theta: FloatVector, tolerance: float, most: int) -> Minimum:
-        return _descend(
-            problem, theta, reml=reml, gain_tolerance=tolerance, max_evaluations=most
-        )
-
-    lowest = lowest_minimum(problem, minimum, descend, _gain_tolerance(problem))
-    moved = lowest.point is not minimum.point
-    return _prefer_singular(problem, lowest, reml=reml) if moved else lowest
+    minimum: Minimum
+    unbounded: bool
+    elsewhere: int = 0
 
 
-def _gain_tolerance(problem: LinearProblem) -> float:
-    # 1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
-    # derivatives one cheap step more gains all digits.
-    return 1e-10 if has_exact_hessian(problem.prepared) else 1e-8
+def _find(search: LMMSearch, theta: FloatVector, *, given: bool) -> _Found:
+    """Descend from theta, and from other starts where that may lead lower.
+
+    A start that was given is kept to.
+    """
+    minimum = search.prefer_singular(search.descend(theta))
+    unbounded = search.is_unbounded(minimum)
+    if given or not (unbounded or may_have_other_minima(search.problem, minimum)):
+        return _Found(minimum, unbounded)
+    other, elsewhere = lowest_minimum(search, minimum, unbounded=unbounded)
+    if other is None:
+        return _Found(minimum, unbounded, elsewhere)
+    return _Found(search.prefer_singular(other), False, elsewhere)
 
 
 def _dense_columns(problem: LinearProblem) -> int:
@@ -107,73 +106,10 @@ def _working_start(problem: LinearProblem, start: FloatVector | None) -> FloatVe
     )
 
 
-def _objective(
-    problem: LinearProblem, *, reml: bool
-) -> Callable[[FloatVector], ThetaDerivatives]:
-    theta_map = problem.working
-
-    def objective(theta: FloatVector) -> ThetaDerivatives:
-        point = problem.point(theta_map.factors(theta), reml=reml)
-        return theta_derivatives(point, theta_map, theta)
-
-    return objective
-
-
-def _descend(
-    problem: LinearProblem,
-    theta: FloatVector,
-    *,
-    reml: bool,
-    gain_tolerance: float | None = None,
-    max_evaluations: int = 300,
-    on_step: Callable[[int, float], None] | None = None,
-) -> Minimum:
-    objective = _objective(problem, reml=reml)
-    # Far out digits may be lost; then the start is drawn towards zero.
-    for shrinkage in (1.0, 0.1, 1e-2, 1e-3):
-        try:
-            return minimize(
-                objective,
-                shrinkage * theta,
-                gain_tolerance=gain_tolerance or _gain_tolerance(problem),
-                max_evaluations=max_evaluations,
-                exact_hessian=has_exact_hessian(problem.prepared),
-                on_step=on_step,
-            )
-        except np.linalg.LinAlgError as error:
-            reason = str(error)
-    raise FitError(
-        f"the deviance cannot be evaluated at the starting values: {reason}. Check the "
-        "fixed and random columns for values that differ by many orders of magnitude."
-    )
-
-
-def _prefer_singular(
-    problem: LinearProblem, minimum: Minimum, *, reml: bool
-) -> Minimum:
-    """The point on the edge next to the minimum, if the deviance is no higher there."""
-    theta = nearest_singular(problem, minimum.x)
-    if theta is None:
-        return minimum
-    edge = _objective(problem, reml=reml)(theta)
-    evaluations = minimum.evaluations + 1
-    slack = 1e-9 + 8.0 * np.finfo(float).eps * abs(minimum.point.value)
-    if edge.value <= minimum.point.value + slack:
-        return Minimum(
-            theta, edge, minimum.expected_gain, evaluations, minimum.converged
-        )
-    return Minimum(
-        minimum.x,
-        minimum.point,
-        minimum.expected_gain,
-        evaluations,
-        minimum.converged,
-    )
-
-
 def _read_fit(
-    problem: LinearProblem, minimum: Minimum, seconds: float, *, reml: bool
+    problem: LinearProblem, found: _Found, seconds: float, *, reml: bool
 ) -> LMMFit:
+    minimum = found.minimum
     estimates = estimates_at(problem, minimum.point.point)
     factors = [
         T @ factor
@@ -195,20 +131,29 @@ def _read_fit(
         estimates.modes,
         problem.n_fixed + len(theta) + 1,
         is_singular(problem, minimum.x),
-        _report(problem, minimum, boundary_parameters(problem, lower), seconds),
+        _report(problem, found, boundary_parameters(problem, lower), seconds),
     )
 
 
 def _report(
     problem: LinearProblem,
-    minimum: Minimum,
+    found: _Found,
     boundary: dict[str, float],
     seconds: float,
 ) -> OptimizationReport:
-    if minimum.converged:
+    minimum = found.minimum
+    elsewhere = f" and {found.elsewhere} from other starts" if found.elsewhere else ""
+    if found.unbounded:
         message = (
-            f"converged after {minimum.evaluations} evaluations: the deviance could "
-            f"fall by {minimum.expected_gain:.1g} at most"
+            f"no maximum: {n_random_effects(problem.products)} random and "
+            f"{problem.n_fixed} fixed effects can fit the {problem.n_rows} rows "
+            "exactly, and the likelihood rises for ever as the residual variance "
+            "goes to zero"
+        )
+    elif minimum.converged:
+        message = (
+            f"converged after {minimum.evaluations} evaluations{elsewhere}: the "
+            f"deviance could fall by {minimum.expected_gain:.1g} at most"
         )
     else:
         message = (
@@ -216,8 +161,8 @@ def _report(
             f"could still fall by {minimum.expected_gain:.2g}"
         )
     return OptimizationReport(
-        minimum.converged,
-        minimum.evaluations,
+        minimum.converged and not found.unbounded,
+        minimum.evaluations + found.elsewhere,
         float(np.abs(minimum.point.gradient).max(initial=0.0)),
         minimum.expected_gain,
         boundary,

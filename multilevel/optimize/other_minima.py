@@ -8,25 +8,25 @@ the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 
 from multilevel.array_types import FloatVector
+from multilevel.errors import FitError
 from multilevel.likelihood.dense_system import n_random_effects
 from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.lmm_search import LMMSearch
 from multilevel.optimize.singularity import is_singular
 from multilevel.optimize.trust_region import Minimum
 
 FEW_LEVELS = 6  # for every effect
 N_RANDOM_STARTS = 8
+"""With one random term two were enough wherever any helped."""
 MAX_RANDOM_EFFECTS = 100
 """Above this many the random starts, which were seldom better, would cost seconds."""
 SCOUT_TOLERANCE = 1e-4  # of deviance: enough to see where a descent leads
 SCOUT_EVALUATIONS = 60
-
-Descend = Callable[[FloatVector, float, int], Minimum]
 
 
 def may_have_other_minima(problem: LinearProblem, minimum: Minimum) -> bool:
@@ -42,29 +42,46 @@ def may_have_other_minima(problem: LinearProblem, minimum: Minimum) -> bool:
 
 
 def lowest_minimum(
-    problem: LinearProblem, minimum: Minimum, descend: Descend, gain_tolerance: float
-) -> Minimum:
-    """The lowest of the minimum given and those that other starts lead to.
+    search: LMMSearch, first: Minimum, *, unbounded: bool
+) -> tuple[Minimum | None, int]:
+    """A minimum lower than the first that another start leads to, and evaluations.
 
     Parameters
     ----------
-    problem : LinearProblem
-    minimum : Minimum
-    descend : callable
-        theta (m,), tolerance of the gain, most evaluations -> Minimum.
-    gain_tolerance : float
-        To which a lower minimum is to be found.
+    search : LMMSearch
+    first : Minimum
+        The one already found.
+    unbounded : bool
+        Whether the first is none, since the deviance falls for ever from there.
+
+    Returns
+    -------
+    Minimum or None
+        Not one from which the deviance falls for ever.
+    int
+        Evaluations that were made.
     """
-    evaluations, lowest = minimum.evaluations, minimum
-    for start in _other_starts(problem):
-        scout = descend(start, SCOUT_TOLERANCE, SCOUT_EVALUATIONS)
-        evaluations += scout.evaluations
-        if scout.point.value - scout.expected_gain < lowest.point.value - 1e-7:
-            other = descend(scout.x, gain_tolerance, 300)
-            evaluations += other.evaluations
-            if other.converged and other.point.value < lowest.point.value:
-                lowest = other
-    return replace(lowest, evaluations=evaluations)
+    evaluations, lowest = first.evaluations, None
+    bar = np.inf if unbounded else first.point.value
+    for start in _other_starts(search.problem):
+        try:
+            scout = search.descend(
+                start,
+                gain_tolerance=SCOUT_TOLERANCE,
+                max_evaluations=SCOUT_EVALUATIONS,
+                before=evaluations,
+            )
+            evaluations += scout.evaluations
+            if scout.point.value - scout.expected_gain > bar - 1e-7:
+                continue
+            other = search.descend(scout.x, before=evaluations)
+        except FitError:  # too far out to be evaluated
+            continue
+        evaluations += other.evaluations
+        lower = other.converged and other.point.value < bar
+        if lower and not search.is_unbounded(other):
+            lowest, bar = other, other.point.value
+    return lowest, evaluations - first.evaluations
 
 
 def _other_starts(problem: LinearProblem) -> Iterator[FloatVector]:
@@ -76,7 +93,7 @@ def _other_starts(problem: LinearProblem) -> Iterator[FloatVector]:
     if max(sizes) == 1 or n_random_effects(problem.products) > MAX_RANDOM_EFFECTS:
         return
     rng = np.random.default_rng(0)
-    for _ in range(N_RANDOM_STARTS):
+    for _ in range(min(2, N_RANDOM_STARTS) if len(sizes) == 1 else N_RANDOM_STARTS):
         scales = 10.0 ** rng.uniform(0.0, 1.5, len(sizes))
         yield terms.theta_of(
             [s * rng.normal(size=(q, q)) for s, q in zip(scales, sizes, strict=True)]

@@ -134,8 +134,15 @@ def minimize(
         If False a secant correction is learnt for what the Hessian leaves out.
     on_step : callable, optional
         Told the number of evaluations and the value after each.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the function cannot be evaluated at the start.
     """
     x, point, evaluations = start, objective(start), 1
+    if not (np.isfinite(point.value) and np.isfinite(point.hessian).all()):
+        raise np.linalg.LinAlgError("the function is not finite at the start")
     radius = max(1.0, float(np.linalg.norm(start)))
     correction = np.zeros((len(start), len(start)))
     while True:

@@ -63,3 +63,21 @@ def test_nothing_overflows_far_out():
     with np.errstate(over="raise", invalid="raise"):
         far = wald.tails(np.array([1e-8, 1e6]), np.array([1e3, 1e-3]), 1e-4, np.ones(2))
     assert_allclose(far.lower, [0.0, 1.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e8, 1e12, 1e17])
+def test_a_negative_binomial_of_large_size_is_poisson(size):
+    counts, mean = np.array([0.0, 2.0, 5.0, 9.0]), np.full(4, 5.0)
+    found = DISTRIBUTIONS["negativebinomial"].tails(counts, mean, size, np.ones(4))
+    near = stats.poisson(5.0)
+    assert_allclose(found.lower, near.cdf(counts), rtol=1e-12 + 100.0 / size)
+    assert_allclose(found.upper, near.sf(counts), rtol=1e-12 + 100.0 / size)
+
+
+def test_a_count_among_very_many_trials_is_not_rounded_up():
+    trials = np.array([1e9, 1e12])
+    counts = np.array([3.0, 2_500.0])
+    found = DISTRIBUTIONS["binomial"].tails(
+        counts / trials, counts / trials, 1.0, trials
+    )
+    assert_allclose(found.lower, stats.poisson(counts).cdf(counts), rtol=1e-5)
