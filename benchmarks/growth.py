@@ -56,7 +56,7 @@ SERIES = {
     "groups of five rows, random slope": (_groups, [2_000, 8_000, 32_000, 128_000]),
     "nested groups, two levels": (_nested, [2_000, 8_000, 32_000, 128_000]),
     "covariates, 50,000 rows": (_covariates, [4, 8, 16, 32]),
-    "categories of one covariate": (_categories, [4, 8, 16, 32]),
+    "categories of one covariate": (_categories, [4, 16, 64, 256]),
 }
 
 

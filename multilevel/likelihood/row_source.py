@@ -86,12 +86,15 @@ def _fixed_columns(X: FloatMatrix, y: FloatVector, basis: WorkingBasis) -> Float
     """Working fixed columns and the centred response, Fortran order."""
     n_rows, n_fixed = X.shape
     fixed = np.empty((n_rows, n_fixed + 1), order="F")
-    order = basis.order
-    in_order = bool((order == np.arange(n_fixed)).all())
     if n_fixed:
-        basis.fixed.apply(X if in_order else X[:, order], fixed[:, :-1])
+        basis.fixed.apply(_ordered(X, basis), fixed[:, :-1])
     np.subtract(y, basis.response_mean, out=fixed[:, -1])
     return fixed
+
+
+def _ordered(X: FloatMatrix, basis: WorkingBasis) -> FloatMatrix:
+    in_order = bool((basis.order == np.arange(X.shape[1])).all())
+    return X if in_order else X[:, basis.order]
 
 
 def _fixed_constant(basis: WorkingBasis) -> float:
@@ -146,11 +149,13 @@ def _with_reduced_response(source: RowSource) -> RowSource:
     """The same rows with the response less its fit on X, scaled to unit mean square."""
     n_rows = source.n_rows
     fit, squares = np.zeros(source.X.shape[1]), 0.0
+    fixed = source.basis.fixed
     for part in row_slices(n_rows):
-        rows = _fixed_columns(source.X[part], source.y[part], source.basis)
-        weighted = _weighted(rows[:, -1], source.weights, part)
-        fit += rows[:, :-1].T @ weighted
-        squares += float(rows[:, -1] @ weighted)
+        response = source.y[part] - source.basis.response_mean
+        weighted = _weighted(response, source.weights, part)
+        fit += weighted @ fixed.centred(_ordered(source.X[part], source.basis))
+        squares += float(response @ weighted)
+    fit = fixed.inner.T @ fit
     fit /= n_rows
     left = squares - n_rows * float(fit @ fit)
     if left < 1e-6 * squares:

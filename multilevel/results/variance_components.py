@@ -207,7 +207,8 @@ class VarianceComponents:
             yield Component(term.factor, name, None, covariance[i, i], sd, slope)
         for i, j in term.correlated_pairs():
             slope = np.zeros(n_parameters)
-            slope[place] = turned[:, i] @ rows[j] + turned[:, j] @ rows[i]
+            with np.errstate(invalid="ignore"):  # infinite next to a zero row
+                slope[place] = turned[:, i] @ rows[j] + turned[:, j] @ rows[i]
             names = term.effects[i], term.effects[j]
             vcov, cor = covariance[i, j], correlation[i, j]
             yield Component(term.factor, *names, vcov, cor, slope)

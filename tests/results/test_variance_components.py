@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
@@ -106,6 +106,7 @@ def test_derivatives_are_those_of_the_printed_parameters(structure, data):
         assert_allclose(found, slope, rtol=1e-5, atol=1e-6)
 
 
+@example(theta=np.full(3, 5e-324), sigma=1.0)
 @given(theta=arrays(float, 3, elements=st.floats(-3, 3)), sigma=st.floats(0.01, 100))
 def test_correlations_and_deviations_rebuild_the_covariance(theta, sigma):
     components = VarianceComponents((term_of(theta),), sigma)
