@@ -81,6 +81,7 @@ def _find(search: LMMSearch, theta: FloatVector, *, given: bool) -> _Found:
     other, elsewhere = lowest_minimum(search, minimum, unbounded=unbounded)
     if other is None:
         return _Found(minimum, unbounded, elsewhere)
+    elsewhere += minimum.evaluations - other.evaluations
     return _Found(search.prefer_singular(other), False, elsewhere)
 
 

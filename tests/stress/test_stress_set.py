@@ -123,3 +123,19 @@ def test_second_minima_are_left_by_other_starts(
     monkeypatch.setattr(other_minima, constant, 0)
     fit, _ = _fit(design.data, reml=design.reml)
     assert -2.0 * fit.llf > LOWEST[str(seed)] + 0.1
+
+
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
+@pytest.mark.parametrize("seed", [156, 204])
+def test_evaluations_from_other_starts_are_counted(seed: int) -> None:
+    design = stress_design(seed)
+    told: list[int] = []
+    fit = fit_lmm(
+        design.data.problem(),
+        reml=design.reml,
+        on_step=lambda evaluations, _: told.append(evaluations),
+    )
+    assert told == sorted(told)
+    # Points tried on the edge, and the last rejected step, are not told.
+    assert told[-1] <= fit.report.evaluations <= told[-1] + 3
+    assert "from other starts" in fit.report.message
