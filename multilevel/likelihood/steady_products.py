@@ -15,8 +15,7 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.likelihood.cross_products import ColumnShift, CrossProducts
-from multilevel.likelihood.dense_point import DensePoint, dense_point
-from multilevel.likelihood.dense_system import DenseSystem
+from multilevel.likelihood.dense_point import DensePoint
 from multilevel.likelihood.evaluation import (
     LikelihoodPoint,
     PreparedProducts,
@@ -33,10 +32,7 @@ from multilevel.likelihood.row_products import (
     stacked_columns,
 )
 from multilevel.likelihood.row_source import RowSource
-from multilevel.likelihood.several_factors import (
-    SeveralFactorsPoint,
-    several_factors_point,
-)
+from multilevel.likelihood.several_factors import SeveralFactorsPoint
 from multilevel.likelihood.single_factor import RotatedLevels
 from multilevel.likelihood.working_rows import (
     WorkingBasis,
@@ -69,23 +65,26 @@ def steady_products(
     if share_left(prepared, total, enough=CANCELLATION) > CANCELLATION:
         return source.basis, products, prepared
     rows = source.rows()
+    reached = source.basis, products, prepared
     steady = _steady_single if single else _steady_several
     sizes = [len(block) for block in products.diagonal]
     guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
-    basis = source.basis
     try:
+        arranged = prepared if single else prepare_several(products, steady=True)
         for lams in guesses:
-            rows, next_products = steady(rows, products, patterns, factor_of_term, lams)
-            prepared = prepare_products(next_products)
-            products, basis = next_products, rows.basis
+            point = evaluate_point(arranged, lams, reml=False)
+            rows, products = steady(rows, point, patterns, factor_of_term)
+            arranged = prepare_products(products)
+            reached = rows.basis, products, arranged
         # Where effects vary in few directions only, the fixed effects must be right in
         # the others: so last with covariances near the estimates.
-        lams = covariance_roots(_point(prepared, guesses[-1]))
-        rows, last = steady(rows, products, patterns, factor_of_term, lams)
-        prepared, products, basis = prepare_products(last), last, rows.basis
+        lams = covariance_roots(evaluate_point(arranged, guesses[-1], reml=False))
+        point = evaluate_point(arranged, lams, reml=False)
+        rows, products = steady(rows, point, patterns, factor_of_term)
+        reached = rows.basis, products, prepare_products(products)
     except np.linalg.LinAlgError:  # what has been reached must do
         pass
-    return basis, products, prepared
+    return reached
 
 
 def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:
@@ -107,18 +106,12 @@ def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:
     return roots
 
 
-def _point(prepared: PreparedProducts, lams: Sequence[FloatMatrix]) -> LikelihoodPoint:
-    return evaluate_point(prepared, lams, reml=False)
-
-
 def _steady_single(
     rows: WorkingRows,
-    products: CrossProducts,
+    point: LikelihoodPoint,
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
-    lams: Sequence[FloatMatrix],
 ) -> tuple[WorkingRows, CrossProducts]:
-    point = _point(RotatedLevels.from_products(products), lams)
     rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
     effects = _projection(products.diagonal[0], products.rhs[0])
@@ -141,17 +134,11 @@ def _projection(blocks: FloatArray, rhs: FloatArray) -> FloatArray:
 
 def _steady_several(
     rows: WorkingRows,
-    products: CrossProducts,
+    point: LikelihoodPoint,
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
-    lams: Sequence[FloatMatrix],
 ) -> tuple[WorkingRows, CrossProducts]:
-    prepared = prepare_several(products, steady=True)
-    if isinstance(prepared, DenseSystem):
-        point: DensePoint | SeveralFactorsPoint
-        point = dense_point(prepared, lams, reml=False)
-    else:
-        point = several_factors_point(prepared, lams, reml=False)
+    assert isinstance(point, DensePoint | SeveralFactorsPoint)
     rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
     effects = point.column_effects()
