@@ -15,7 +15,12 @@ from scipy.special import expit
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.effect_rows import counted_sums
-from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
+from multilevel.likelihood.row_likelihood import (
+    DispersionTerms,
+    DistinctRows,
+    RowTerms,
+    halfway_to_mean,
+)
 from multilevel.likelihood.stable_logs import size_norm, size_slope
 
 
@@ -89,7 +94,7 @@ class PoissonLogRows:
 
     def starting_mean(self) -> FloatVector:
         """Half way from the counts to their mean, or above zero."""
-        return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
+        return halfway_to_mean(self.y)
 
     @property
     def can_merge(self) -> bool:
@@ -127,7 +132,7 @@ def count_logs(counts: FloatVector) -> FloatVector:
 
 
 @dataclass(frozen=True, slots=True)
-class NegativeBinomialLogRows:
+class NegativeBinomialLogRows(DistinctRows):
     """Negative binomial counts with the log link; the dispersion is the size.
 
     Parameters
@@ -225,16 +230,7 @@ class NegativeBinomialLogRows:
 
     def starting_mean(self) -> FloatVector:
         """Half way from the counts to their mean, or above zero."""
-        return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
-
-    @property
-    def can_merge(self) -> bool:
-        """False."""
-        return False
-
-    def merge(self, group: IntVector, n_groups: int) -> NegativeBinomialLogRows:
-        """Refused: the rows' responses are not summed up by one number."""
-        raise NotImplementedError("rows of this family are not merged")
+        return halfway_to_mean(self.y)
 
     def take(self, rows: IntVector | slice) -> NegativeBinomialLogRows:
         """The same for some rows."""

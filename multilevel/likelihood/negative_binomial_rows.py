@@ -8,7 +8,12 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.inverse_links import InverseLink
-from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
+from multilevel.likelihood.row_likelihood import (
+    DispersionTerms,
+    DistinctRows,
+    RowTerms,
+    halfway_to_mean,
+)
 from multilevel.likelihood.stable_logs import size_norm, size_slope
 from multilevel.likelihood.unit_cores import (
     CoreCurve,
@@ -18,7 +23,7 @@ from multilevel.likelihood.unit_cores import (
 
 
 @dataclass(frozen=True, slots=True)
-class NegativeBinomialRows:
+class NegativeBinomialRows(DistinctRows):
     """Negative binomial rows; the dispersion is the size.
 
     Parameters
@@ -115,16 +120,7 @@ class NegativeBinomialRows:
 
     def starting_mean(self) -> FloatVector:
         """Half way from the counts to their mean, or above zero."""
-        return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
-
-    @property
-    def can_merge(self) -> bool:
-        """False."""
-        return False
-
-    def merge(self, group: IntVector, n_groups: int) -> NegativeBinomialRows:
-        """Refused: the rows' responses are not summed up by one number."""
-        raise NotImplementedError("rows of this family are not merged")
+        return halfway_to_mean(self.y)
 
     def take(self, rows: IntVector | slice) -> NegativeBinomialRows:
         """The same for some rows."""

@@ -7,7 +7,7 @@ logarithm of the dispersion parameter where the family has one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 
@@ -100,3 +100,23 @@ class RowLikelihood(Protocol):
 
     def take(self, rows: IntVector | slice) -> RowLikelihood:
         """The same for some rows."""
+
+
+class DistinctRows:
+    """What row likelihoods share whose responses are not summed up by one number."""
+
+    __slots__ = ()
+
+    @property
+    def can_merge(self) -> bool:
+        """False."""
+        return False
+
+    def merge(self, group: IntVector, n_groups: int) -> NoReturn:
+        """Refused."""
+        raise NotImplementedError("rows of this family are not merged")
+
+
+def halfway_to_mean(counts: FloatVector) -> FloatVector:
+    """Where the means of counts start, (n,): above zero, and not at the counts."""
+    return 0.5 * (counts + max(float(counts.mean()), 0.1))

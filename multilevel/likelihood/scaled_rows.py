@@ -14,7 +14,12 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.inverse_links import InverseLink
-from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
+from multilevel.likelihood.row_likelihood import (
+    DispersionTerms,
+    DistinctRows,
+    RowTerms,
+    halfway_to_mean,
+)
 from multilevel.likelihood.stable_logs import (
     LOG_2PI,
     gamma_norm,
@@ -66,7 +71,7 @@ NORMS: dict[str, Norm] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ScaledRows:
+class ScaledRows(DistinctRows):
     """Rows of one exponential family.
 
     Parameters
@@ -158,17 +163,8 @@ class ScaledRows:
     def starting_mean(self) -> FloatVector:
         """The responses, counts half way to their mean."""
         if self.family == "poisson":
-            return 0.5 * (self.y + max(float(self.y.mean()), 0.1))
+            return halfway_to_mean(self.y)
         return self.y
-
-    @property
-    def can_merge(self) -> bool:
-        """False."""
-        return False
-
-    def merge(self, group: IntVector, n_groups: int) -> ScaledRows:
-        """Refused: the rows' responses are not summed up by one number."""
-        raise NotImplementedError("rows of this family are not merged")
 
     def take(self, rows: IntVector | slice) -> ScaledRows:
         """The same for some rows."""
