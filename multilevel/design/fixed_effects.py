@@ -24,7 +24,7 @@ from patsy.redundancy import pick_contrasts_for_term
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.expressions import Scope
-from multilevel.design.labels import shown_levels
+from multilevel.design.labels import levels_told_apart, shown_levels
 from multilevel.design.transforms import STATEFUL_TRANSFORMS
 from multilevel.design.variables import CategoricalVariable, Variable
 from multilevel.errors import FormulaError
@@ -44,7 +44,7 @@ class ColumnPlan:
     Attributes
     ----------
     names : tuple of str
-        One per column, as patsy names them.
+        One per column, as patsy names them; not always distinct.
     recipes : tuple of tuple
         Per column the ingredients that are multiplied; none for the intercept.
     terms : tuple of (Term, start, stop)
@@ -54,6 +54,21 @@ class ColumnPlan:
     names: tuple[str, ...]
     recipes: tuple[tuple[Ingredient, ...], ...]
     terms: tuple[tuple[Term, int, int], ...]
+
+    def contents(self) -> list[frozenset[tuple[str, int | bytes]]]:
+        """What each column is, whatever it is called: equal for equal columns.
+
+        The numeric columns and the values of the levels that are multiplied; a factor
+        that is one for every level multiplies nothing.
+        """
+        return [
+            frozenset(
+                (piece, source if isinstance(source, int) else (source + 0.0).tobytes())
+                for piece, source in recipe
+                if isinstance(source, int) or (source != 1.0).any()
+            )
+            for recipe in self.recipes
+        ]
 
     def fill(
         self, out: FloatMatrix, variables: Mapping[str, Variable], columns: range
@@ -263,7 +278,7 @@ def _contrast(
     piece: str, variable: CategoricalVariable, full_rank: bool
 ) -> ContrastMatrix:
     # A list, not an Index: patsy looks levels up, and prints Python's own numbers.
-    levels = variable.labels.levels.tolist()
+    levels = levels_told_apart(variable.labels.levels.tolist())
     try:
         contrast = code_contrast_matrix(
             full_rank, levels, variable.contrast, default=Treatment

@@ -14,10 +14,14 @@ from multilevel.design.design_record import ModelDesign
 from multilevel.design.fixed_effects import INTERCEPT
 from multilevel.design.frames import ColumnTable
 from multilevel.design.grouping import GroupingFactor, build_factor
-from multilevel.design.labels import Labels, encode_labels
+from multilevel.design.labels import Labels, distinct_labels, encode_labels
 from multilevel.design.magnitudes import refuse_extreme_numbers
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
-from multilevel.design.random_effects import RandomTerm, RandomTermDesign
+from multilevel.design.random_effects import (
+    RandomTerm,
+    RandomTermDesign,
+    label_effects,
+)
 from multilevel.design.response import read_response, refuse_infinite
 from multilevel.design.row_values import aligned_by_index, read_row_numbers
 from multilevel.design.validation import (
@@ -38,7 +42,7 @@ class NamedColumns:
     values : (n, k)
         NaN where missing.
     names : tuple of str
-        One per column.
+        One per column; not always distinct.
     """
 
     values: FloatMatrix
@@ -51,7 +55,8 @@ class NamedColumns:
 
     def missing(self) -> dict[str, BoolVector]:
         """Name -> rows in which it is missing, for the columns that have such."""
-        found = {n: np.isnan(c) for n, c in zip(self.names, self.values.T, strict=True)}
+        names = distinct_labels(self.names)
+        found = {n: np.isnan(c) for n, c in zip(names, self.values.T, strict=True)}
         return {name: rows for name, rows in found.items() if rows.any()}
 
 
@@ -87,7 +92,8 @@ def design_from_arrays(
     -------
     ModelDesign
         Columns without a name are called ``const``, ``x1``, ``x2``, ... as statsmodels
-        does; the column of a random term is called as the same column of `exog`.
+        does; the column of a random term is called as the same column of `exog`. Of
+        columns that differ but have one name, the later ones end in ``#2``, ``#3``.
 
     Raises
     ------
@@ -148,20 +154,21 @@ def design_from_arrays(
     fixed = fixed.of_rows(rows.kept)
     factors = _factors(labels, rows.kept)
     terms = _terms(random, effects, fixed, factors, rows.kept)
+    exog_names = tuple(distinct_labels(fixed.names))
     refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
     design = ModelDesign(
         formula=None,
         response=name,
         y=response.y,
         exog=fixed.values,
-        exog_names=fixed.names,
+        exog_names=exog_names,
         kept=estimable_columns(
-            fixed.values, fixed.names, residual_estimated=residual_estimated
+            fixed.values, exog_names, residual_estimated=residual_estimated
         ),
         weights=all_weights,
         offset=per_row.offset,
         factors=factors,
-        terms=terms,
+        terms=label_effects(terms, exog_names, fixed.names),
         index=index if rows.kept is None else index[rows.kept],
         dropped=rows.dropped(),
         response_levels=response.levels,

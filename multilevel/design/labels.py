@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,10 +148,90 @@ def cross_labels(first: Labels, second: Labels) -> Labels:
         spread[pairs >= 0] = codes
         codes, found = spread, np.asarray(uniques)
     # As objects: joining them is five times faster than in pandas' text type.
-    a = np.array([str(level) for level in first.levels.tolist()], dtype=object)
-    b = np.array([str(level) for level in second.levels.tolist()], dtype=object)
+    a, b = (
+        np.array([str(level) for level in levels_told_apart(part.levels.tolist())], "O")
+        for part in (first, second)
+    )
     levels = pd.Index(a[found // width] + ":" + b[found % width])
+    if not levels.is_unique:  # "x:y" crossed with "z", and "x" with "y:z"
+        levels = pd.Index(distinct_labels(levels.tolist()))
     return Labels(codes.astype(np.intp, copy=False), levels)
+
+
+def distinct_labels(labels: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
+    """Labels that clash told apart: the second ``x`` is called ``x#2``.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        What things would be called.
+    taken : iterable of str
+        Labels that other things have.
+
+    Returns
+    -------
+    list of str
+        The same where nothing clashes.
+
+    Examples
+    --------
+    >>> from multilevel.design.labels import distinct_labels
+    >>> distinct_labels(["Intercept", "x", "Intercept"], taken=["x"])
+    ['Intercept', 'x#2', 'Intercept#2']
+    """
+    used = set(taken)
+    if not used and len(set(labels)) == len(labels):
+        return list(labels)
+    asked = used | set(labels)
+    distinct = []
+    for label in labels:
+        called, number = label, 2
+        while called in used or (called != label and called in asked):
+            called, number = f"{label}#{number}", number + 1
+        used.add(called)
+        distinct.append(called)
+    return distinct
+
+
+class _QuotedText(str):
+    """A text that prints in quotes and is equal to itself without them."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return repr(str.__str__(self))
+
+    def __format__(self, specification: str) -> str:
+        return format(str(self), specification)
+
+
+def levels_told_apart(levels: Iterable[Any]) -> list[Any]:
+    """Levels of which no two print alike: texts in quotes next to 1 and "1".
+
+    Parameters
+    ----------
+    levels : iterable
+        Distinct, of any type.
+
+    Returns
+    -------
+    list
+        Equal to the levels; only how they print differs.
+
+    Examples
+    --------
+    >>> from multilevel.design.labels import levels_told_apart
+    >>> [str(level) for level in levels_told_apart([1, "1", "a"])]
+    ['1', "'1'", 'a']
+    """
+    listed = list(levels)
+    counts = Counter(map(str, listed))
+    if len(counts) == len(listed):
+        return listed
+    return [
+        _QuotedText(level) if isinstance(level, str) and counts[level] > 1 else level
+        for level in listed
+    ]
 
 
 def shown_levels(levels: pd.Index[Any], most: int = 4) -> str:

@@ -23,10 +23,15 @@ from multilevel.design.fixed_effects import (
 from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.from_arrays import design_from_arrays
 from multilevel.design.grouping import GroupEncoding, GroupingFactor, build_factor
+from multilevel.design.labels import distinct_labels
 from multilevel.design.magnitudes import refuse_extreme_numbers
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
 from multilevel.design.name_resolution import resolve
-from multilevel.design.random_effects import RandomTermDesign, term_columns
+from multilevel.design.random_effects import (
+    RandomTermDesign,
+    label_effects,
+    term_columns,
+)
 from multilevel.design.response import Response, read_response, refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import RowNumbers, read_row_numbers
@@ -258,20 +263,21 @@ def _assemble(
     refuse_infinite_products(exog, fixed)
     factors, groups, positions = _grouping_factors(formula, values)
     plans = tuple(plan_columns(e, variables, values.scope) for e in parts.random)
-    terms = _random_terms(formula, plans, positions, variables, exog, fixed.names)
+    terms = _random_terms(formula, plans, positions, variables, exog, fixed)
+    exog_names = tuple(distinct_labels(fixed.names))
     refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
-    kept = estimable_columns(exog, fixed.names, residual_estimated=residual_estimated)
+    kept = estimable_columns(exog, exog_names, residual_estimated=residual_estimated)
     return ModelDesign(
         formula=formula,
         response=formula.response,
         y=response.y,
         exog=exog,
-        exog_names=fixed.names,
+        exog_names=exog_names,
         kept=kept,
         weights=weights,
         offset=_total_offset(parts.offsets, values, per_row.offset),
         factors=factors,
-        terms=terms,
+        terms=label_effects(terms, exog_names, fixed.names),
         index=table.index if rows.kept is None else table.index[rows.kept],
         dropped=rows.dropped(),
         encoding=DesignEncoding(
@@ -318,11 +324,11 @@ def _random_terms(
     positions: Sequence[int],
     variables: Mapping[str, Variable],
     exog: FloatMatrix,
-    exog_names: Sequence[str],
+    fixed: ColumnPlan,
 ) -> tuple[RandomTermDesign, ...]:
     terms = []
     for bar, plan, position in zip(formula.random, plans, positions, strict=True):
-        columns, shared = term_columns(plan, variables, exog, exog_names)
+        columns, shared = term_columns(plan, variables, exog, fixed)
         term = RandomTermDesign(position, plan.names, columns, shared, bar.structure)
         terms.append(term)
     return tuple(terms)

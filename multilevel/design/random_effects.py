@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from multilevel.array_types import FloatMatrix
 from multilevel.design.fixed_effects import ColumnPlan
+from multilevel.design.labels import distinct_labels
 from multilevel.design.variables import Variable
 
 
@@ -22,7 +23,8 @@ class RandomTermDesign:
     factor_index : int
         Position of its grouping factor in `ModelDesign.factors`.
     effects : tuple of str
-        Names of the k columns, as ``("Intercept", "ses")``.
+        Names of the k columns, as ``("Intercept", "ses")``; no two on one factor
+        are the same, and a fixed effect of that name is the same column.
     columns : (n, k)
         Row i of Z holds row i of this in the columns of its level; Fortran order.
     shared : tuple of int
@@ -73,7 +75,7 @@ def term_columns(
     plan: ColumnPlan,
     variables: Mapping[str, Variable],
     exog: FloatMatrix,
-    exog_names: Sequence[str],
+    fixed: ColumnPlan,
 ) -> tuple[FloatMatrix, tuple[int, ...]]:
     """The columns of a term, taken from the fixed effects' where they are the same.
 
@@ -85,9 +87,8 @@ def term_columns(
         Expression -> values.
     exog : (n, p)
         Fixed-effects columns.
-    exog_names : sequence of str
-        Their names. Equal names mean equal columns: a name tells expression, level
-        and contrast.
+    fixed : ColumnPlan
+        How they are made. Equal contents mean equal columns; equal names do not.
 
     Returns
     -------
@@ -96,8 +97,10 @@ def term_columns(
     shared : tuple of int
         As `RandomTermDesign.shared`.
     """
-    position = {name: number for number, name in enumerate(exog_names)}
-    shared = tuple(position.get(name, -1) for name in plan.names)
+    position = {
+        content: number for number, content in reversed([*enumerate(fixed.contents())])
+    }
+    shared = tuple(position.get(content, -1) for content in plan.contents())
     first = shared[0]
     if first >= 0 and shared == tuple(range(first, first + len(shared))):
         return exog[:, first : first + len(shared)], shared
@@ -109,3 +112,47 @@ def term_columns(
             target = columns[:, number : number + 1]
             plan.fill(target, variables, range(number, number + 1))
     return columns, shared
+
+
+def label_effects(
+    terms: Sequence[RandomTermDesign],
+    exog_names: Sequence[str],
+    written: Sequence[str],
+) -> tuple[RandomTermDesign, ...]:
+    """Random terms whose effects' names tell them apart, on each factor.
+
+    Parameters
+    ----------
+    terms : sequence of RandomTermDesign
+        Named by themselves.
+    exog_names : sequence of str
+        Of the fixed effects, distinct.
+    written : sequence of str
+        The same before they were told apart.
+
+    Returns
+    -------
+    tuple of RandomTermDesign
+        An effect has the name of a fixed effect only if it is the same column.
+    """
+    taken: dict[int, set[str]] = {}
+    labelled = []
+    for term in terms:
+        used = taken.setdefault(term.factor_index, set())
+        own = dict(zip(term.effects, term.shared, strict=True))
+        # A coding that reuses another's names for other columns leaves them to it.
+        misleads = any(
+            name in own and own[name] not in (number, -1)
+            for number, name in enumerate(written)
+        )
+        effects = []
+        for name, position in zip(term.effects, term.shared, strict=True):
+            called = name
+            if position >= 0 and (misleads or name == written[position]):
+                called = exog_names[position]
+            if called in used or (called in exog_names and position < 0):
+                called = distinct_labels([name], used.union(exog_names))[0]
+            used.add(called)
+            effects.append(called)
+        labelled.append(replace(term, effects=tuple(effects)))
+    return tuple(labelled)

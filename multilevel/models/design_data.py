@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import pandas as pd
 from statsmodels.base.data import PandasData
 
 from multilevel.design.model_design import ModelDesign
+from multilevel.likelihood.column_basis import constant_column
 
 
 class DesignData(PandasData):
@@ -26,9 +29,17 @@ class DesignData(PandasData):
         self.exog = design.exog
         self.ynames = design.response
         self.xnames = list(design.exog_names)
-        constant = [i for i, name in enumerate(self.xnames) if name == "Intercept"]
-        self.const_idx = constant[0] if constant else None
-        self.k_constant = len(constant)
+
+    @cached_property
+    def const_idx(self) -> int | None:
+        """Position of the constant column, whatever it is called; None without one."""
+        position = constant_column(self.exog)
+        return position if position >= 0 else None
+
+    @property
+    def k_constant(self) -> int:
+        """Number of constant columns that count: 1 or 0."""
+        return 0 if self.const_idx is None else 1
 
     @property
     def row_labels(self) -> pd.Index:

@@ -37,7 +37,6 @@ class MixedModel(LikelihoodModel):
         self.data = DesignData(design)
         self.endog = design.y
         self.exog = design.exog
-        self.k_constant = self.data.k_constant
         self._data_attr: list[str] = []
         self._init_keys: list[str] = []
 
@@ -53,6 +52,11 @@ class MixedModel(LikelihoodModel):
         """The formula as written, or one that says what the arrays were."""
         formula = self.design.formula
         return _formula_of_arrays(self.design) if formula is None else formula.text
+
+    @property
+    def k_constant(self) -> int:
+        """1 if a fixed-effects column is constant, else 0."""
+        return self.data.k_constant
 
     @property
     def nobs(self) -> int:

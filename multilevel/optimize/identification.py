@@ -292,7 +292,7 @@ def _advice(
         still = [
             name.partition("[")[0]
             for name, column in columns.items()
-            if name != "Intercept" and _is_constant_within(column, factor)
+            if (column != column[0]).any() and _is_constant_within(column, factor)
         ]
         if still:
             return (

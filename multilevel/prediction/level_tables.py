@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ def level_tables(
 
 
 def coefficient_tables(
-    design: ModelDesign, beta: FloatVector, random_effects: Mapping[str, pd.DataFrame]
+    design: ModelDesign, beta: FloatVector, modes: Sequence[FloatMatrix]
 ) -> dict[str, pd.DataFrame]:
     """Fixed effects plus random effects of each level.
 
@@ -50,23 +50,35 @@ def coefficient_tables(
     ----------
     design : ModelDesign
     beta : (p,)
-    random_effects : mapping of factor to DataFrame
+        Of the columns that are kept.
+    modes : sequence of (J, k)
+        Of each term.
 
     Returns
     -------
     dict of str to DataFrame
-        A column for every fixed effect, then for random effects without one.
+        A column for every fixed effect, to which the random effects of the same
+        column are added, then one for each random effect without such.
     """
-    fixed = dict(zip((design.exog_names[i] for i in design.kept), beta, strict=True))
+    place = {int(column): number for number, column in enumerate(design.kept)}
     tables = {}
-    for factor, modes in random_effects.items():
-        names = [*fixed, *(name for name in modes.columns if name not in fixed)]
-        tables[factor] = pd.DataFrame(
-            {
-                name: modes[name] + fixed.get(name, 0.0)
-                if name in modes
-                else pd.Series(fixed[name], index=modes.index)
-                for name in names
-            }
+    for position, factor in enumerate(design.factors):
+        totals = np.tile(np.asarray(beta, dtype=float), (len(factor.levels), 1))
+        names, alone = list(design.kept_names), []
+        for term, b in zip(design.terms, modes, strict=True):
+            if term.factor_index != position:
+                continue
+            for k, (name, shared) in enumerate(
+                zip(term.effects, term.shared, strict=True)
+            ):
+                if shared in place:
+                    totals[:, place[shared]] += b[:, k]
+                else:
+                    names.append(name)
+                    alone.append(b[:, k])
+        tables[factor.name] = pd.DataFrame(
+            np.column_stack([totals, *alone]),
+            index=factor.levels.rename(factor.name),
+            columns=names,
         )
     return tables

@@ -280,7 +280,7 @@ class MixedResults(LikelihoodModelResults):
     def coefficients(self) -> dict[str, pd.DataFrame]:
         """Grouping factor -> fixed effects plus its random effects, by level."""
         return coefficient_tables(
-            self.model.design, self.fit_record.beta, self.random_effects
+            self.model.design, self.fit_record.beta, self.fit_record.modes
         )
 
     # -- fit statistics -------------------------------------------------------

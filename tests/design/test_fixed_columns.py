@@ -73,7 +73,7 @@ def test_columns_of_a_random_term_are_those_of_patsy(right):
     assert_allclose(term.columns, expected, atol=1e-12)
     for number, source in enumerate(term.shared):
         if source >= 0:
-            assert design.exog_names[source] == term.effects[number]
+            assert_array_equal(design.exog[:, source], term.columns[:, number])
             assert_array_equal(design.exog[:, source], term.columns[:, number])
         else:
             assert term.effects[number] not in design.exog_names
