@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, solve_triangular
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.design.model_design import ModelDesign
@@ -107,10 +107,11 @@ def prediction_variance(
     n = len(design.y)
     # The new rows join those of the fit with no weight, so that one elimination finds
     # the leverages of all, whatever the combination of levels.
-    effects = _stacked_rows(design, rows)
+    effects, lams = _in_working_columns(
+        _stacked_rows(design, rows), _stacked_factors(design, fitted.factors), n
+    )
     layout = penalized_layout(effects)
     weights = np.concatenate([fitted.information, np.zeros(len(rows.X))])
-    lams = _stacked_factors(design, fitted.factors)
     factor = penalized_factor(weighted_products(layout, weights), lams)
     conditional = pattern_inverse(factor).leverages()[n:]
     moved = rows.X.copy()
@@ -170,3 +171,38 @@ def _stacked_factors(
         ]
         stacked.append(np.asarray(block_diag(*own), dtype=float))
     return stacked
+
+
+def _in_working_columns(
+    effects: EffectRows, lams: Sequence[FloatMatrix], n_fit: int
+) -> tuple[EffectRows, list[FloatMatrix]]:
+    """The same effects in columns that are orthonormal over the rows of the fit.
+
+    With Z = Q R, z'b = (z'R^-1)(R b) and Cov(R b) = R F F'R'. A slope far from the
+    origin of its column (a year) makes intercept and slope nearly one direction, in
+    which the conditional covariances would lose all their digits.
+    """
+    factors, working = [], []
+    for rows, lam in zip(effects.factors, lams, strict=True):
+        given = np.column_stack([c for c in rows.columns if c is not None])
+        upper = _orthonormal_factor(given[:n_fit])
+        if upper is not None:
+            columns = solve_triangular(upper, given.T, trans="T")
+            rows = FactorRows(rows.index, tuple(columns))
+            lam = np.transpose(np.linalg.qr((upper @ lam).T, mode="r"))
+        factors.append(rows)
+        working.append(lam)
+    return EffectRows(tuple(factors)), working
+
+
+def _orthonormal_factor(columns: FloatMatrix) -> FloatMatrix | None:
+    """R (k, k) of columns (n, k) with columns R^-1 orthogonal, each of mean square one.
+
+    None if the columns depend on each other, to rounding.
+    """
+    n_rows, n_columns = columns.shape
+    scale = np.sqrt(np.square(columns).mean(axis=0))
+    if n_rows < n_columns or not (scale > 0).all():
+        return None
+    upper = np.asarray(np.linalg.qr(columns / scale, mode="r")) / np.sqrt(n_rows)
+    return upper * scale if np.abs(np.diag(upper)).min() > 1e-12 else None

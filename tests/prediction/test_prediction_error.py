@@ -173,3 +173,18 @@ def test_nested_levels_that_are_new_stay_cheap():
     found = result.get_prediction(new, new_levels="population").summary_frame()
     wanted = result.get_prediction(random=["outer"]).summary_frame()
     assert_allclose(found.iloc[:2], wanted.iloc[:2])
+
+
+@pytest.mark.parametrize("response", ["normal", "count"])
+@pytest.mark.parametrize("shift", [2005.0, 2e5])
+@pytest.mark.parametrize("groups", ["(x | g)", "(x | g) + (1 | h)"])
+def test_errors_do_not_depend_on_the_origin_of_a_slope(data, response, shift, groups):
+    def errors(frame):
+        formula = f"{response} ~ x + {groups}"
+        if response == "normal":
+            return ml.mixedlm(formula, frame).fit().get_prediction().se_linpred
+        fit = ml.mixedglm(formula, frame, family="poisson").fit()
+        return fit.get_prediction().se_linpred
+
+    found, expected = errors(data.assign(x=data["x"] + shift)), errors(data)
+    assert_allclose(found, expected, rtol=1e-3)
