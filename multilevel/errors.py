@@ -121,7 +121,7 @@ class SingularFitWarning(UserWarning):
 
 
 class RankDeficiencyWarning(UserWarning):
-    """Fixed-effects columns that depend linearly on earlier ones were left out."""
+    """Columns depend linearly on each other: something is not estimable."""
 
 
 class DroppedRowsWarning(UserWarning):

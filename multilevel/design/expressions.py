@@ -152,6 +152,16 @@ class FittedExpression:
     expression: Expression
     transforms: dict[str, Remembering]
 
+    @property
+    def knot_range(self) -> tuple[float, float] | None:
+        """Between what its spline is defined; None without such a spline."""
+        for name in self.expression.stateful:
+            learned = getattr(self.transforms[name], "transform", None)
+            if learned is not None and hasattr(learned, "knot_range"):
+                low, high = learned.knot_range
+                return float(low), float(high)
+        return None
+
     def evaluate(self, scope: Scope, columns: Mapping[Hashable, Any]) -> Any:
         """The value on other rows of the same columns.
 

@@ -21,6 +21,7 @@ from patsy import builtins as patsy_builtins
 from patsy.contrasts import ContrastMatrix, Treatment, code_contrast_matrix
 from patsy.desc import Term as PatsyTerm
 from patsy.redundancy import pick_contrasts_for_term
+from patsy.splines import BS
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.expressions import Scope
@@ -321,9 +322,39 @@ def _write_ingredient(
         target[:] = variable.values[:, source]
 
 
+class Splines(BS):
+    """``bs(x, ...)`` that is NaN outside of its knots, where patsy raises an error."""
+
+    @property
+    def knot_range(self) -> tuple[float, float]:
+        """The outermost knots."""
+        return float(self._all_knots[0]), float(self._all_knots[-1])
+
+    def memorize_finish(self) -> None:
+        """Place the knots; the data of the fit must lie between the outermost."""
+        values = np.concatenate(self._tmp["xs"])
+        super().memorize_finish()
+        low, high = self.knot_range
+        n_outside = int(((values < low) | (values > high)).sum())
+        if n_outside:
+            raise ValueError(f"{n_outside} values lie outside of {low:g} to {high:g}")
+
+    def transform(self, x: Any, *args: Any, **options: Any) -> Any:
+        """The basis (n, df) at x (n,)."""
+        values = np.asarray(x, dtype=float)
+        low, high = self.knot_range
+        inside = (values >= low) & (values <= high)
+        if inside.all():
+            return super().transform(x, *args, **options)
+        basis = super().transform(np.where(inside, values, low), *args, **options)
+        basis[~np.ravel(inside)] = np.nan
+        return basis
+
+
 _FUNCTIONS: dict[str, Any] = {
     **{name: getattr(patsy_builtins, name) for name in patsy_builtins.__all__},
     **STATEFUL_TRANSFORMS,
+    "bs": Splines,
     **{
         name: getattr(np, name)
         for name in ("log", "log2", "log10", "log1p", "exp", "sqrt")

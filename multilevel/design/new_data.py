@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -17,13 +17,13 @@ from multilevel.design.design_record import (
     VariableCoding,
 )
 from multilevel.design.expressions import Scope
-from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.grouping import GroupEncoding
 from multilevel.design.labels import Labels, cross_labels, match_levels, shown_levels
 from multilevel.design.response import refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import read_row_values, refuse_unknown_column
+from multilevel.design.spread_rows import Spread
 from multilevel.design.variables import (
     CategoricalVariable,
     NumericVariable,
@@ -55,6 +55,9 @@ class NewRows:
         Row labels.
     missing : (n,) booleans
         Rows in which something that was asked for is missing.
+    outside : dict
+        Expression with splines -> rows outside of their knots, (n,) booleans; only
+        those with such rows, which count as missing.
     """
 
     exog: FloatMatrix
@@ -64,6 +67,7 @@ class NewRows:
     offset: FloatVector | None
     index: pd.Index[Any]
     missing: BoolVector
+    outside: dict[str, BoolVector]
 
 
 def encode_new_data(
@@ -128,8 +132,9 @@ def encode_new_data(
         )
     table = _read_table(data, encoding, wanted, offset)
     given = read_row_values(offset, "offset", table)
-    values = _complete_rows(table, encoding, wanted, given)
-    return _coded_rows(design, encoding, wanted, values, given)
+    outside: dict[str, BoolVector] = {}
+    values = _complete_rows(table, encoding, wanted, given, outside)
+    return _coded_rows(design, encoding, wanted, values, given, outside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +225,12 @@ def _complete_rows(
     encoding: DesignEncoding,
     wanted: _Wanted,
     given: FloatVector | None,
+    outside: dict[str, BoolVector],
 ) -> RowEvaluation:
-    """Everything evaluated on the rows in which nothing is missing."""
+    """Everything evaluated on the rows in which nothing is missing.
+
+    Those left out because a spline ends before them are noted in `outside`.
+    """
     store = ColumnStore(table)
     missing = np.zeros(table.n_rows, dtype=bool)
     if given is not None:
@@ -243,6 +252,10 @@ def _complete_rows(
         causes = values.missing_causes()
         if not causes:
             return values
+        for code in causes:
+            if encoding.expressions[code].knot_range is not None:
+                beyond = outside.setdefault(code, np.zeros(table.n_rows, dtype=bool))
+                beyond[slice(None) if rows is None else rows] = causes[code]
         complete = ~np.any(list(causes.values()), axis=0)
         rows = np.flatnonzero(complete) if rows is None else rows[complete]
 
@@ -253,8 +266,9 @@ def _coded_rows(
     wanted: _Wanted,
     values: RowEvaluation,
     given: FloatVector | None,
+    outside: dict[str, BoolVector],
 ) -> NewRows:
-    spread = _Spread(values.store.table.n_rows, values.rows)
+    spread = Spread(values.store.table.n_rows, values.rows)
     variables = {}
     if values.n_rows or values.rows is None:
         variables = {
@@ -279,45 +293,8 @@ def _coded_rows(
         offset=_offset(values, wanted.offsets, given, spread),
         index=values.store.table.index,
         missing=spread.missing,
+        outside=outside,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """Puts values of the complete rows back among all rows."""
-
-    n_rows: int
-    rows: IntVector | None
-
-    @property
-    def missing(self) -> BoolVector:
-        missing = np.zeros(self.n_rows, dtype=bool)
-        if self.rows is not None:
-            missing[:] = True
-            missing[self.rows] = False
-        return missing
-
-    def columns(
-        self, plan: ColumnPlan, variables: Mapping[str, Variable]
-    ) -> FloatMatrix:
-        """The plan's columns; NaN in the rows that miss something."""
-        n_complete = self.n_rows if self.rows is None else len(self.rows)
-        complete = np.empty((n_complete, len(plan.names)), order="F")
-        if n_complete:
-            plan.fill(complete, variables, range(len(plan.names)))
-        if self.rows is None:
-            return complete
-        columns = np.full((self.n_rows, len(plan.names)), np.nan, order="F")
-        columns[self.rows] = complete
-        return columns
-
-    def codes(self, complete: IntVector) -> IntVector:
-        """Codes of all rows; -1 in the rows that miss something."""
-        if self.rows is None:
-            return complete
-        codes = np.full(self.n_rows, -1, dtype=np.intp)
-        codes[self.rows] = complete
-        return codes
 
 
 def _matched_variable(
@@ -351,7 +328,7 @@ def _matched_variable(
 
 
 def _matched_factor(
-    values: RowEvaluation, encoding: GroupEncoding, spread: _Spread, *, is_asked: bool
+    values: RowEvaluation, encoding: GroupEncoding, spread: Spread, *, is_asked: bool
 ) -> tuple[IntVector, pd.Index[Any]]:
     """Level of each row, -1 if unseen or missing, and what the data call it."""
     names = np.full(spread.n_rows, "", dtype=object)
@@ -377,7 +354,7 @@ def _offset(
     values: RowEvaluation,
     codes: Sequence[str],
     given: FloatVector | None,
-    spread: _Spread,
+    spread: Spread,
 ) -> FloatVector | None:
     total = given
     for code in codes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from multilevel.array_types import FloatMatrix, IntVector
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 
 # A column is aliased if what the kept columns before it leave of it is smaller than
 # this part of it: far above rounding (1e-16 times the number of columns), far below
@@ -44,7 +44,7 @@ def independent_columns(matrix: FloatMatrix) -> IntVector:
         return np.arange(0)
     if len(matrix) > n_columns and _is_clearly_independent(matrix):
         return np.arange(n_columns)
-    return _kept_columns(_triangle(matrix))
+    return _kept_columns(scaled_triangle(matrix)[0])
 
 
 def _is_clearly_independent(matrix: FloatMatrix) -> bool:
@@ -62,10 +62,22 @@ def _is_clearly_independent(matrix: FloatMatrix) -> bool:
     return bool(np.diag(factor).min() > _CLEARLY_INDEPENDENT)
 
 
-def _triangle(matrix: FloatMatrix) -> FloatMatrix:
-    """R of a Householder QR of the matrix with its columns scaled to norm about 1.
+def scaled_triangle(matrix: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
+    """R of a Householder QR of the matrix with each column divided by a scale.
 
     Taken over a few rows at a time, so that the matrix is not copied as a whole.
+
+    Parameters
+    ----------
+    matrix : (n, p)
+        Finite numbers.
+
+    Returns
+    -------
+    triangle : (at most p, p)
+        With the same cross-products as the scaled columns.
+    scale : (p,)
+        Largest size of each column; 1 for a column of zeros.
     """
     largest = np.abs(matrix).max(axis=0, initial=0.0)
     scale = np.where(largest > 0, largest, 1.0)
@@ -76,7 +88,7 @@ def _triangle(matrix: FloatMatrix) -> FloatMatrix:
         rows = matrix[start : start + rows_at_once] / scale
         stacked = np.vstack([triangle, rows])
         triangle = np.asarray(np.linalg.qr(stacked, mode="r"))
-    return triangle
+    return triangle, scale
 
 
 def _kept_columns(triangle: FloatMatrix) -> IntVector:
@@ -121,9 +133,7 @@ def alias_coefficients(matrix: FloatMatrix, kept: IntVector) -> FloatMatrix:
     >>> alias_coefficients(columns, np.array([0, 1]))[:, 2].round(9).tolist()
     [-3.0, 2.0]
     """
-    largest = np.abs(matrix).max(axis=0, initial=0.0)
-    scale = np.where(largest > 0, largest, 1.0)
-    triangle = _triangle(matrix)
+    triangle, scale = scaled_triangle(matrix)
     q, r = np.linalg.qr(triangle[:, kept])
     coefficients = solve_triangular(r, q.T @ triangle)
     return np.asarray(coefficients * scale / scale[kept][:, np.newaxis])

@@ -11,6 +11,7 @@ from statsmodels.base.model import LikelihoodModel
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
+from multilevel.design.estimability import EstimableSpace
 from multilevel.design.fixed_effects import linear_constraints
 from multilevel.design.model_design import ModelDesign
 from multilevel.models.design_data import DesignData
@@ -128,9 +129,14 @@ class MixedModel(LikelihoodModel):
         Returns
         -------
         (rows,) array
+            NaN for given rows that are not estimable.
         """
         columns = self.exog if exog is None else np.asarray(exog, dtype=float)
-        return np.asarray(columns @ np.nan_to_num(np.asarray(params, dtype=float)))
+        mean = columns @ np.nan_to_num(np.asarray(params, dtype=float))
+        if exog is not None and len(self.design.kept) < self.exog.shape[1]:
+            space = EstimableSpace.of(self.exog, self.design.kept)
+            mean = np.where(space.contains(np.atleast_2d(columns)), mean, np.nan)
+        return np.asarray(mean)
 
     def saved_options(self) -> dict[str, Any]:
         """What a saved fit needs besides the columns: plain values."""

@@ -14,6 +14,11 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import encode_new_data
 from multilevel.errors import DataError
 from multilevel.likelihood.families import Family, bind_rows
+from multilevel.prediction.estimable_rows import (
+    Check,
+    refuse_unknown_check,
+    rows_without_mean,
+)
 from multilevel.prediction.marginal_mean import marginal_mean
 from multilevel.prediction.observation_limits import observation_quantiles
 from multilevel.prediction.predict import (
@@ -66,11 +71,13 @@ def predict_glm(
     new_levels: NewLevels,
     kind: str,
     offset: Any,
+    check: Check,
 ) -> pd.Series:
     """Predictions of one kind; see `MixedGLMResults.predict`."""
     reject_unknown_kind(kind, ("response", "link", "marginal"))
+    refuse_unknown_check(check)
     if kind == "marginal":
-        return _marginal(fitted, data, random, offset)
+        return _marginal(fitted, data, random, offset, check)
     if data is None:
         factors = factor_positions(fitted.design.factor_names, random)
         values = linear_predictor(fitted.design, fitted.beta, fitted.modes, factors)
@@ -84,6 +91,7 @@ def predict_glm(
             random=random,
             new_levels=new_levels,
             offset=offset,
+            check=check,
         )
     if kind == "link":
         return eta
@@ -92,7 +100,7 @@ def predict_glm(
 
 
 def _marginal(
-    fitted: GlmFitted, data: Any, random: RandomParts, offset: Any
+    fitted: GlmFitted, data: Any, random: RandomParts, offset: Any, check: Check
 ) -> pd.Series:
     """Means over all random effects; the grouping factors' levels play no part."""
     if random not in ("all", "none"):
@@ -110,6 +118,7 @@ def _marginal(
         )
         eta = rows.exog[:, design.kept] @ fitted.beta
         eta = eta if rows.offset is None else eta + rows.offset
+        eta = np.where(rows_without_mean(design, rows, data, check), np.nan, eta)
         index, columns = rows.index, list(rows.columns)
     variance = _predictor_variance(columns, fitted.factors)
     known = np.isfinite(eta) & np.isfinite(variance)
@@ -136,6 +145,7 @@ def prediction_of_glm(
     new_levels: NewLevels,
     offset: Any,
     weights: Any,
+    check: Check,
 ) -> Prediction:
     """Means with standard errors and limits; see `MixedGLMResults.get_prediction`."""
     design, family = fitted.design, fitted.family
@@ -146,6 +156,7 @@ def prediction_of_glm(
         new_levels=new_levels,
         offset=offset,
         weights=weights,
+        check=check,
     )
     eta = rows.linear_predictor(design, fitted.beta, fitted.modes)
     likelihood = bind_rows(family, design.y, design.weights)

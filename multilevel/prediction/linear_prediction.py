@@ -12,6 +12,7 @@ from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.inverse_links import LINKS
 from multilevel.optimize.fit_record import LMMFit
+from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.predict import NewLevels, RandomParts
 from multilevel.prediction.prediction_error import (
     FittedCovariance,
@@ -32,6 +33,7 @@ def prediction_of_lmm(
     new_levels: NewLevels,
     offset: Any,
     weights: Any,
+    check: Check,
 ) -> Prediction:
     """Means with standard errors and limits; see `MixedLMResults.get_prediction`.
 
@@ -43,7 +45,7 @@ def prediction_of_lmm(
     contrast_df : callable
         Contrasts (rows, p) -> degrees of freedom (rows,), for predictions from the
         fixed effects alone.
-    random, new_levels, offset, weights
+    random, new_levels, offset, weights, check
         As there.
 
     Returns
@@ -57,6 +59,7 @@ def prediction_of_lmm(
         new_levels=new_levels,
         offset=offset,
         weights=weights,
+        check=check,
     )
     mean = rows.linear_predictor(design, fit.beta, fit.modes)
     prior = np.ones(len(design.y)) if design.weights is None else design.weights

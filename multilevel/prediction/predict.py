@@ -12,6 +12,7 @@ from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVect
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import NewRows, encode_new_data
 from multilevel.errors import DataError
+from multilevel.prediction.estimable_rows import Check, rows_without_mean
 
 NewLevels: TypeAlias = Literal["raise", "population", "missing"]
 RandomParts: TypeAlias = Literal["all", "none"] | Sequence[str]
@@ -106,6 +107,7 @@ def predict_new_rows(
     random: RandomParts = "all",
     new_levels: NewLevels = "raise",
     offset: Any = None,
+    check: Check = "warn",
 ) -> pd.Series:
     """Linear predictor of the rows of a new data frame.
 
@@ -123,11 +125,13 @@ def predict_new_rows(
         to zero, or predict NaN.
     offset : str or array_like (rows,), optional
         In place of an array that was the ``offset=`` of the fit.
+    check : {"warn", "raise"}
+        For rows whose mean is not estimable.
 
     Returns
     -------
     Series
-        NaN where something that the prediction needs is missing.
+        NaN where something that the prediction needs is missing, or not estimable.
 
     Raises
     ------
@@ -143,10 +147,10 @@ def predict_new_rows(
     if rows.offset is not None:
         eta = eta + rows.offset
     left_out = refuse_new_levels(design, rows, positions, new_levels)
+    left_out |= rows_without_mean(design, rows, data, check)
     for position in positions:
         eta = eta + _random_part(design, rows, modes, position)
     eta[left_out] = np.nan
-    eta[rows.missing] = np.nan
     return pd.Series(eta, index=rows.index)
 
 

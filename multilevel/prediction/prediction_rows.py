@@ -14,6 +14,11 @@ from multilevel.design.frames import column_names, read_columns
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import encode_new_data
 from multilevel.design.row_values import read_row_values, refuse_unknown_column
+from multilevel.prediction.estimable_rows import (
+    Check,
+    refuse_unknown_check,
+    rows_without_mean,
+)
 from multilevel.prediction.predict import (
     NewLevels,
     RandomParts,
@@ -77,6 +82,7 @@ def rows_to_predict(
     new_levels: NewLevels,
     offset: Any,
     weights: Any,
+    check: Check = "warn",
 ) -> RowsToPredict:
     """Rows of the fit, or of a new data frame.
 
@@ -89,12 +95,15 @@ def rows_to_predict(
         As for `predict`.
     weights : str or array_like (rows,), optional
         Prior weights of the new rows; ones by default.
+    check : {"warn", "raise"}
+        For rows whose mean is not estimable.
 
     Returns
     -------
     RowsToPredict
     """
     positions = factor_positions(design.factor_names, random)
+    refuse_unknown_check(check)
     if data is None:
         return _rows_of_the_fit(design, positions)
     names = design.factor_names
@@ -105,7 +114,8 @@ def rows_to_predict(
         columns_of=names,
         offset=offset,
     )
-    missing = found.missing | refuse_new_levels(design, found, positions, new_levels)
+    missing = refuse_new_levels(design, found, positions, new_levels)
+    missing |= rows_without_mean(design, found, data, check)
     prior = np.ones(len(found.exog))
     if weights is not None:
         prior = _row_weights(data, weights)

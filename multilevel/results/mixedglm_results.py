@@ -25,6 +25,7 @@ from multilevel.optimize.glm_likelihood import (
     independent_factor,
     loglike_groups,
 )
+from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.glm_predict import (
     GlmFitted,
     predict_glm,
@@ -222,6 +223,7 @@ class MixedGLMResults(MixedResults):
         new_levels: NewLevels = "raise",
         kind: str = "response",
         offset: Any = None,
+        check: Check = "warn",
     ) -> pd.Series:
         """Predictions for the rows of the fit or for new ones.
 
@@ -239,6 +241,10 @@ class MixedGLMResults(MixedResults):
             integrated out: that of the population rather than of a typical group.
         offset : str or array_like (rows,), optional
             Of the new rows, where the fit had an array as ``offset=``.
+        check : {"warn", "raise"}
+            For new rows whose mean the fit does not determine, as a combination of
+            levels that no row of it had, and for rows beyond the knots of a spline:
+            NaN with a warning that names them, or an error.
 
         Returns
         -------
@@ -251,6 +257,7 @@ class MixedGLMResults(MixedResults):
             new_levels=new_levels,
             kind=kind,
             offset=offset,
+            check=check,
         )
 
     def get_prediction(
@@ -261,12 +268,13 @@ class MixedGLMResults(MixedResults):
         new_levels: NewLevels = "raise",
         offset: Any = None,
         weights: Any = None,
+        check: Check = "warn",
     ) -> Prediction:
         """Predicted means with standard errors, confidence and prediction limits.
 
         Parameters
         ----------
-        data, random, new_levels, offset
+        data, random, new_levels, offset, check
             As for `predict`.
         weights : str or array_like (rows,), optional
             Prior weights of the new rows, for the limits of an observation: numbers of
@@ -284,6 +292,7 @@ class MixedGLMResults(MixedResults):
             new_levels=new_levels,
             offset=offset,
             weights=weights,
+            check=check,
         )
 
     @cached_property

@@ -21,6 +21,7 @@ from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
 from multilevel.optimize.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
+from multilevel.prediction.estimable_rows import Check, refuse_unknown_check
 from multilevel.prediction.linear_prediction import prediction_of_lmm
 from multilevel.prediction.predict import (
     NewLevels,
@@ -151,6 +152,7 @@ class MixedLMResults(MixedResults):
         new_levels: NewLevels = "raise",
         kind: str = "response",
         offset: Any = None,
+        check: Check = "warn",
     ) -> pd.Series:
         """Predictions for the rows of the fit or for new ones.
 
@@ -167,12 +169,17 @@ class MixedLMResults(MixedResults):
             The same for a linear model.
         offset : str or array_like (rows,), optional
             Of the new rows, where the fit had an array as ``offset=``.
+        check : {"warn", "raise"}
+            For new rows whose mean the fit does not determine, as a combination of
+            levels that no row of it had, and for rows beyond the knots of a spline:
+            NaN with a warning that names them, or an error.
 
         Returns
         -------
         Series
         """
         reject_unknown_kind(kind, ("response", "link"))
+        refuse_unknown_check(check)
         design, fit = self.model.design, self.fit_record
         if data is not None:
             return predict_new_rows(
@@ -183,6 +190,7 @@ class MixedLMResults(MixedResults):
                 random=random,
                 new_levels=new_levels,
                 offset=offset,
+                check=check,
             )
         factors = factor_positions(list(self.ngroups), random)
         fitted = linear_predictor(design, fit.beta, fit.modes, factors)
@@ -196,6 +204,7 @@ class MixedLMResults(MixedResults):
         new_levels: NewLevels = "raise",
         offset: Any = None,
         weights: Any = None,
+        check: Check = "warn",
     ) -> Prediction:
         """Predicted means with standard errors, confidence and prediction limits.
 
@@ -205,7 +214,7 @@ class MixedLMResults(MixedResults):
 
         Parameters
         ----------
-        data, random, new_levels, offset
+        data, random, new_levels, offset, check
             As for `predict`.
         weights : str or array_like (rows,), optional
             Prior weights of the new rows, for the limits of an observation. Ones by
@@ -226,6 +235,7 @@ class MixedLMResults(MixedResults):
             new_levels=new_levels,
             offset=offset,
             weights=weights,
+            check=check,
         )
 
     @cached_property
