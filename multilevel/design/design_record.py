@@ -12,6 +12,7 @@ import pandas as pd
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.design.expressions import FittedExpression
 from multilevel.design.fixed_effects import ColumnPlan
+from multilevel.design.frames import ColumnTable
 from multilevel.design.grouping import GroupEncoding, GroupingFactor
 from multilevel.design.missing import DroppedRows
 from multilevel.design.random_effects import RandomTermDesign
@@ -56,6 +57,9 @@ class DesignEncoding:
         The column given as ``offset=``.
     offset_was_array : bool
         Whether ``offset=`` was an array, which new data cannot have.
+    whole : ColumnTable or None
+        All rows of the columns of expressions that may look at other rows, by which
+        such an expression is checked in new rows; None if there is none.
     """
 
     expressions: dict[str, FittedExpression]
@@ -66,6 +70,7 @@ class DesignEncoding:
     offsets: tuple[str, ...]
     offset_column: str | None
     offset_was_array: bool
+    whole: ColumnTable | None = None
 
     def columns_of(self, codes: tuple[str, ...]) -> tuple[Hashable, ...]:
         """The data columns that some expressions need, without repetition."""

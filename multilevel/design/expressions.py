@@ -6,14 +6,18 @@ import importlib
 import pickle
 import types
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from multilevel.array_types import BoolVector
+from multilevel.design.exact_arithmetic import OPERATORS
+from multilevel.design.learned import Learned, Remembering, learning_from
+from multilevel.design.values_by_row import Compared
 from multilevel.design.variables import is_numeric, kind_of
-from multilevel.errors import FormulaError
+from multilevel.errors import DataError, FormulaError
 from multilevel.formula.tree import locate
 
 
@@ -77,6 +81,11 @@ class Expression:
         Name in `program` -> column.
     stateful : dict
         Name in `program` -> class of a transform that remembers.
+    learned : dict
+        Name in `program` -> what will learn there from the whole column, unlearned.
+    is_row_wise : bool
+        Whether a row's value is known to depend on that row only, given what has been
+        learned.
     """
 
     code: str
@@ -87,54 +96,28 @@ class Expression:
     bindings: dict[str, Any]
     sources: dict[str, Hashable]
     stateful: dict[str, type]
+    learned: dict[str, Learned] = field(default_factory=dict)
+    is_row_wise: bool = True
+
+    @property
+    def reads_all_rows(self) -> bool:
+        """Whether it must see all rows of the data of the fit, dropped ones too."""
+        return bool(self.learned) or not self.is_row_wise
 
     def __reduce__(self) -> tuple[Any, ...]:
         bindings = {name: _packed(name, v) for name, v in self.bindings.items()}
-        rest = (self.program, bindings, self.sources, self.stateful)
+        kinds = (self.stateful, self.learned, self.is_row_wise)
+        rest = (self.program, bindings, self.sources, *kinds)
         place = (self.code, self.column, self.columns, self.checked_columns)
         return _unpacked_expression, (*place, *rest)
 
     def unlearned(self) -> FittedExpression:
         """The expression with transforms that will learn from what they see first."""
-        transforms = {name: Remembering(kind) for name, kind in self.stateful.items()}
+        transforms: dict[str, Learned] = {
+            name: Remembering(kind) for name, kind in self.stateful.items()
+        }
+        transforms |= {name: replace(made) for name, made in self.learned.items()}
         return FittedExpression(self, transforms)
-
-
-@dataclass(slots=True)
-class Remembering:
-    """A stateful transform that learns from its first call.
-
-    Attributes
-    ----------
-    kind : type
-        A class with patsy's protocol.
-    transform : object or None
-        What has been learned.
-    """
-
-    kind: type
-    transform: Any = None
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        """The transformed values, learning first if nothing is learned yet."""
-        if self.transform is None:
-            transform = self.kind()
-            transform.memorize_chunk(*args, **options)
-            transform.memorize_finish()
-            self.transform = transform
-        return self.transform.transform(*args, **options)
-
-    def __getstate__(self) -> tuple[type, dict[str, Any] | None]:
-        # patsy's own transforms refuse to be pickled; what they learned is in here.
-        learned = None if self.transform is None else vars(self.transform)
-        return self.kind, learned
-
-    def __setstate__(self, state: tuple[type, dict[str, Any] | None]) -> None:
-        self.kind, learned = state
-        self.transform = None
-        if learned is not None:
-            self.transform = object.__new__(self.kind)
-            vars(self.transform).update(learned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +129,12 @@ class FittedExpression:
     expression : Expression
         What is evaluated.
     transforms : dict
-        Name in the program -> `Remembering`.
+        Name in the program -> what it learned: a `Remembering`, `RememberedValue` or
+        `RememberedBins`, plain data all of them.
     """
 
     expression: Expression
-    transforms: dict[str, Remembering]
+    transforms: dict[str, Learned]
 
     @property
     def knot_range(self) -> tuple[float, float] | None:
@@ -162,7 +146,16 @@ class FittedExpression:
                 return float(low), float(high)
         return None
 
-    def evaluate(self, scope: Scope, columns: Mapping[Hashable, Any]) -> Any:
+    def forget(self) -> None:
+        """Let it learn anew."""
+        self.transforms.update(self.expression.unlearned().transforms)
+
+    def evaluate(
+        self,
+        scope: Scope,
+        columns: Mapping[Hashable, Any],
+        model_rows: BoolVector | None = None,
+    ) -> Any:
         """The value on other rows of the same columns.
 
         Parameters
@@ -171,6 +164,8 @@ class FittedExpression:
             For errors.
         columns : mapping
             Column name -> Series.
+        model_rows : (n,) booleans, optional
+            In the fit, the rows that transforms learn from; None for all.
 
         Raises
         ------
@@ -182,10 +177,14 @@ class FittedExpression:
             return columns[expression.column]
         names = {name: columns[key] for name, key in expression.sources.items()}
         names |= expression.bindings
-        names |= self.transforms
+        compared = Compared()
+        names |= OPERATORS | self.transforms | {"_compared": compared.see}
         try:
-            with np.errstate(all="ignore"):
-                return eval(_compiled(expression.program), {}, names)
+            with np.errstate(all="ignore"), learning_from(self.transforms, model_rows):
+                value = eval(_compiled(expression.program), {}, names)
+                return compared.marked(value)
+        except DataError as error:
+            raise DataError(f"{expression.code!r}: {error}") from None
         except Exception as error:
             raise scope.error(
                 f"{expression.code!r} cannot be computed: "
@@ -232,10 +231,13 @@ def _unpacked_expression(
     packed: dict[str, tuple[str, Any]],
     sources: dict[str, Hashable],
     stateful: dict[str, type],
+    learned: dict[str, Learned],
+    is_row_wise: bool,
 ) -> Expression:
     bindings = {name: _unpacked(*value) for name, value in packed.items()}
     place = (code, column, columns, checked_columns)
-    return Expression(*place, program, bindings, sources, stateful)
+    kinds = (stateful, learned, is_row_wise)
+    return Expression(*place, program, bindings, sources, *kinds)
 
 
 def _unpacked(kind: str, value: Any) -> Any:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.design_record import (
     DesignEncoding,
     ModelDesign,
@@ -32,9 +31,10 @@ from multilevel.design.random_effects import (
     label_effects,
     term_columns,
 )
-from multilevel.design.response import Response, read_response, refuse_infinite
+from multilevel.design.response import refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import RowNumbers, read_row_numbers
+from multilevel.design.settled_rows import FormulaParts, SettledRows, settle_rows
 from multilevel.design.validation import (
     estimable_columns,
     refuse_infinite_products,
@@ -43,9 +43,8 @@ from multilevel.design.validation import (
     refuse_unusable_variables,
 )
 from multilevel.design.variables import CategoricalVariable, Variable
+from multilevel.design.whole_columns import kept_columns
 from multilevel.errors import DataError
-from multilevel.formula.algebra import EffectTerms
-from multilevel.formula.parse import effect_terms
 from multilevel.formula.terms import ModelFormula
 
 __all__ = ["DesignEncoding", "ModelDesign", "build_design", "design_from_arrays"]
@@ -112,7 +111,7 @@ def build_design(
     """
     if missing not in ("drop", "raise"):
         raise DataError(f"missing={missing!r}; it is 'drop' or 'raise'")
-    parts = _FormulaParts.of(formula)
+    parts = FormulaParts.of(formula)
     names = column_names(data)
     scope = Scope(
         formula.text, dict.fromkeys(names), formula_functions(), environment or {}
@@ -122,8 +121,15 @@ def build_design(
     table = _read_table(data, names, expressions, numbers)
     per_row = read_row_numbers(weights, offset, names, table)
     rows = RowFilter(table.n_rows, refuse_missing=missing == "raise")
-    settled = _settle_rows(
-        parts, expressions, scope, ColumnStore(table), per_row, rows, family_is_binomial
+    store = ColumnStore(table)
+    settled = settle_rows(
+        parts,
+        expressions,
+        store,
+        per_row,
+        rows,
+        scope=scope,
+        binomial=family_is_binomial,
     )
     design = _assemble(
         formula, parts, settled, per_row.of_rows(rows.kept), table, rows,
@@ -132,52 +138,6 @@ def build_design(
     refuse_extreme_numbers(design)
     warn_of_dropped_rows(design.dropped)
     return design
-
-
-@dataclass(frozen=True, slots=True)
-class _FormulaParts:
-    """The expressions of a formula, by what they are for."""
-
-    responses: tuple[str, ...]
-    fixed: EffectTerms
-    random: tuple[EffectTerms, ...]
-    groups: tuple[tuple[str, ...], ...]
-    offsets: tuple[str, ...]
-
-    @staticmethod
-    def of(formula: ModelFormula) -> _FormulaParts:
-        return _FormulaParts(
-            formula.responses,
-            effect_terms(formula.fixed),
-            tuple(effect_terms(term.effects) for term in formula.random),
-            tuple(term.groups for term in formula.random),
-            formula.offsets,
-        )
-
-    @property
-    def effects(self) -> tuple[str, ...]:
-        """What the columns of fixed and random effects are made of."""
-        parts = (self.fixed, *self.random)
-        return tuple(dict.fromkeys(code for part in parts for code in part.expressions))
-
-    @property
-    def group_codes(self) -> tuple[str, ...]:
-        """What the grouping factors are made of."""
-        return tuple(dict.fromkeys(code for group in self.groups for code in group))
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Every expression, once."""
-        used = (self.responses, self.effects, self.group_codes, self.offsets)
-        return tuple(dict.fromkeys(code for part in used for code in part))
-
-
-@dataclass(frozen=True, slots=True)
-class _SettledRows:
-    """Everything evaluated on the rows that are left."""
-
-    values: RowEvaluation
-    response: Response
 
 
 def _read_table(
@@ -194,57 +154,10 @@ def _read_table(
     return table
 
 
-def _settle_rows(
-    parts: _FormulaParts,
-    expressions: Mapping[str, Expression],
-    scope: Scope,
-    store: ColumnStore,
-    per_row: RowNumbers,
-    rows: RowFilter,
-    binomial: bool,
-) -> _SettledRows:
-    """Drop rows until nothing is missing in what the others give.
-
-    First those with a missing value in a column, so that transforms learn from the rows
-    of the model only; then, evaluating anew, those that an expression makes missing.
-    """
-    causes = _missing_columns(parts, expressions, store) | per_row.unusable()
-    if causes:
-        rows.drop(causes)
-    while True:
-        fitted = {code: found.unlearned() for code, found in expressions.items()}
-        values = RowEvaluation(store, fitted, scope, rows.kept)
-        for code in parts.group_codes:
-            values.labels(code)
-        for code in (*parts.responses, *parts.effects, *parts.offsets):
-            values.variable(code)
-        causes = values.missing_causes()
-        if not causes:
-            variables = [values.variable(code) for code in parts.responses]
-            response = read_response(parts.responses, variables, binomial=binomial)
-            if response.unusable is None:
-                return _SettledRows(values, response)
-            causes = {"trials = 0": response.unusable}
-        rows.drop(causes)
-
-
-def _missing_columns(
-    parts: _FormulaParts, expressions: Mapping[str, Expression], store: ColumnStore
-) -> dict[str, BoolVector]:
-    """Column -> rows in which it is missing, for the columns that have such rows."""
-    causes = {}
-    for code in parts.codes:
-        for name in expressions[code].checked_columns:
-            missing = None if str(name) in causes else store.missing(name)
-            if missing is not None:
-                causes[str(name)] = missing
-    return causes
-
-
 def _assemble(
     formula: ModelFormula,
-    parts: _FormulaParts,
-    settled: _SettledRows,
+    parts: FormulaParts,
+    settled: SettledRows,
     per_row: RowNumbers,
     table: ColumnTable,
     rows: RowFilter,
@@ -267,6 +180,7 @@ def _assemble(
     exog_names = tuple(distinct_labels(fixed.names))
     refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
     kept = estimable_columns(exog, exog_names, residual_estimated=residual_estimated)
+    asked = {code: values.expressions[code] for code in parts.codes_of_new_rows}
     return ModelDesign(
         formula=formula,
         response=formula.response,
@@ -289,6 +203,7 @@ def _assemble(
             offsets=parts.offsets,
             offset_column=per_row.offset_column,
             offset_was_array=per_row.offset is not None and not per_row.offset_column,
+            whole=kept_columns(table, asked),
         ),
         response_levels=response.levels,
         rows=rows.kept,

@@ -14,10 +14,11 @@ import difflib
 import keyword
 import re
 import types
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from multilevel.design.expressions import Expression, Scope
+from multilevel.design.row_dependence import Dependence, RowReader
 from multilevel.errors import FormulaError
 
 # Names by which an expression says that it deals with missing values itself.
@@ -71,21 +72,56 @@ def resolve(code: str, scope: Scope) -> Expression:
     names = _NameResolver(code, scope, quoted)
     tree = ast.fix_missing_locations(names.visit(tree))
     used = tuple(dict.fromkeys(names.sources.values()))
+    column = _only_column(tree, names.sources)
+    checked = () if names.missing_aware else _unshifted_columns(tree, names.sources)
+    reader = RowReader(
+        names.bindings, scope.functions, handles_missing=names.missing_aware
+    )
+    tree, dependence = reader.read(tree)
     return Expression(
         code=code,
-        column=_only_column(tree, names.sources),
+        column=column,
         columns=used,
-        checked_columns=() if names.missing_aware else used,
+        checked_columns=checked,
         program=ast.unparse(tree),
         bindings=names.bindings,
         sources=names.sources,
         stateful=names.stateful,
+        learned={name: make() for name, make in reader.learned.items()},
+        is_row_wise=dependence < Dependence.WHOLE,
     )
 
 
 def _only_column(tree: ast.Expression, sources: dict[str, Hashable]) -> Hashable | None:
     """The column, if ``Q("...")`` or a quoted keyword is all there is."""
     return sources.get(tree.body.id) if isinstance(tree.body, ast.Name) else None
+
+
+def _unshifted_columns(
+    tree: ast.AST, sources: Mapping[str, Hashable]
+) -> tuple[Hashable, ...]:
+    """The columns of which a row's own value matters: not x in ``x.shift(1)``."""
+    found: dict[Hashable, None] = {}
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.Name) and node.id in sources:
+            found[sources[node.id]] = None
+        children = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Call) and _is_shift(node.func):
+            children = [*node.args, *node.keywords]
+        waiting += children
+    return tuple(found)
+
+
+def _is_shift(function: ast.expr) -> bool:
+    """Whether it is ``x.shift`` or ``x.groupby(g).shift``."""
+    if not isinstance(function, ast.Attribute) or function.attr != "shift":
+        return False
+    owner = function.value
+    if isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute):
+        owner = owner.func.value if owner.func.attr == "groupby" else owner
+    return isinstance(owner, ast.Name)
 
 
 def _parse(code: str, scope: Scope) -> tuple[ast.Expression, dict[str, str]]:

@@ -30,6 +30,7 @@ from multilevel.design.variables import (
     Variable,
     as_floats,
 )
+from multilevel.design.whole_columns import NewColumns
 from multilevel.errors import DataError
 
 
@@ -241,9 +242,10 @@ def _complete_rows(
             missing = missing if found is None else missing | found
     scope = Scope("", (), {}, {})
     rows = np.flatnonzero(~missing) if missing.any() else None
+    whole = NewColumns(table, scope, encoding.whole)
     while True:
-        values = RowEvaluation(store, encoding.expressions, scope, rows)
-        if rows is not None and not len(rows):
+        values = RowEvaluation(store, encoding.expressions, scope, rows, whole)
+        if not values.n_rows:
             return values
         for code in (*wanted.effects, *wanted.offsets):
             values.variable(code)
@@ -270,7 +272,7 @@ def _coded_rows(
 ) -> NewRows:
     spread = Spread(values.store.table.n_rows, values.rows)
     variables = {}
-    if values.n_rows or values.rows is None:
+    if values.n_rows:
         variables = {
             code: _matched_variable(values, code, encoding.variables[code])
             for code in wanted.effects

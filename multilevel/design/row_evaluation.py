@@ -12,7 +12,9 @@ import pandas as pd
 from multilevel.array_types import BoolVector, IntVector
 from multilevel.design.expressions import FittedExpression, Scope
 from multilevel.design.frames import ColumnTable
+from multilevel.design.integer_columns import in_full_precision
 from multilevel.design.labels import Labels, encode_labels
+from multilevel.design.values_by_row import has_rows, rows_of
 from multilevel.design.variables import (
     CategoricalVariable,
     NumericVariable,
@@ -21,6 +23,7 @@ from multilevel.design.variables import (
     boxed_labels,
     is_numeric,
 )
+from multilevel.design.whole_columns import WholeColumns
 from multilevel.errors import FormulaError
 
 
@@ -85,12 +88,15 @@ class RowEvaluation:
         For errors.
     rows : (n,) integers or None
         Positions of the rows; None for all.
+    whole : WholeColumns
+        Evaluates what has to see all rows.
     """
 
     store: ColumnStore
     expressions: Mapping[str, FittedExpression]
     scope: Scope
     rows: IntVector | None
+    whole: WholeColumns
     _columns: dict[Hashable, pd.Series[Any]] = field(default_factory=dict)
     _values: dict[str, Any] = field(default_factory=dict)
     _variables: dict[str, Variable] = field(default_factory=dict)
@@ -158,33 +164,24 @@ class RowEvaluation:
     def _value(self, code: str) -> Any:
         if code not in self._values:
             fitted = self.expressions[code]
+            if self.whole.covers(fitted.expression):
+                value = self._of_whole(fitted)
+                self._values[code] = value
+                return value
             for name in fitted.expression.columns:
                 if name not in self._columns:
                     self._columns[name] = self._column(name)
             self._values[code] = fitted.evaluate(self.scope, self._columns)
         return self._values[code]
 
+    def _of_whole(self, fitted: FittedExpression) -> Any:
+        value = self.whole.value(fitted, self.rows)
+        if has_rows(value, self.store.table.n_rows):
+            return rows_of(value, self.rows)
+        return value  # refused by what looks at its rows
+
     def _column(self, name: Hashable) -> pd.Series[Any]:
         column = self.store.table.columns[name]
         if self.rows is not None:
             column = column.iloc[self.rows]
-        return _in_full_precision(column)
-
-
-def _in_full_precision(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Numbers as int64 or float64: np.log of an int8 has three digits only.
-
-    Unsigned ones too, since 3 - 5 would be 4294967294; and numbers that are kept as
-    objects, which numpy's functions do not know.
-    """
-    dtype = column.dtype
-    if not isinstance(dtype, np.dtype):
-        return column
-    if dtype.kind == "f" and dtype.itemsize < 8:
-        return column.astype(np.float64)
-    if (dtype.kind == "i" and dtype.itemsize < 8) or dtype.kind == "u":
-        return column.astype(np.int64)
-    if dtype.kind == "O" and is_numeric(column):
-        floats = column.to_numpy(dtype=float, na_value=np.nan)
-        return pd.Series(floats, index=column.index)
-    return column
+        return in_full_precision(column)

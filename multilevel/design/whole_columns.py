@@ -1,0 +1,280 @@
+"""Expressions that may look at other rows: on all rows of a fit, and on new rows.
+
+In the fit they are evaluated once on all rows of the data, in the data's order, before
+any is dropped: ``x.shift(1)`` is the row before in the data, as in R. For new rows
+nobody can say what such an expression means, unless the new rows alone give the same as
+together with those of the fit; so that is tried, and refused if it is not so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import BoolVector, IntVector
+from multilevel.design.expressions import Expression, FittedExpression, Scope
+from multilevel.design.frames import ColumnTable
+from multilevel.design.integer_columns import in_full_precision
+from multilevel.design.learned import missing_rows
+from multilevel.design.values_by_row import (
+    first_difference,
+    has_rows,
+    is_missing_throughout,
+    rows_of,
+    spread,
+)
+from multilevel.errors import DataError, FormulaError
+
+
+class WholeColumns(Protocol):
+    """Evaluates on all rows of a table what has to be."""
+
+    def covers(self, expression: Expression) -> bool:
+        """Whether the expression must be evaluated on all rows."""
+
+    def value(self, fitted: FittedExpression, rows: IntVector | None) -> Any:
+        """Its value on all rows, while `rows` are in; None for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitColumns:
+    """All rows of the data of a fit.
+
+    Attributes
+    ----------
+    table : ColumnTable
+        The columns.
+    scope : Scope
+        For errors.
+    """
+
+    table: ColumnTable
+    scope: Scope
+    _values: dict[str, Any] = field(default_factory=dict)
+
+    def covers(self, expression: Expression) -> bool:
+        """Whether anything in it looks at a whole column."""
+        return expression.reads_all_rows
+
+    def value(self, fitted: FittedExpression, rows: IntVector | None) -> Any:
+        """The value on all rows; transforms that remember learn from `rows` only."""
+        code = fitted.expression.code
+        if code in self._values:
+            return self._values[code]
+        model_rows = None
+        if rows is not None and fitted.expression.stateful:
+            model_rows = np.zeros(self.table.n_rows, dtype=bool)
+            model_rows[rows] = True
+        value = _evaluated(fitted, self.table, self.scope, model_rows, learns=True)
+        if not fitted.expression.stateful:
+            self._values[code] = value
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class NewColumns:
+    """All rows of new data, checked against the rows of the fit.
+
+    Attributes
+    ----------
+    table : ColumnTable
+        The new columns.
+    scope : Scope
+        For errors.
+    fit : ColumnTable or None
+        The columns of the fit; None if no expression needs them.
+    """
+
+    table: ColumnTable
+    scope: Scope
+    fit: ColumnTable | None
+
+    def covers(self, expression: Expression) -> bool:
+        """Whether it may look at other rows, given what was learned in the fit."""
+        return not expression.is_row_wise
+
+    def value(self, fitted: FittedExpression, rows: IntVector | None) -> Any:
+        """The value on all new rows.
+
+        Raises
+        ------
+        DataError
+            If it depends on which other rows there are.
+        """
+        names = fitted.expression.columns
+        new = self.table
+        if self.fit is None:
+            return _evaluated(fitted, new, self.scope)
+        fit = ColumnTable({n: self.fit.columns[n] for n in names}, self.fit.index)
+        if _has_same_rows(new, fit):
+            return _evaluated(fitted, fit, self.scope)
+        new = _in_categories_of(new, fit)
+        alone = _evaluated(fitted, new, self.scope)
+        self._refuse_dependence(fitted, fit, new, alone)
+        return alone
+
+    def _refuse_dependence(
+        self, fitted: FittedExpression, fit: ColumnTable, new: ColumnTable, alone: Any
+    ) -> None:
+        code = fitted.expression.code
+        in_fit = _evaluated(fitted, fit, self.scope)
+        try:
+            both = _evaluated(fitted, _stacked(fit, new), self.scope)
+        except FormulaError as error:
+            example = f"together with the rows of the fit, {error.message}"
+            raise _unsettled(code, example) from None
+        n_fit, n_all = fit.n_rows, fit.n_rows + new.n_rows
+        lengths = ((alone, new.n_rows), (in_fit, n_fit), (both, n_all))
+        if not all(has_rows(value, n_rows) for value, n_rows in lengths):
+            raise _unsettled(code, "it does not give one value per row")
+        found = first_difference(alone, rows_of(both, np.arange(n_fit, n_all)))
+        if found:
+            row, a, b = found
+            raise _unsettled(
+                code,
+                f"in row {new.index[row]!r} it is {_shown(a)} among the new rows alone "
+                f"and {_shown(b)} after the rows of the fit",
+            )
+        found = first_difference(in_fit, rows_of(both, np.arange(n_fit)))
+        if found:
+            row, a, b = found
+            raise _unsettled(
+                code,
+                f"with the new rows added it changes in row {fit.index[row]!r} of the "
+                f"fit from {_shown(a)} to {_shown(b)}",
+            )
+
+
+def kept_columns(
+    table: ColumnTable, expressions: Mapping[str, FittedExpression]
+) -> ColumnTable | None:
+    """Copies of the columns by which new rows will be checked; None if there are none.
+
+    Parameters
+    ----------
+    table : ColumnTable
+        All rows of the data of the fit.
+    expressions : mapping
+        Code -> expression that new rows will be asked for.
+    """
+    used = [fitted.expression for fitted in expressions.values()]
+    names = [n for found in used if not found.is_row_wise for n in found.columns]
+    if not any(not found.is_row_wise for found in used):
+        return None
+    columns = {name: table.columns[name].copy() for name in dict.fromkeys(names)}
+    return ColumnTable(columns, table.index)
+
+
+def _evaluated(
+    fitted: FittedExpression,
+    table: ColumnTable,
+    scope: Scope,
+    model_rows: BoolVector | None = None,
+    *,
+    learns: bool = False,
+) -> Any:
+    """The value on all rows; on those without a missing value if Python refuses that.
+
+    ``x.astype(int)`` cannot be computed where x is missing, and ``np.cumsum(x)`` of an
+    array is missing from there on.
+    """
+    columns = {
+        name: in_full_precision(table.columns[name])
+        for name in fitted.expression.columns
+    }
+    complete = _complete_rows(columns)
+    try:
+        value = fitted.evaluate(scope, columns, model_rows)
+        if complete is None or not is_missing_throughout(value):
+            return value
+    except FormulaError:
+        if complete is None or not complete.any():
+            raise
+    if model_rows is not None:
+        model_rows = model_rows[complete]
+    columns = {name: column[complete] for name, column in columns.items()}
+    if learns:
+        fitted.forget()
+    value = fitted.evaluate(scope, columns, model_rows)
+    n_complete = int(complete.sum())
+    return spread(value, complete) if has_rows(value, n_complete) else value
+
+
+def _complete_rows(columns: Mapping[Hashable, Any]) -> BoolVector | None:
+    missing = [missing_rows(column) for column in columns.values()]
+    found = [rows for rows in missing if rows is not None]
+    return ~np.any(found, axis=0) if found else None
+
+
+def _has_same_rows(new: ColumnTable, fit: ColumnTable) -> bool:
+    """Whether the new data are the very data of the fit."""
+    if new.n_rows != fit.n_rows:
+        return False
+    return all(
+        first_difference(new.columns[name].array, column.array) is None
+        for name, column in fit.columns.items()
+    )
+
+
+def _in_categories_of(new: ColumnTable, fit: ColumnTable) -> ColumnTable:
+    """The new columns, with the categories of the fit first where it has any."""
+    return ColumnTable(
+        {
+            name: _recategorized(new.columns[name], column)
+            for name, column in fit.columns.items()
+        },
+        new.index,
+    )
+
+
+def _recategorized(new: pd.Series[Any], fit: pd.Series[Any]) -> pd.Series[Any]:
+    if not isinstance(fit.dtype, pd.CategoricalDtype):
+        return new
+    values = new.astype(object)
+    known = fit.dtype.categories
+    further = pd.Index(values.dropna().unique(), dtype=object).difference(
+        known, sort=False
+    )
+    categories = known if further.empty else known.append(further)
+    kind = pd.CategoricalDtype(categories, ordered=fit.dtype.ordered)
+    return values.astype(kind)
+
+
+def _stacked(fit: ColumnTable, new: ColumnTable) -> ColumnTable:
+    columns = {
+        name: _joined(column, new.columns[name]) for name, column in fit.columns.items()
+    }
+    if columns:
+        return ColumnTable(columns, next(iter(columns.values())).index)
+    return ColumnTable({}, pd.RangeIndex(fit.n_rows + new.n_rows))
+
+
+def _joined(fit: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[Any]:
+    if isinstance(new.dtype, pd.CategoricalDtype):
+        if isinstance(fit.dtype, pd.CategoricalDtype):
+            fit = fit.cat.set_categories(new.cat.categories)
+        else:
+            new = new.astype(object)
+    elif fit.dtype != new.dtype and bool(new.isna().all()):
+        # pandas 2 warns of columns without a value, whose type says nothing.
+        nothing = fit.iloc[:0].reset_index(drop=True).reindex(range(len(new)))
+        new = nothing.set_axis(new.index)
+    both: pd.Series[Any] = pd.concat([in_full_precision(fit), in_full_precision(new)])
+    return both
+
+
+def _unsettled(code: str, example: str) -> DataError:
+    return DataError(
+        f"{code!r} looks at other rows, so its value in new rows is not settled: "
+        f"{example}. Compute it before the fit, in the data of the fit and in the new "
+        "data, and use the column's name in the formula; what is learned from the fit "
+        "and kept is center(x), scale(x), poly(x, 2), or x.mean() and the like"
+    )
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
