@@ -88,9 +88,12 @@ class RememberedValue:
     ----------
     value : number, text, date, (k,) array, or None
         What the first call gave; None before that.
+    index : (k,) array or None
+        Its labels, if it was a Series, as ``x.quantile([0.1, 0.9])`` is.
     """
 
     value: Any = None
+    index: Any = None
 
     def __call__(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """``function(*args, **options)`` at the first call, then that again."""
@@ -99,7 +102,12 @@ class RememberedValue:
             if _is_nothing(value):
                 # np.median and max do not leave missing values out, as means do.
                 value = _of_present(function, args, options)
-            self.value = value.to_numpy() if isinstance(value, pd.Series) else value
+            if isinstance(value, pd.Series):
+                self.value, self.index = value.to_numpy(), value.index.to_numpy()
+            else:
+                self.value = value
+        if self.index is not None:
+            return pd.Series(self.value, index=self.index)
         return self.value
 
 

@@ -193,7 +193,10 @@ class _NameResolver(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
-        self.missing_aware = self.missing_aware or node.attr in _MISSING_AWARE
+        # np.where chooses by a condition, and of nothing none is true.
+        chooses = node.attr == "where" and self._is_module(node.value)
+        if node.attr in _MISSING_AWARE and not chooses:
+            self.missing_aware = True
         dotted = ast.unparse(node)
         if dotted in self.scope.columns and dotted.split(".")[0] not in (
             self.scope.columns
@@ -201,6 +204,12 @@ class _NameResolver(ast.NodeTransformer):
             return self._column(dotted)
         node.value = self.visit(node.value)
         return node
+
+    def _is_module(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Name) or node.id in self.scope.columns:
+            return False
+        spaces = (self.scope.functions, self.scope.environment)
+        return any(isinstance(s.get(node.id), types.ModuleType) for s in spaces)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, _BINDERS):

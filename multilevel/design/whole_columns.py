@@ -113,7 +113,11 @@ class NewColumns:
         if _has_same_rows(new, fit):
             return _evaluated(fitted, fit, self.scope)
         new = _in_categories_of(new, fit)
-        alone = _evaluated(fitted, new, self.scope)
+        try:
+            alone = _evaluated(fitted, new, self.scope)
+        except FormulaError as error:
+            example = f"for the new rows alone, {error.message}"
+            raise _unsettled(fitted.expression.code, example) from None
         self._refuse_dependence(fitted, fit, new, alone)
         return alone
 
@@ -179,8 +183,8 @@ def _evaluated(
 ) -> Any:
     """The value on all rows; on those without a missing value if Python refuses that.
 
-    ``x.astype(int)`` cannot be computed where x is missing, and ``np.cumsum(x)`` of an
-    array is missing from there on.
+    ``x.astype(int)`` cannot be computed where x is missing, and a function that takes
+    the mean of an array gives nothing at all.
     """
     columns = {
         name: in_full_precision(table.columns[name])
