@@ -50,7 +50,12 @@ def unboxed(value: Any) -> Any:
 
 
 def _as_table(value: Any) -> Any:
-    return value if isinstance(value, pd.DataFrame) else np.asarray(value)
+    if isinstance(value, pd.DataFrame):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError:  # of several lengths; refused where a variable is made of it
+        return np.array(None, dtype=object)
 
 
 def has_rows(value: Any, n_rows: int) -> bool:
