@@ -24,6 +24,7 @@ __all__ = [
     "FitError",
     "FormulaError",
     "MultilevelError",
+    "NotForMixedModelsError",
     "RankDeficiencyWarning",
     "SingularFitWarning",
     "warn_caller",
@@ -110,6 +111,13 @@ class FitError(MultilevelError):
 
 class ComparisonError(MultilevelError):
     """Models that cannot be compared with each other."""
+
+
+class NotForMixedModelsError(FitError, AttributeError):
+    """A quantity of ordinary regression that a mixed model does not have.
+
+    To code that looks for the attribute it is not there.
+    """
 
 
 class ConvergenceWarning(_StatsmodelsConvergenceWarning):

@@ -1,4 +1,9 @@
-"""Tests of linear hypotheses about fixed effects, as statsmodels reports them."""
+"""Tests of linear hypotheses about fixed effects, as statsmodels reports them.
+
+Estimates enter by a square root of their covariance matrix, so that nothing is judged
+or inverted that was squared first: a hypothesis keeps its degrees of freedom whatever
+the units and the origin of the columns.
+"""
 
 from __future__ import annotations
 
@@ -6,48 +11,47 @@ import numpy as np
 from scipy.special import chdtrc
 from statsmodels.stats.contrast import ContrastResults
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import Denominators
+from multilevel.inference.estimability import independent_rows
 
-_RANK_TOLERANCE = 1e-8
+_SINGULAR = 1e-13
+"""Share of a contrast's standard error that is rounding."""
 
 
-def estimable_columns(L: FloatMatrix, kept: IntVector) -> FloatMatrix:
-    """Contrasts in the columns that were kept.
+def covariance_root(covariance: FloatMatrix) -> FloatMatrix:
+    """Square root (p, p) of a covariance matrix, ``root root'``.
 
     Parameters
     ----------
-    L : (rows, p_all)
-    kept : (p,)
-        Positions of the columns that were not aliased.
+    covariance : (p, p)
+        May be singular.
 
-    Returns
-    -------
-    (rows, p) array
-
-    Raises
-    ------
-    FitError
-        If a contrast involves an aliased column, which has no estimate.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> root = covariance_root(np.array([[4.0, 2.0], [2.0, 3.0]]))
+    >>> (root @ root.T).round(12).tolist()
+    [[4.0, 2.0], [2.0, 3.0]]
     """
-    dropped = np.setdiff1d(np.arange(L.shape[1]), kept)
-    if np.any(L[:, dropped]):
-        raise FitError(
-            "the hypothesis involves a fixed effect that was dropped because it is "
-            "aliased with others; it has no estimate"
-        )
-    return np.ascontiguousarray(L[:, kept])
+    sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    scale = np.where(sd > 0, sd, 1.0)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    noise = 4.0 * len(values) * np.finfo(float).eps * values.max(initial=0.0)
+    kept = np.where(values > noise, values, 0.0)
+    return np.asarray(scale[:, None] * vectors * np.sqrt(kept))
 
 
 def t_tests(
     L: FloatMatrix,
     q: FloatVector,
     beta: FloatVector,
-    cov_beta: FloatMatrix,
+    root: FloatMatrix,
     denominators: Denominators,
     *,
     use_t: bool,
+    estimable: BoolVector,
 ) -> ContrastResults:
     """One t (or z) test for each row of ``L beta = q``.
 
@@ -56,25 +60,29 @@ def t_tests(
     L : (rows, p)
     q : (rows,)
     beta : (p,)
-    cov_beta : (p, p)
+    root : (p, p)
+        Square root of the covariance of beta.
     denominators : Denominators
         Degrees of freedom of contrasts.
     use_t : bool
         t distribution; normal if not.
+    estimable : (rows,)
+        Rows without an estimate are NaN.
 
     Returns
     -------
     ContrastResults
     """
-    effect = L @ beta
-    sd = np.sqrt(np.einsum("ip,pq,iq->i", L, cov_beta, L))
-    statistic = (effect - q) / sd
+    unknown = np.where(estimable, 0.0, np.nan)
+    effect = L @ beta + unknown
+    sd = np.linalg.norm(L @ root, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = (effect - q) / sd
     if use_t:
-        return ContrastResults(
-            effect=effect, t=statistic, sd=sd, df_denom=denominators.df(L)
-        )
+        df = denominators.df(L) + unknown
+        return ContrastResults(effect=effect, t=statistic, sd=sd + unknown, df_denom=df)
     return ContrastResults(
-        effect=effect, statistic=statistic, sd=sd, distribution="norm"
+        effect=effect, statistic=statistic, sd=sd + unknown, distribution="norm"
     )
 
 
@@ -82,7 +90,7 @@ def wald_test(
     L: FloatMatrix,
     q: FloatVector,
     beta: FloatVector,
-    cov_beta: FloatMatrix,
+    root: FloatMatrix,
     denominators: Denominators,
     *,
     use_f: bool,
@@ -90,14 +98,15 @@ def wald_test(
 ) -> ContrastResults:
     """Joint test of ``L beta = q``: F with denominator df, or chi-square.
 
-    The contrasts are rotated so that their estimates are uncorrelated; the F
-    statistic is the mean of the squared t statistics of those, and its denominator
-    matches the mean of their distributions.
+    The F statistic is the mean of the squared t statistics of uncorrelated contrasts,
+    and its denominator matches the mean of their distributions. Hypotheses that
+    follow from others count once.
 
     Parameters
     ----------
-    L, q, beta, cov_beta, denominators
-        As for `t_tests`.
+    L, q, beta, root, denominators
+        As for `t_tests`; without rows that have no estimate. Without any row the
+        statistic is NaN.
     use_f : bool
     scalar : bool
         The statistic as a float, not as a (1, 1) array.
@@ -111,26 +120,44 @@ def wald_test(
     Fai & Cornelius (1996), J. Stat. Comput. Simul. 54, 363-378.
     Kuznetsova, Brockhoff & Christensen (2017), J. Stat. Softw. 82(13), section 2.
     """
-    values, vectors = np.linalg.eigh(L @ cov_beta @ L.T)
-    independent = values > _RANK_TOLERANCE * max(float(values[-1]), 0.0)
-    n_tests = int(independent.sum())
+    if not len(L):
+        return _untested(use_f=use_f, scalar=scalar)
+    L, q = independent_rows(L, q, np.linalg.norm(root, axis=1))
+    rows = L @ root
+    lengths = np.linalg.norm(rows, axis=1)
+    scaled = rows / np.where(lengths > 0, lengths, 1.0)[:, None]
+    left, values, _ = np.linalg.svd(scaled, full_matrices=False)
+    known = values > _SINGULAR
+    n_tests = int(known.sum())
     if not n_tests:
         raise FitError("the hypothesis has no row that the data say anything about")
-    values, vectors = values[independent], vectors[:, independent]
-    distances = vectors.T @ (L @ beta - q)
-    chi2 = float(np.sum(distances**2 / values))
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    turned = left[:, known].T / lengths
+    chi2 = float(np.sum((turned @ (L @ beta - q) / values[known]) ** 2))
     shaped = chi2 if scalar else np.array([[chi2]])
     if not use_f:
-        return ContrastResults(
-            chi2=shaped,
-            statistic=shaped,
-            df_denom=n_tests,
-            distribution="chi2",
-            distargs=(n_tests,),
-        )
-    df = denominators.f_df(vectors.T @ L)
+        return _chi_square(shaped, n_tests)
+    df = denominators.f_df(turned @ L)
     test = ContrastResults(F=shaped / n_tests, df_denom=df, df_num=n_tests)
     if np.isinf(df):
         # scipy's F distribution knows no infinite denominator.
         test.pvalue = np.asarray(chdtrc(n_tests, chi2))
     return test
+
+
+def _chi_square(statistic: float | FloatMatrix, df: int) -> ContrastResults:
+    return ContrastResults(
+        chi2=statistic,
+        statistic=statistic,
+        df_denom=df,
+        distribution="chi2",
+        distargs=(df,),
+    )
+
+
+def _untested(*, use_f: bool, scalar: bool) -> ContrastResults:
+    """What is reported for a hypothesis without any part that has an estimate."""
+    nothing = np.nan if scalar else np.array([[np.nan]])
+    if use_f:
+        return ContrastResults(F=nothing, df_denom=np.nan, df_num=0)
+    return _chi_square(nothing, 0)

@@ -5,6 +5,10 @@ estimate were a multiple of a chi-square, its degrees of freedom would be
 2 f^2 / Var(f), and Var(f) follows from the covariance of the variance parameters by
 the delta method.
 
+Everything is computed in the working columns, where nothing depends on the units and
+the origin of the user's columns; contrasts are carried there by a square root of the
+covariance of the fixed effects.
+
 References
 ----------
 Fai & Cornelius (1996), J. Statist. Comput. Simul. 54, 363-378; Kuznetsova, Brockhoff
@@ -17,62 +21,51 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.evaluation import has_exact_hessian
-from multilevel.likelihood.theta_derivatives import (
-    covariance_directions,
-    theta_derivatives,
-    theta_gradient,
-)
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.inference.estimability import independent_rows
+from multilevel.likelihood.evaluation import LikelihoodPoint
+from multilevel.likelihood.theta_derivatives import covariance_directions
 from multilevel.optimize.fit_record import LMMFit
-from multilevel.optimize.joint_likelihood import theta_steps
 from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.theta_hessian import theta_hessian
+
+_FLAT = 1e-9
+"""Curvature, relative to the largest, below which a direction has no variance."""
+
+_SWEEPS = 50
+
+_SMALL_ANGLE = 1e-9
+
+
+def fitted_point(problem: LinearProblem, fit: LMMFit) -> LikelihoodPoint:
+    """The deviance at the estimates, in working columns."""
+    lams = problem.working.factors(fit.working_theta)
+    return problem.point(lams, reml=fit.criterion == "REML")
 
 
 def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
-    """Second derivatives of the deviance in (theta, sigma), (m + 1, m + 1).
+    """Second derivatives of the deviance in (working theta, sigma), (m + 1, m + 1).
 
     The fixed effects are profiled out; restricted deviance for a REML fit.
     """
-    reml = fit.criterion == "REML"
-    user, theta = problem.user, fit.theta
-    lams = user.factors(theta)
-    point = problem.point(lams, reml=reml)
+    working, theta = problem.working, fit.working_theta
+    point = fitted_point(problem, fit)
     profiled = point.profiled
     _, cross = point.working_products(
-        covariance_directions(lams, user.jacobians(theta))
+        covariance_directions(working.factors(theta), working.jacobians(theta))
     )
     slope = (cross @ profiled.residual) / profiled.sigma2  # -d(r^2)/dtheta / sigma^2
     m = len(theta)
     out = np.empty((m + 1, m + 1))
-    if has_exact_hessian(problem.prepared):
-        in_theta = theta_derivatives(point, user, theta).hessian
-    else:
-        in_theta = _difference_hessian(problem, theta, reml=reml)
+    in_theta = theta_hessian(problem, point, working, theta)
     out[:m, :m] = in_theta + np.outer(slope, slope) / profiled.nu
     out[:m, -1] = out[-1, :m] = 2.0 * slope / fit.sigma
     out[-1, -1] = 4.0 * profiled.nu / fit.sigma**2
     return out
 
 
-def _difference_hessian(
-    problem: LinearProblem, theta: FloatVector, *, reml: bool
-) -> FloatMatrix:
-    user, steps = problem.user, theta_steps(problem, theta)
-    out = np.empty((len(theta), len(theta)))
-    for a, step in enumerate(steps):
-        shift = np.zeros(len(theta))
-        shift[a] = step
-        gradients = [
-            theta_gradient(problem.point(user.factors(at), reml=reml), user, at)
-            for at in (theta + shift, theta - shift)
-        ]
-        out[a] = (gradients[0] - gradients[1]) / (2.0 * step)
-    return (out + out.T) / 2.0
-
-
 def variance_parameter_covariance(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
-    """Asymptotic covariance (m + 1, m + 1) of (theta, sigma).
+    """Asymptotic covariance (m + 1, m + 1) of (working theta, sigma).
 
     Directions in which the deviance has no positive curvature, as at a singular fit,
     get no variance: the estimate cannot move along them.
@@ -80,7 +73,7 @@ def variance_parameter_covariance(problem: LinearProblem, fit: LMMFit) -> FloatM
     hessian = variance_parameter_hessian(problem, fit)
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
     values, vectors = np.linalg.eigh(hessian * np.outer(scale, scale))
-    keep = values > 1e-9 * values[-1]
+    keep = values > _FLAT * values[-1]
     root = vectors[:, keep] / np.sqrt(values[keep]) * scale[:, None]
     return np.asarray(2.0 * root @ root.T)
 
@@ -91,46 +84,123 @@ class ContrastVariance:
 
     Parameters
     ----------
-    cov_beta : (p, p)
+    root : (p, p)
+        Square root of the covariance of the fixed effects, ``root root'``.
     slopes : (m + 1, p, p)
-        Derivatives of `cov_beta` in (theta, sigma).
+        Derivatives of that covariance in (working theta, sigma), from both sides by
+        the root: ``root slopes[a] root'``.
     covariance : (m + 1, m + 1)
-        Of (theta, sigma).
+        Of (working theta, sigma).
     """
 
-    cov_beta: FloatMatrix
-    slopes: FloatMatrix
+    root: FloatMatrix
+    slopes: FloatArray
     covariance: FloatMatrix
+
+    def gradient(self, L: FloatMatrix) -> tuple[FloatVector, FloatMatrix]:
+        """Variances (rows,) of contrasts and their derivatives (rows, m + 1)."""
+        rows = L @ self.root
+        variance = np.einsum("rp,rp->r", rows, rows)
+        return variance, np.einsum("rp,apq,rq->ra", rows, self.slopes, rows)
+
+    def _standardized(self, slopes: FloatArray) -> FloatArray:
+        """Slopes (m + 1, q, q) along uncorrelated variance parameters of variance 1."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        return np.asarray(np.einsum("ac,apq->cpq", root, slopes))
 
     def df(self, L: FloatMatrix) -> FloatVector:
         """Degrees of freedom (rows,) of each row of L (rows, p)."""
-        variance = np.einsum("ri,ij,rj->r", L, self.cov_beta, L)
-        slope = np.einsum("ri,aij,rj->ra", L, self.slopes, L)
-        spread = np.einsum("ra,ab,rb->r", slope, self.covariance, slope)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(2.0 * variance**2 / spread)
+        return chi_square_df(*self.gradient(L), self.covariance)
 
     def f_df(self, L: FloatMatrix) -> float:
-        """Denominator degrees of freedom of the F test of L beta = 0."""
-        values, vectors = np.linalg.eigh(L @ self.cov_beta @ L.T)
-        keep = values > 1e-10 * values[-1]
-        df = self.df(vectors[:, keep].T @ L)
+        """Denominator degrees of freedom of the F test of L beta = 0.
+
+        The contrasts are rotated so that their estimates are uncorrelated. Of all
+        such rotations it takes the one in which the derivatives of their covariance
+        are as diagonal as can be, which is the same however the hypothesis is
+        written: it finds contrasts that are estimated within different strata.
+
+        Parameters
+        ----------
+        L : (rows, p)
+            Rows that follow from others count once.
+        """
+        L = independent_rows(L, np.zeros(len(L)), np.linalg.norm(self.root, axis=1))[0]
+        Q = np.linalg.qr((L @ self.root).T)[0]
+        vectors = common_axes(self._standardized(Q.T @ self.slopes @ Q))
+        own = np.einsum("pr,apq,qr->ra", vectors, Q.T @ self.slopes @ Q, vectors)
+        df = chi_square_df(np.ones(len(own)), own, self.covariance)
         rank = len(df)
-        if rank == 1 or np.ptp(df) < 1e-8:
+        if rank == 1 or np.isinf(df).all() or np.ptp(df) < 1e-8:
             return float(df.mean())
         if (df <= 2.0).any():
             return 2.0
-        total = float((df / (df - 2.0)).sum())
-        return 2.0 * total / (total - rank)
+        excess = float((2.0 / (df - 2.0)).sum())  # sum of df / (df - 2), less rank
+        return 2.0 * (excess + rank) / excess
+
+
+def common_axes(matrices: FloatArray) -> FloatMatrix:
+    """Orthogonal V (q, q) that makes V'M_c V as diagonal as can be for all c.
+
+    Parameters
+    ----------
+    matrices : (c, q, q)
+        Symmetric.
+
+    References
+    ----------
+    Cardoso & Souloumiac (1996), SIAM J. Matrix Anal. Appl. 17, 161-164.
+    """
+    squares = np.einsum("cpq,cqr->pr", matrices, matrices)
+    vectors = np.linalg.eigh(squares)[1]
+    turned = vectors.T @ matrices @ vectors
+    for _ in range(_SWEEPS):
+        largest = 0.0
+        for i, j in zip(*np.triu_indices(len(vectors), 1), strict=True):
+            apart = turned[:, i, i] - turned[:, j, j]
+            across = 2.0 * turned[:, i, j]
+            even, odd = apart @ apart - across @ across, 2.0 * (apart @ across)
+            angle = 0.25 * np.arctan2(odd, even)
+            if not angle:
+                continue
+            c, s = np.cos(angle), np.sin(angle)
+            rotation = np.array([[c, -s], [s, c]])
+            pair = [i, j]
+            turned[:, :, pair] = turned[:, :, pair] @ rotation
+            turned[:, pair] = rotation.T @ turned[:, pair]
+            vectors[:, pair] = vectors[:, pair] @ rotation
+            largest = max(largest, abs(angle))
+        if largest < _SMALL_ANGLE:
+            break
+    return vectors
+
+
+def chi_square_df(
+    variance: FloatVector, gradient: FloatMatrix, covariance: FloatMatrix
+) -> FloatVector:
+    """2 v^2 / Var(v) of estimated variances, (rows,).
+
+    Parameters
+    ----------
+    variance : (rows,)
+    gradient : (rows, m + 1)
+        Derivatives in the variance parameters.
+    covariance : (m + 1, m + 1)
+        Of the variance parameters.
+    """
+    # Relative slopes: squares of variances in tiny units would underflow.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = gradient / variance[:, None]
+        spread = np.einsum("ra,ab,rb->r", relative, covariance, relative)
+        return np.asarray(2.0 / spread)
 
 
 def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
     """Prepare the degrees of freedom of contrasts of one fit."""
-    reml = fit.criterion == "REML"
-    user, theta = problem.user, fit.theta
-    lams = user.factors(theta)
-    point = problem.point(lams, reml=reml)
-    directions = covariance_directions(lams, user.jacobians(theta))
+    working, theta = problem.working, fit.working_theta
+    point = fitted_point(problem, fit)
+    directions = covariance_directions(working.factors(theta), working.jacobians(theta))
     inverse = point.profiled.RX_inverse
     p, m = problem.n_fixed, len(theta)
     slopes = np.zeros((m + 1, p, p))
@@ -138,12 +208,20 @@ def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
         fixed = np.einsum("saj,ab->sbj", E[:, :-1], inverse)
         sums = np.tensordot(fixed, fixed, axes=(2, 2))  # (S, p, S, p)
         slopes[:m] += np.einsum("apbq,mab->mpq", sums, dG)
-    root = problem.basis.user_rows(inverse) * fit.sigma
-    slopes = root @ slopes @ root.T
-    slopes[m] = 2.0 * fit.cov_beta / fit.sigma
+    slopes[m] = 2.0 * np.eye(p) / fit.sigma
     return ContrastVariance(
-        fit.cov_beta, slopes, variance_parameter_covariance(problem, fit)
+        fixed_root(problem, fit), slopes, variance_parameter_covariance(problem, fit)
     )
+
+
+def fixed_root(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
+    """Square root (p, p) of the covariance of the fixed effects, not squared first.
+
+    Products of contrasts with it lose no digits to the origin of the columns, as
+    those with the covariance matrix would.
+    """
+    inverse = fitted_point(problem, fit).profiled.RX_inverse
+    return np.asarray(problem.basis.user_rows(inverse) * fit.sigma)
 
 
 def satterthwaite_df(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 from statsmodels.base.data import PandasData
 
 from multilevel.design.model_design import ModelDesign
+from multilevel.design.patsy_view import design_info
 from multilevel.likelihood.column_basis import constant_column
 
 
@@ -40,6 +42,16 @@ class DesignData(PandasData):
     def k_constant(self) -> int:
         """Number of constant columns that count: 1 or 0."""
         return 0 if self.const_idx is None else 1
+
+    @property
+    def design_info(self) -> Any:
+        """patsy's `DesignInfo` of the fixed-effects columns and their terms."""
+        return design_info(self.design)
+
+    @property
+    def model_spec(self) -> Any:
+        """`design_info`, under its name since statsmodels 0.15."""
+        return design_info(self.design)
 
     @property
     def row_labels(self) -> pd.Index:

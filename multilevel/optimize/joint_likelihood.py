@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.evaluation import LikelihoodPoint
-from multilevel.likelihood.profiled import LOG_2PI
+from multilevel.likelihood.evaluation import LikelihoodPoint, has_exact_hessian
+from multilevel.likelihood.profiled import LOG_2PI, profiled_curvature
 from multilevel.likelihood.theta_derivatives import (
     covariance_directions,
+    theta_derivatives,
     theta_gradient,
 )
 from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.theta_hessian import difference_hessian, theta_scales
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,10 @@ def _score(problem: LinearProblem, joint: _JointPoint) -> FloatVector:
 def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
     """Second derivatives of the log-likelihood in [beta, theta, sigma].
 
-    Analytic but for the theta block, which is the central difference of the analytic
-    score.
+    Analytic; where there are too many random effects for that, the theta block is by
+    extrapolated differences of the analytic score.
     """
-    params = np.asarray(params, dtype=float)
-    joint = _joint_point(problem, params)
+    joint = _joint_point(problem, np.asarray(params, dtype=float))
     profiled = joint.point.profiled
     p, m = problem.n_fixed, problem.terms.n_theta
     user = problem.user
@@ -122,25 +123,28 @@ def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
     squares = profiled.residual @ products
     out[-1, -1] = (problem.n_rows - 3.0 * squares / sigma2) / (sigma2 * scale**2)
     out = np.triu(out) + np.triu(out, 1).T
-    out[p:-1, p:-1] = _theta_block(problem, params)
+    out[p:-1, p:-1] = _theta_block(problem, joint)
     return out
 
 
-def theta_steps(problem: LinearProblem, theta: FloatVector) -> FloatVector:
-    """Steps (m,) for differences in theta, equal in the working columns."""
-    jacobians = problem.user.jacobians(theta)
-    size = np.max([np.abs(J).max(axis=(1, 2), initial=0.0) for J in jacobians], axis=0)
-    return np.asarray(1e-5 / np.maximum(size, 1e-300))
+def _theta_block(problem: LinearProblem, joint: _JointPoint) -> FloatMatrix:
+    """Second derivatives in theta with beta and sigma held where they are, (m, m)."""
+    user, theta, point = problem.user, joint.theta, joint.point
+    if not has_exact_hessian(problem.prepared):
+        held = point.profiled
 
+        def gradient(at: FloatVector) -> FloatVector:
+            moved = problem.point(user.factors(at), reml=False)
+            profiled = moved.profiled.at(held.beta, held.sigma2)
+            there = replace(moved, profiled=profiled)  # type: ignore[type-var]
+            return theta_gradient(there, user, at)
 
-def _theta_block(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
-    p, m = problem.n_fixed, problem.terms.n_theta
-    steps = theta_steps(problem, params[p : p + m])
-    block = np.zeros((m, m))
-    for a in range(m):
-        shift = np.zeros(len(params))
-        shift[p + a] = steps[a]
-        ahead = score(problem, params + shift)[p : p + m]
-        behind = score(problem, params - shift)[p : p + m]
-        block[a] = (ahead - behind) / (2.0 * steps[a])
-    return (block + block.T) / 2.0
+        scales = theta_scales(point, user, theta)
+        return -0.5 * difference_hessian(gradient, theta, scales)
+    derivatives = theta_derivatives(point, user, theta)
+    directions = covariance_directions(user.factors(theta), user.jacobians(theta))
+    quadratic, cross = point.working_products(directions)
+    scaled, correction = profiled_curvature(point.profiled, quadratic, cross)
+    # The Hessian of the profiled deviance lacks what profiling took off.
+    profiling = 2.0 * (quadratic / point.profiled.sigma2 - scaled) + correction
+    return -0.5 * (derivatives.hessian + profiling)

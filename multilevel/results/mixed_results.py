@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,24 +13,25 @@ from statsmodels.base.model import LikelihoodModelResults
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.inference.hypotheses import estimable_columns, t_tests, wald_test
 from multilevel.inference.intervals import two_sided_p, wald_limits
 from multilevel.prediction.level_tables import (
     coefficient_tables,
     level_tables,
 )
-from multilevel.results.variance_components import TermCovariance, VarianceComponents
+from multilevel.results.hypothesis_tests import HypothesisTests
+from multilevel.results.variance_components import (
+    MovingRoot,
+    TermCovariance,
+    VarianceComponents,
+)
 
 if TYPE_CHECKING:
-    from statsmodels.stats.contrast import ContrastResults
-
-    from multilevel.inference.denominator_df import Denominators
     from multilevel.inference.likelihood_ratio import LRTest
     from multilevel.optimize.fit_record import OptimizationReport
     from multilevel.reporting.summary_document import SummaryDocument
 
 
-class MixedResults(LikelihoodModelResults):
+class MixedResults(HypothesisTests, LikelihoodModelResults):
     """Estimates of one fit: fixed effects as statsmodels has them, and the rest.
 
     Parameters
@@ -59,14 +61,12 @@ class MixedResults(LikelihoodModelResults):
 
     _has_residual = True  # whether a residual variance is a variance component
 
-    @property
-    def _denominators(self) -> Denominators:
-        """Degrees of freedom of contrasts of the columns that were kept."""
+    def _variance_parameter_covariance(self) -> FloatMatrix:
+        """Asymptotic covariance of the variance parameters and sigma."""
         raise NotImplementedError
 
-    def _variance_parameter_covariance(self) -> FloatMatrix:
-        """Asymptotic covariance of theta and sigma."""
-        raise NotImplementedError
+    # What those parameters move, one a term; theta its own factor where it is None.
+    _moving_roots: Callable[[], list[MovingRoot]] | None = None
 
     @property
     def sigma(self) -> float:
@@ -143,87 +143,6 @@ class MixedResults(LikelihoodModelResults):
         names = self.model.exog_names
         return pd.DataFrame(limits, index=names, columns=["lower", "upper"])
 
-    def t_test(
-        self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None
-    ) -> ContrastResults:
-        """Test each of several linear hypotheses by itself.
-
-        Parameters
-        ----------
-        r_matrix : array_like, str, or tuple (R, q)
-            Such as ``"ses = 0"``, ``"a = b, c = 2"`` or a contrast matrix with a
-            column for every fixed effect.
-        cov_p : (p, p), optional
-            Another covariance matrix of the fixed effects.
-        use_t : bool, optional
-            t rather than z; by default unless ``ddf="normal"``.
-
-        Returns
-        -------
-        ContrastResults
-            Each row has its own degrees of freedom.
-        """
-        contrasts, values = self._constraints(r_matrix)
-        return t_tests(
-            contrasts,
-            values,
-            self.fit_record.beta,
-            self._kept_covariance(cov_p),
-            self._denominators,
-            use_t=self.use_t if use_t is None else use_t,
-        )
-
-    def wald_test(
-        self,
-        r_matrix: Any,
-        cov_p: Any = None,
-        invcov: Any = None,
-        use_f: bool | None = None,
-        df_constraints: int | None = None,
-        scalar: bool = True,
-    ) -> ContrastResults:
-        """Test several linear hypotheses jointly.
-
-        Parameters
-        ----------
-        r_matrix, cov_p
-            As in `t_test`.
-        invcov, df_constraints : None
-            In statsmodels' signature; not supported.
-        use_f : bool, optional
-            F with denominator degrees of freedom by the method of `ddf`, or
-            chi-square; F by default unless ``ddf="normal"``.
-        scalar : bool
-            The statistic as a float.
-
-        Returns
-        -------
-        ContrastResults
-        """
-        if invcov is not None or df_constraints is not None:
-            raise FitError("wald_test does not support invcov and df_constraints")
-        contrasts, values = self._constraints(r_matrix)
-        return wald_test(
-            contrasts,
-            values,
-            self.fit_record.beta,
-            self._kept_covariance(cov_p),
-            self._denominators,
-            use_f=self.use_t if use_f is None else use_f,
-            scalar=scalar,
-        )
-
-    def _constraints(self, hypotheses: Any) -> tuple[FloatMatrix, FloatVector]:
-        """L (rows, p) and q (rows,) in the columns that were kept."""
-        contrasts, values = self.model.linear_constraints(hypotheses)
-        return estimable_columns(contrasts, self.model.design.kept), values
-
-    def _kept_covariance(self, covariance: Any) -> FloatMatrix:
-        """Covariance matrix (p, p) of the kept columns, or a given one's part."""
-        kept = self.model.design.kept
-        whole = self.normalized_cov_params if covariance is None else covariance
-        return np.asarray(whole, dtype=float)[np.ix_(kept, kept)]
-
     # -- random effects -------------------------------------------------------
 
     @property
@@ -263,6 +182,7 @@ class MixedResults(LikelihoodModelResults):
             self.fit_record.sigma,
             has_residual=self._has_residual,
             parameter_covariance=self._variance_parameter_covariance,
+            moving_roots=self._moving_roots,
         )
 
     @property

@@ -18,7 +18,10 @@ from multilevel.inference.denominator_df import (
     known_ddf,
 )
 from multilevel.inference.likelihood_ratio import LRTest
-from multilevel.inference.satterthwaite import variance_parameter_covariance
+from multilevel.inference.satterthwaite import (
+    fixed_root,
+    variance_parameter_covariance,
+)
 from multilevel.optimize.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
 from multilevel.prediction.estimable_rows import Check, refuse_unknown_check
@@ -36,6 +39,7 @@ from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixed_results import MixedResults
+from multilevel.results.variance_components import MovingRoot
 
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper
@@ -70,6 +74,27 @@ class MixedLMResults(MixedResults):
 
     def _variance_parameter_covariance(self) -> FloatMatrix:
         return variance_parameter_covariance(self.model.problem, self.fit_record)
+
+    @cached_property
+    def _root_of_fit(self) -> FloatMatrix:
+        return fixed_root(self.model.problem, self.fit_record)
+
+    def _fixed_root(self) -> FloatMatrix:
+        return self._root_of_fit
+
+    def _moving_roots(self) -> list[MovingRoot]:
+        """By theta of the working columns: no digits are lost to a far origin."""
+        problem, theta = self.model.problem, self.fit_record.working_theta
+        terms = problem.terms
+        return [
+            MovingRoot(T @ structure.factor(own), T @ structure.jacobian(own))
+            for T, structure, own in zip(
+                problem.basis.terms,
+                terms.structures,
+                [theta[part] for part in terms.slices],
+                strict=True,
+            )
+        ]
 
     def with_ddf(self, method: str) -> MixedLMResults:
         """The same estimates with tests by another method.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.errors import DataError
 from multilevel.reporting.number_text import column_text
@@ -53,10 +53,26 @@ class TermCovariance:
 
 
 @dataclass(frozen=True, slots=True)
+class MovingRoot:
+    """A square root of a term's relative covariance, and how its parameters move it.
+
+    Parameters
+    ----------
+    root : (k, r)
+    moves : (m, k, r)
+        Derivatives of the root.
+    """
+
+    root: FloatMatrix
+    moves: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """One standard deviation or correlation.
 
-    `derivative` is that of `sdcor` in the parameters of all terms and sigma.
+    `derivative` is that of `sdcor` in the parameters of all terms and sigma, see
+    `MovingRoot`.
     """
 
     group: str
@@ -89,6 +105,12 @@ class VarianceComponents:
     has_residual : bool
         Whether there is a residual variance to report.
 
+    parameter_covariance : callable, optional
+        Covariance matrix of the parameters of all terms and of sigma.
+    moving_roots : callable, optional
+        One `MovingRoot` a term, for the parameters that `parameter_covariance` is
+        about; theta of the terms by default.
+
     Notes
     -----
     Variances are in squared units of the response per squared unit of the column.
@@ -98,6 +120,9 @@ class VarianceComponents:
     sigma: float
     has_residual: bool = True
     parameter_covariance: Callable[[], FloatMatrix] | None = field(
+        default=None, repr=False, compare=False
+    )
+    moving_roots: Callable[[], Sequence[MovingRoot]] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -159,7 +184,8 @@ class VarianceComponents:
             Columns `group`, `effect1`, `effect2` (missing for a variance), `vcov`
             (variance or covariance), `sdcor` (standard deviation or correlation).
         """
-        rows = list(self.components())
+        carried = self.moving_roots() if se and self.moving_roots else None
+        rows = list(self.components(carried))
         names = ("group", "effect1", "effect2", "vcov", "sdcor")
         frame = pd.DataFrame({n: [getattr(row, n) for row in rows] for n in names})
         for name in ("effect1", "effect2"):
@@ -168,13 +194,16 @@ class VarianceComponents:
             frame[name] = pd.Series(texts, dtype=frame[name].dtype)
         return frame if not se else frame.assign(**self._uncertainty(rows, alpha))
 
-    def components(self) -> Iterator[Component]:
+    def components(
+        self, roots: Sequence[MovingRoot] | None = None
+    ) -> Iterator[Component]:
         """Standard deviations, then correlations of each term; sigma at the end."""
-        n_parameters = sum(len(term.theta) for term in self.terms) + 1
+        moving = [_own_root(term) for term in self.terms] if roots is None else roots
+        n_parameters = sum(len(root.moves) for root in moving) + 1
         start = 0
-        for term in self.terms:
-            place = slice(start, start + len(term.theta))
-            yield from self._term_components(term, place, n_parameters)
+        for term, root in zip(self.terms, moving, strict=True):
+            place = slice(start, start + len(root.moves))
+            yield from self._term_components(term, root, place, n_parameters)
             start = place.stop
         if self.has_residual:
             last = np.zeros(n_parameters)
@@ -182,11 +211,10 @@ class VarianceComponents:
             yield Component("Residual", None, None, self.sigma**2, self.sigma, last)
 
     def _term_components(
-        self, term: TermCovariance, place: slice, n_parameters: int
+        self, term: TermCovariance, moving: MovingRoot, place: slice, n_parameters: int
     ) -> Iterator[Component]:
-        """The components of one term, whose theta is at `place` in the parameters."""
-        structure = STRUCTURES[term.structure](len(term.effects))
-        factor, moved = term.relative_factor, structure.jacobian(term.theta)
+        """The components of one term, whose parameters are at `place` among all."""
+        factor, moved = moving.root, moving.moves
         covariance = self.sigma**2 * term.relative_covariance()
         # Standard deviations are lengths of the factor's rows, correlations products
         # of its unit rows; nothing underflows that the factor does not, as each row
@@ -266,6 +294,12 @@ class VarianceComponents:
 
     def _repr_html_(self) -> str:
         return self.as_table().as_html()
+
+
+def _own_root(term: TermCovariance) -> MovingRoot:
+    """The relative factor, moved by theta."""
+    structure = STRUCTURES[term.structure](len(term.effects))
+    return MovingRoot(term.relative_factor, structure.jacobian(term.theta))
 
 
 def _padded_table(lines: list[tuple[str, ...]]) -> TextTable:

@@ -15,8 +15,9 @@ from multilevel.inference.satterthwaite import (
     variance_parameter_hessian,
 )
 from multilevel.models.mixedlm import MixedLM
-from multilevel.optimize.estimates import evaluate
+from multilevel.optimize.estimates import Estimates, estimates_at
 from multilevel.optimize.fit_lmm import fit_lmm
+from multilevel.optimize.linear_problem import LinearProblem
 
 MODELS = {
     "one factor": ("sleepstudy", "Reaction ~ Days + (Days | Subject)"),
@@ -31,12 +32,17 @@ def _model(name: str) -> MixedLM:
 
 
 def _deviance(model: MixedLM, params: FloatVector, *, reml: bool) -> float:
-    """Deviance in (theta, sigma) with the fixed effects profiled out."""
+    """Deviance in (working theta, sigma), the fixed effects profiled out."""
     problem = model.problem
-    at = evaluate(problem, params[:-1], reml=reml)
+    at = _estimates(problem, params[:-1], reml=reml)
     nu = problem.n_rows - (problem.n_fixed if reml else 0)
     ratio = (at.sigma / params[-1]) ** 2
     return float(at.deviance + nu * (ratio - 1.0 - np.log(ratio)))
+
+
+def _estimates(problem: LinearProblem, theta: FloatVector, *, reml: bool) -> Estimates:
+    point = problem.point(problem.working.factors(theta), reml=reml)
+    return estimates_at(problem, point)
 
 
 @pytest.mark.parametrize("reml", [True, False])
@@ -44,7 +50,7 @@ def _deviance(model: MixedLM, params: FloatVector, *, reml: bool) -> float:
 def test_hessian_is_that_of_the_deviance(name: str, reml: bool) -> None:
     model = _model(name)
     fit = fit_lmm(model.problem, reml=reml)
-    params = np.append(fit.theta, fit.sigma)
+    params = np.append(fit.working_theta, fit.sigma)
 
     def slope(at: FloatVector) -> FloatVector:
         return central_difference(lambda x: _deviance(model, x, reml=reml), at, 1e-4)
@@ -61,12 +67,13 @@ def test_slopes_are_those_of_the_covariance_of_the_fixed_effects(name: str) -> N
     fit = fit_lmm(problem)
 
     def covariance(at: FloatVector) -> FloatVector:
-        estimates = evaluate(problem, at[:-1], reml=True)
+        estimates = _estimates(problem, at[:-1], reml=True)
         return estimates.cov_beta * (at[-1] / estimates.sigma) ** 2
 
-    params = np.append(fit.theta, fit.sigma)
+    params = np.append(fit.working_theta, fit.sigma)
     differences = central_difference(covariance, params, 1e-5)
-    slopes = contrast_variance(problem, fit).slopes
+    contrasts = contrast_variance(problem, fit)
+    slopes = contrasts.root @ contrasts.slopes @ contrasts.root.T
     assert_allclose(slopes, differences, rtol=1e-5, atol=1e-7 * np.abs(slopes).max())
 
 

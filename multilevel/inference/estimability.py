@@ -1,0 +1,155 @@
+"""Which hypotheses about fixed effects the data say anything about.
+
+With aliased columns, X_dropped = X_kept B, the fitted model sets their coefficients to
+zero. A contrast l'beta that involves them has an estimate that does not depend on this
+choice if and only if l_dropped = B'l_kept. A contrast of kept columns alone is that of
+the model as fitted, as in its table of coefficients.
+
+References
+----------
+Searle (1971), Linear Models, section 5.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVector
+from multilevel.errors import FitError
+
+_NOT_ESTIMABLE = 1e-6
+"""Of the size of the terms that must cancel."""
+
+_RANK = 1e-11
+"""Least share of a row's length that other rows leave, for a row of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimability:
+    """How the columns that were left out depend on those that were kept.
+
+    Parameters
+    ----------
+    kept : (p,)
+        Positions of the kept columns.
+    dropped : (d,)
+        Of the others.
+    dependence : (p, d)
+        B in X_dropped = X_kept B.
+    """
+
+    kept: IntVector
+    dropped: IntVector
+    dependence: FloatMatrix
+
+    def estimable(self, L: FloatMatrix) -> BoolVector:
+        """Which rows of L (rows, p_all) have an estimate, (rows,)."""
+        missed, size = self._missed(L)
+        alone = ~L[:, self.dropped].any(axis=1)
+        return np.asarray(alone | (missed <= _NOT_ESTIMABLE * size).all(axis=1))
+
+    def combinations(self, L: FloatMatrix) -> FloatMatrix:
+        """Combinations (c, rows) of the rows of L that have an estimate."""
+        if self.estimable(L).all():
+            return np.eye(len(L))
+        missed, size = self._missed(L, signed=True)
+        scaled = missed / np.maximum(size.max(axis=0), 1e-300)
+        dropped = L[:, self.dropped]
+        peak = np.abs(dropped).max(axis=0)
+        alone = _left_null(dropped / np.where(peak > 0, peak, 1.0))
+        both = np.vstack([alone, _left_null(scaled)])
+        values, vectors = np.linalg.svd(both, full_matrices=False)[1:]
+        return np.asarray(vectors[values > 1e-8])
+
+    def _missed(
+        self, L: FloatMatrix, *, signed: bool = False
+    ) -> tuple[FloatMatrix, FloatMatrix]:
+        """L_dropped - L_kept B and the size of its terms, (rows, d) each."""
+        own, through = L[:, self.dropped], L[:, self.kept]
+        missed = own - through @ self.dependence
+        size = np.abs(own) + np.abs(through) @ np.abs(self.dependence)
+        return (missed if signed else np.abs(missed)), size
+
+
+def estimability(exog: FloatMatrix, kept: IntVector) -> Estimability:
+    """Find how the columns left out depend on those kept.
+
+    Parameters
+    ----------
+    exog : (n, p_all)
+    kept : (p,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(4.0)
+    >>> X = np.column_stack([np.ones(4), x, 2.0 * x + 1.0])
+    >>> found = estimability(X, np.array([0, 1]))
+    >>> found.dependence.round(6).ravel().tolist()
+    [1.0, 2.0]
+    >>> found.estimable(np.array([[0.0, 0.0, 1.0], [1.0, 2.0, 5.0]])).tolist()
+    [False, True]
+    """
+    dropped = np.setdiff1d(np.arange(exog.shape[1]), kept)
+    dependence = np.zeros((len(kept), len(dropped)))
+    if len(kept) and len(dropped):
+        X, others = exog[:, kept], exog[:, dropped]
+        scale, own = np.abs(X).max(axis=0), np.abs(others).max(axis=0)
+        own = np.where(own > 0, own, 1.0)
+        found = np.linalg.lstsq(X / scale, others / own, rcond=None)[0]
+        found[np.abs(found) < 1e-9] = 0.0  # rounding, not a part of the dependence
+        dependence = found * own / scale[:, None]
+    return Estimability(kept, dropped, dependence)
+
+
+def independent_rows(
+    L: FloatMatrix, q: FloatVector, scales: FloatVector
+) -> tuple[FloatMatrix, FloatVector]:
+    """Hypotheses L beta = q without those that follow from others.
+
+    The rank is that of L itself, as a matrix: how strongly the estimates are
+    correlated plays no part, nor do the units of columns and rows.
+
+    Parameters
+    ----------
+    L : (rows, p)
+    q : (rows,)
+    scales : (p,)
+        Standard errors of the coefficients: makes columns comparable.
+
+    Returns
+    -------
+    (rank, p) and (rank,) arrays
+
+    Raises
+    ------
+    FitError
+        If hypotheses contradict each other.
+    """
+    scaled = L * np.where(scales > 0, scales, 1.0)
+    lengths = np.linalg.norm(scaled, axis=1)
+    some = lengths > 0
+    if np.any(q[~some] != 0.0):
+        raise FitError("a hypothesis says that zero is another number")
+    scaled, lengths = scaled[some] / lengths[some, None], lengths[some]
+    L, q = L[some] / lengths[:, None], q[some] / lengths
+    left, values, _ = np.linalg.svd(scaled, full_matrices=True)
+    rank = int((values > _RANK).sum())
+    if rank == len(L):
+        return L, q
+    null = left[:, rank:].T
+    if np.any(np.abs(null @ q) > 1e-6 * (np.abs(null) @ np.abs(q))):
+        raise FitError(
+            "the hypotheses contradict each other: some are combinations of others "
+            "but for their right-hand sides; leave these out"
+        )
+    return left[:, :rank].T @ L, left[:, :rank].T @ q
+
+
+def _left_null(matrix: FloatMatrix) -> FloatMatrix:
+    """Orthonormal rows a with a'matrix = 0, (c, rows)."""
+    left, values, _ = np.linalg.svd(matrix, full_matrices=True)
+    rank = int((values > _NOT_ESTIMABLE * max(values.max(initial=0.0), 1.0)).sum())
+    return np.asarray(left[:, rank:].T)

@@ -1,0 +1,138 @@
+"""Tests of hypotheses about fixed effects, under statsmodels' names."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix
+from multilevel.errors import FitError, NotForMixedModelsError
+from multilevel.inference.estimability import Estimability, estimability
+from multilevel.inference.hypotheses import covariance_root, t_tests, wald_test
+
+if TYPE_CHECKING:
+    from statsmodels.stats.contrast import ContrastResults
+
+    from multilevel.inference.denominator_df import Denominators
+
+
+class HypothesisTests:
+    """What results of a mixed model inherit: t, F and chi-square tests."""
+
+    model: Any
+    fit_record: Any
+    use_t: bool
+
+    @property
+    def _denominators(self) -> Denominators:
+        """Degrees of freedom of contrasts of the columns that were kept."""
+        raise NotImplementedError
+
+    @cached_property
+    def _estimability(self) -> Estimability:
+        design = self.model.design
+        return estimability(design.exog, design.kept)
+
+    def _fixed_root(self) -> FloatMatrix:
+        """Square root (p, p) of the covariance of the kept columns' effects."""
+        return covariance_root(self.fit_record.cov_beta)
+
+    def _covariance_root(self, covariance: Any) -> FloatMatrix:
+        """The same, or of the kept part of a given covariance matrix."""
+        if covariance is None:
+            return self._fixed_root()
+        kept = self.model.design.kept
+        whole = np.asarray(covariance, dtype=float)
+        return covariance_root(whole[np.ix_(kept, kept)])
+
+    def t_test(
+        self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None
+    ) -> ContrastResults:
+        """Test each of several linear hypotheses by itself.
+
+        Parameters
+        ----------
+        r_matrix : array_like, str, or tuple (R, q)
+            Such as ``"ses = 0"``, ``"a = b, c = 2"`` or a contrast matrix with a
+            column for every fixed effect.
+        cov_p : (p, p), optional
+            Another covariance matrix of the fixed effects.
+        use_t : bool, optional
+            t rather than z; by default unless ``ddf="normal"``.
+
+        Returns
+        -------
+        ContrastResults
+            Each row has its own degrees of freedom. A row that has no estimate, because
+            it involves a column left out as aliased, is NaN.
+        """
+        contrasts, values = self.model.linear_constraints(r_matrix)
+        return t_tests(
+            contrasts[:, self.model.design.kept],
+            values,
+            self.fit_record.beta,
+            self._covariance_root(cov_p),
+            self._denominators,
+            use_t=self.use_t if use_t is None else use_t,
+            estimable=self._estimability.estimable(contrasts),
+        )
+
+    def wald_test(
+        self,
+        r_matrix: Any,
+        cov_p: Any = None,
+        invcov: Any = None,
+        use_f: bool | None = None,
+        df_constraints: int | None = None,
+        scalar: bool = True,
+    ) -> ContrastResults:
+        """Test several linear hypotheses jointly.
+
+        Parameters
+        ----------
+        r_matrix, cov_p
+            As in `t_test`.
+        invcov, df_constraints : None
+            In statsmodels' signature; not supported.
+        use_f : bool, optional
+            F with denominator degrees of freedom by the method of `ddf`, or
+            chi-square; F by default unless ``ddf="normal"``.
+        scalar : bool
+            The statistic as a float.
+
+        Returns
+        -------
+        ContrastResults
+            Of the part of the hypotheses that has an estimate; NaN with no degrees of
+            freedom if none has.
+        """
+        if invcov is not None or df_constraints is not None:
+            raise FitError("wald_test does not support invcov and df_constraints")
+        contrasts, values = self.model.linear_constraints(r_matrix)
+        combined = self._estimability.combinations(contrasts)
+        return wald_test(
+            combined @ contrasts[:, self.model.design.kept],
+            combined @ values,
+            self.fit_record.beta,
+            self._covariance_root(cov_p),
+            self._denominators,
+            use_f=self.use_t if use_f is None else use_f,
+            scalar=scalar,
+        )
+
+    @property
+    def ssr(self) -> float:
+        """Refused: F tests of a mixed model are not ratios of sums of squares.
+
+        Raises
+        ------
+        NotForMixedModelsError
+            An AttributeError, so that code which looks for the attribute finds none.
+        """
+        raise NotForMixedModelsError(
+            "a mixed model has no residual sum of squares to compare, so statsmodels' "
+            "anova_lm does not apply; use result.wald_test_terms() for tests of the "
+            "terms, and full.compare_lr_test(restricted) for two models"
+        )
