@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.covariance_inverse import covariance_inverse
 from multilevel.likelihood.penalized_inverse import PatternInverse, pattern_inverse
 from multilevel.likelihood.pirls import ConditionalModes, GeneralizedRows
 
@@ -99,9 +100,19 @@ def _covariance_slopes(
 ) -> list[FloatMatrix]:
     """df/dG for each factor, (S, S)."""
     gammas = []
-    for c, v, shrunken in zip(
-        rows.layout.rows.collect(e), modes.gradient, inverse.shrunken, strict=True
-    ):
+    by_factor = zip(
+        rows.layout.rows.collect(e), _steady_slopes(modes), inverse.shrunken, strict=True
+    )
+    for c, v, shrunken in by_factor:
         between = (c - v) @ v.T
         gammas.append(shrunken.sum(axis=2) + 0.5 * (between + between.T))
     return gammas
+
+
+def _steady_slopes(modes: ConditionalModes) -> list[FloatMatrix]:
+    """v: G^-1 b, or Z'l', a sum with more rounding, where G has no inverse."""
+    by_factor = zip(modes.slopes, modes.gradient, modes.factor.lams, strict=True)
+    return [
+        gradient if covariance_inverse(lam) is None else slopes
+        for slopes, gradient, lam in by_factor
+    ]

@@ -15,6 +15,7 @@ import scipy.linalg as sla
 import scipy.sparse as sp
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.likelihood.covariance_inverse import covariance_inverse
 from multilevel.likelihood.level_blocks import level_gram
 from multilevel.likelihood.penalized_layout import PenalizedLayout
 from multilevel.likelihood.penalized_products import (
@@ -274,9 +275,21 @@ def _absorb_dense(
     return log_det, _scale_dense(layout, np.ascontiguousarray(half.T), transposed)
 
 
-def shrunken_gram(diagonal: FloatArray, K: FloatArray) -> FloatArray:
+def left_over(diagonal: FloatArray, K: FloatArray, lam: FloatMatrix) -> FloatArray:
+    """I - P K of every level, (S, S, J): G^-1 K, which keeps its digits, if G has it."""
+    if len(lam) == 1:
+        return np.asarray(1.0 / (1.0 + lam[0, 0] ** 2 * diagonal))
+    G_inverse = covariance_inverse(lam)
+    if G_inverse is not None:
+        return np.einsum("st,tuj->suj", G_inverse, K)
+    own = np.eye(len(lam))[:, :, None]
+    return np.asarray(own - np.einsum("stj,tuj->suj", diagonal, K))
+
+
+def shrunken_gram(diagonal: FloatArray, K: FloatArray, lam: FloatMatrix) -> FloatArray:
     """P - P K P of every level, (S, S, J)."""
-    if len(diagonal) == 1:
-        return np.asarray(diagonal * (1.0 - K * diagonal))
-    PK = np.einsum("stj,tuj->suj", diagonal, K)
-    return np.asarray(diagonal - np.einsum("stj,tuj->suj", PK, diagonal))
+    rest = left_over(diagonal, K, lam)
+    if len(lam) == 1:
+        return rest * diagonal
+    product = np.einsum("stj,tuj->suj", rest, diagonal)
+    return np.asarray((product + product.swapaxes(0, 1)) / 2.0)

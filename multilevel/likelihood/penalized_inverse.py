@@ -3,9 +3,11 @@
 With Theta the K of what is left after factor c is absorbed and t running over it,
 
     K_ct = -K_c P_ct Theta,    K_cc = K_c + K_c X_c K_c,    X_c = P_ct Theta P_tc
-    [A - A K A]_cc = P_cc - P_cc K_c P_cc - (I - P_cc K_c) X_c (I - K_c P_cc)
+    [A - A K A]_cc = R_c P_cc - R_c X_c R_c',    R_c = I - P_cc K_c
 
-and Theta is needed only where P is stored: the selected inverse.
+and Theta is needed only where P is stored: the selected inverse.  Where the rows know
+much more than the prior, A - A K A is the small rest of huge numbers; by R_c = G^-1 K_c
+and, for dense columns, A - A K A = A K G^-1, nothing is taken off that nearly cancels.
 
 References
 ----------
@@ -19,16 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.likelihood.covariance_inverse import covariance_inverse
 from multilevel.likelihood.penalized_factor import (
     PenalizedFactor,
+    left_over,
     shrunken_gram,
     times_levels,
 )
 from multilevel.likelihood.penalized_layout import CrossLayout, PenalizedLayout
-
-DIRECT_UP_TO = 400
-"""Dense columns up to which S K S is simply formed."""
-
 
 @dataclass(frozen=True, slots=True)
 class PatternInverse:
@@ -128,23 +128,22 @@ def _read_dense(factor: PenalizedFactor, inverse: PatternInverse) -> None:
             for b in range(size):
                 blocks[a, b] = factor.K_dense[own + a, own + b]
         inverse.blocks[k] = blocks
-        inverse.shrunken[k] = _shrunken_dense(factor, k, start, end, blocks)
+        inverse.shrunken[k] = _shrunken_dense(factor, k, start, end)
 
 
 def _shrunken_dense(
-    factor: PenalizedFactor, k: int, start: int, end: int, K: FloatArray
+    factor: PenalizedFactor, k: int, start: int, end: int
 ) -> FloatArray:
-    """Diagonal blocks of S - S K S of one dense factor, (S, S, J).
-
-    With many columns as G^-1 - G^-1 K_jj G^-1, which needs no product of dense
-    matrices but loses digits as lambda comes near to singular.
-    """
-    S, lam, size = factor.dense, factor.lams[k], len(factor.lams[k])
-    if len(S) > DIRECT_UP_TO and np.linalg.svd(lam, compute_uv=False)[-1] > 1e-3:
-        G_inverse = np.linalg.inv(lam @ lam.T)
-        taken = np.einsum("ab,bcj,cd->adj", G_inverse, K, G_inverse, optimize=True)
-        return np.asarray(G_inverse[:, :, None] - taken)
-    rows = S[start:end].reshape(-1, size, len(S))
+    """Diagonal blocks of S - S K S = S K G^-1 of one dense factor, (S, S, J)."""
+    S, lam = factor.dense, factor.lams[k]
+    size, columns = len(lam), S.shape[1]
+    rows = S[start:end].reshape(-1, size, columns)
+    G_inverse = covariance_inverse(lam)
+    if G_inverse is not None:
+        own = factor.K_dense[:, start:end].T.reshape(rows.shape)
+        products = np.einsum("jam,jbm->abj", rows, own, optimize=True)
+        blocks = np.einsum("abj,bc->acj", products, G_inverse)
+        return np.asarray((blocks + blocks.swapaxes(0, 1)) / 2.0)
     products = (S[start:end] @ factor.K_dense).reshape(rows.shape)
     blocks = -np.einsum("jai,jbi->abj", products, rows)
     own = np.arange(start, end, size)
@@ -156,7 +155,6 @@ def _shrunken_dense(
 
 def _go_back(factor: PenalizedFactor, inverse: PatternInverse, c: int) -> None:
     layout, step = factor.layout, factor.absorbed[c]
-    size = len(step.K)
     inner: FloatArray | None = None
     for b in step.upward:
         block = _theta_upward(factor, inverse, c, b)
@@ -171,13 +169,13 @@ def _go_back(factor: PenalizedFactor, inverse: PatternInverse, c: int) -> None:
         inner = part if inner is None else inner + part
     if inner is None:
         inverse.blocks[c] = step.K
-        inverse.shrunken[c] = shrunken_gram(step.diagonal, step.K)
+        inverse.shrunken[c] = shrunken_gram(step.diagonal, step.K, factor.lams[c])
         return
     K, P = step.K, step.diagonal
-    rest = np.eye(size)[:, :, None] - np.einsum("stj,tuj->suj", P, K)
+    rest = left_over(P, K, factor.lams[c])
     inverse.blocks[c] = K + np.einsum("stj,tuj,uvj->svj", K, inner, K)
     taken = np.einsum("stj,tuj,vuj->svj", rest, inner, rest)
-    inverse.shrunken[c] = shrunken_gram(P, K) - taken
+    inverse.shrunken[c] = shrunken_gram(P, K, factor.lams[c]) - taken
 
 
 def _theta_upward(

@@ -6,7 +6,8 @@ A Newton step needs K = Lam M^-1 Lam' only, M = Lam'Z'WZ Lam + I:
 
     r = Z'l' - v,    b <- b + K r,    v <- v + r - A K r,    decrement r'K r
 
-and no inverse of Lam, which may be singular.
+and no inverse of Lam, which may be singular. Where G has an inverse of enough digits,
+v = G^-1 b instead: sums of rounding in A K r, huge if the rows know much, never enter.
 
 References
 ----------
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.covariance_inverse import covariance_inverse
 from multilevel.likelihood.penalized_factor import PenalizedFactor, penalized_factor
 from multilevel.likelihood.penalized_layout import PenalizedLayout
 from multilevel.likelihood.penalized_products import weighted_products
@@ -34,8 +36,11 @@ square of the accuracy wanted."""
 
 MAX_STEPS = 100
 
-FAILED = 1e-9
-"""Relative decrement above which modes are not taken for converged."""
+FAILED, FAILED_SHARE = 1e-7, 1e-12
+"""Decrement, and share of the deviance, above which modes have not converged."""
+
+SURE = 1e-7
+"""Decrement below which Newton's method converges whatever the rounding in D says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +139,12 @@ def find_modes(
         if decrement <= tolerance or stalled or steps == MAX_STEPS:
             break
         last = decrement
-        moved = _move(rows, base, log_dispersion, position, r, change, factor)
+        sure = decrement < SURE
+        moved = _move(rows, base, log_dispersion, position, r, change, factor, sure)
         if moved is None:
             break
         position = moved
-    if decrement > max(tolerance, FAILED * (1.0 + abs(position.deviance))):
+    if decrement > max(tolerance, FAILED + FAILED_SHARE * abs(position.deviance)):
         raise np.linalg.LinAlgError("the conditional modes were not found")
     if not observed:
         factor = penalized_factor(
@@ -216,9 +222,27 @@ def _predicted(
     response = terms.score + terms.weight * (start.eta - base)
     rhs = rows.layout.rows.collect(response)
     effects = factor.solve(rhs)
-    fitted = products.times(effects)
-    slopes = [g - a for g, a in zip(rhs, fitted, strict=True)]
+    slopes = _slope_parts(rhs, effects, factor, lams)
     return _position_at(rows, base, log_dispersion, effects, slopes)
+
+
+def _slope_parts(
+    rhs: Sequence[FloatMatrix],
+    effects: Sequence[FloatMatrix],
+    factor: PenalizedFactor,
+    lams: Sequence[FloatMatrix],
+) -> list[FloatMatrix]:
+    """G^-1 b for b = K rhs, as rhs - A b where G has no inverse."""
+    inverses = [covariance_inverse(lam) for lam in lams]
+    if all(inverse is not None for inverse in inverses):
+        rest = list(rhs)
+    else:
+        fitted = factor.products.times(effects)
+        rest = [g - a for g, a in zip(rhs, fitted, strict=True)]
+    return [
+        r if inverse is None else inverse @ b
+        for r, inverse, b in zip(rest, inverses, effects, strict=True)
+    ]
 
 
 def _eliminate(
@@ -244,11 +268,14 @@ def _move(
     r: Sequence[FloatMatrix],
     change: Sequence[FloatMatrix],
     factor: PenalizedFactor,
+    sure: bool,
 ) -> _Position | None:
-    """Along the Newton step, halved until D does not rise; None if it always does."""
-    fitted = factor.products.times(change)
-    slope_change = [a - b for a, b in zip(r, fitted, strict=True)]
-    slack = 1e-10 + 1e-13 * abs(position.deviance)
+    """Along the Newton step, halved until D does not rise; None if it always does.
+
+    Rounding in D must not hold up a step that is `sure` to be a good one.
+    """
+    slope_change = _slope_parts(r, change, factor, factor.lams)
+    slack = np.inf if sure else 1e-10 + 1e-13 * abs(position.deviance)
     length = 1.0
     for _ in range(40):
         trial = _position_at(
@@ -258,7 +285,7 @@ def _move(
             _stepped(position.effects, change, length),
             _stepped(position.slopes, slope_change, length),
         )
-        if trial.deviance <= position.deviance + slack:
+        if trial.deviance <= position.deviance + slack and trial.deviance < np.inf:
             return trial
         length *= 0.5
     return None

@@ -1,0 +1,32 @@
+"""The inverse of a covariance of random effects, where it has enough digits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix
+
+NARROW = 1e-3
+"""Least singular value of a covariance factor, in units of the largest, up to which
+its covariance is inverted."""
+
+
+def covariance_inverse(lam: FloatMatrix) -> FloatMatrix | None:
+    """(lam lam')^-1, (S, S); None where lam is singular or nearly so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.likelihood.covariance_inverse import covariance_inverse
+    >>> covariance_inverse(np.array([[0.5]]))
+    array([[4.]])
+    >>> covariance_inverse(np.zeros((2, 2))) is None
+    True
+    """
+    if len(lam) == 1:
+        variance = float(lam[0, 0]) ** 2
+        return np.array([[1.0 / variance]]) if variance > 1e-200 else None
+    left, sizes, _ = np.linalg.svd(lam)
+    if not sizes[-1] > max(NARROW * sizes[0], 1e-100):
+        return None
+    return np.asarray((left / sizes**2) @ left.T)
