@@ -21,7 +21,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from multilevel.array_types import FloatMatrix, FloatVector
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.likelihood.covariance_inverse import covariance_inverse
 from multilevel.likelihood.penalized_inverse import PatternInverse, pattern_inverse
 from multilevel.likelihood.pirls import ConditionalModes, GeneralizedRows
@@ -110,9 +112,27 @@ def _covariance_slopes(
 
 
 def _steady_slopes(modes: ConditionalModes) -> list[FloatMatrix]:
-    """v: G^-1 b, or Z'l', a sum with more rounding, where G has no inverse."""
-    by_factor = zip(modes.slopes, modes.gradient, modes.factor.lams, strict=True)
+    """v: G^-1 b where the rows know more than the prior, elsewhere Z'l'.
+
+    They are equal at the modes. The first has less rounding in huge sums, the second
+    holds where G has no inverse, and before the modes of a tiny G have been found.
+    """
+    factor = modes.factor
+    by_factor = zip(
+        modes.slopes,
+        modes.gradient,
+        factor.lams,
+        factor.products.diagonal,
+        strict=True,
+    )
     return [
-        gradient if covariance_inverse(lam) is None else slopes
-        for slopes, gradient, lam in by_factor
+        slopes if _rows_know_more(diagonal, lam) else gradient
+        for slopes, gradient, lam, diagonal in by_factor
     ]
+
+
+def _rows_know_more(diagonal: FloatArray, lam: FloatMatrix) -> bool:
+    if covariance_inverse(lam) is None:
+        return False
+    information = np.einsum("aaj->", diagonal) / diagonal.shape[2]
+    return bool(information * (lam**2).sum() > len(lam) ** 2)

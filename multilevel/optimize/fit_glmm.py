@@ -151,9 +151,9 @@ def _read_fit(
     x[p : p + m] = problem.terms.theta_of(problem.terms.term_factors(theta))
     covariance = parameter_covariance(problem, end.hessian)
     params = user_params(problem, x)
-    cov_params = user_covariance(problem, x, covariance)
+    cov_params = user_covariance(problem, x, covariance.matrix)
     working = problem.terms.term_factors(x[p : p + m])
-    off = running_off(problem, end.hessian, working)
+    off = running_off(problem, end.hessian.matrix, working)
     lower = problem.terms.term_factors(params[p : p + m])
     eta = end.point.modes.eta[problem.row_of]
     mu = np.asarray(problem.family.link.mean(eta))

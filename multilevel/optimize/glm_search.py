@@ -11,12 +11,8 @@ from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
 from multilevel.optimize.glm_objective import GlmObjective, GlmPoint
 from multilevel.optimize.glm_problem import GeneralizedProblem
-from multilevel.optimize.glm_start import StartingPoint
-from multilevel.optimize.joint_hessian import (
-    falling_direction,
-    joint_hessian,
-    pseudo_inverse,
-)
+from multilevel.optimize.glm_start import StartingPoint, rough_hessian
+from multilevel.optimize.joint_hessian import JointHessian, joint_hessian
 from multilevel.optimize.quasi_newton import minimize_bfgs
 from multilevel.optimize.singularity import nearest_singular
 
@@ -36,7 +32,7 @@ class SearchEnd:
     Parameters
     ----------
     point : GlmPoint
-    hessian : (d, d)
+    hessian : JointHessian
         Of the approximate deviance there.
     expected_gain : float
         By how much the deviance could still fall, by this Hessian.
@@ -44,7 +40,7 @@ class SearchEnd:
     """
 
     point: GlmPoint
-    hessian: FloatMatrix
+    hessian: JointHessian
     expected_gain: float
     evaluations: int
 
@@ -78,8 +74,8 @@ class ApproximateSearch:
         point, inverse = self._descend(first.x, inverse, 1, first)
         if self._n_nodes > 1:
             again = replace(first, modes=point.modes)
-            point, inverse = self._descend(point.x, inverse, self._n_nodes, again)
-        return self._polish(self._on_the_edge(point), inverse, first)
+            point, _ = self._descend(point.x, inverse, self._n_nodes, again)
+        return self._polish(self._on_the_edge(point), first)
 
     def _descend(
         self, x: FloatVector, inverse: FloatMatrix, n_nodes: int, first: StartingPoint
@@ -124,30 +120,28 @@ class ApproximateSearch:
         slack = 1e-8 + 16.0 * np.finfo(float).eps * abs(point.value)
         return edge if edge is not None and edge.value <= point.value + slack else point
 
-    def _polish(
-        self, point: GlmPoint, inverse: FloatMatrix, first: StartingPoint
-    ) -> SearchEnd:
+    def _polish(self, point: GlmPoint, first: StartingPoint) -> SearchEnd:
         """Newton's steps until the Hessian of the point itself promises no more."""
         for _ in range(4):
-            hessian = self._hessian(point, inverse)
-            newton = pseudo_inverse(hessian)
-            gain = 0.5 * float(point.gradient @ newton @ point.gradient)
+            hessian = self._hessian(point)
+            gain = hessian.expected_gain(point.gradient)
             x = self._off_the_saddle(point, hessian)
             if gain < POLISH and x is point.x:
                 break
             again = replace(first, modes=point.modes)
-            other, inverse = self._descend(x, _positive(hessian), self._n_nodes, again)
+            inverse = hessian.positive_inverse()
+            other, _ = self._descend(x, inverse, self._n_nodes, again)
             if other.value >= point.value:
                 break
             point = self._on_the_edge(other)
         return SearchEnd(point, hessian, gain, self._evaluations)
 
-    def _off_the_saddle(self, point: GlmPoint, hessian: FloatMatrix) -> FloatVector:
+    def _off_the_saddle(self, point: GlmPoint, hessian: JointHessian) -> FloatVector:
         """x, moved to where the deviance is lower if its curvature is negative.
 
         So is a covariance of zero left, which is stationary whatever the data.
         """
-        direction = falling_direction(hessian)
+        direction = hessian.falling_direction()
         if direction is None:
             return point.x
         objective = GlmObjective(self._problem, self._n_nodes, point.modes)
@@ -157,18 +151,11 @@ class ApproximateSearch:
         best = min([point, *lower], key=lambda other: other.value)
         return best.x
 
-    def _hessian(self, point: GlmPoint, inverse: FloatMatrix) -> FloatMatrix:
-        scales = np.minimum(np.sqrt(2.0 * np.abs(np.diag(inverse))), 1.0)
-        self._evaluations += 2 * len(scales)
+    def _hessian(self, point: GlmPoint) -> JointHessian:
+        guess = rough_hessian(self._problem, point.x, point.modes, longest=1.0)
+        self._evaluations += 2 * len(guess)
         try:
-            return joint_hessian(self._problem, point, scales, n_nodes=self._n_nodes)
+            return joint_hessian(self._problem, point, guess, n_nodes=self._n_nodes)
         except np.linalg.LinAlgError:
-            return np.asarray(np.linalg.inv(inverse))
-
-
-def _positive(hessian: FloatMatrix) -> FloatMatrix:
-    """Inverse with the eigenvalues made positive, for a descent."""
-    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-8))
-    values, vectors = np.linalg.eigh(hessian * np.outer(scale, scale))
-    inverse = (vectors / np.maximum(np.abs(values), 1e-4)) @ vectors.T
-    return np.asarray(inverse * np.outer(scale, scale))
+            root = np.linalg.cholesky(guess)
+            return JointHessian(np.eye(len(guess)), root, np.inf)

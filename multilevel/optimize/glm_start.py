@@ -25,6 +25,9 @@ from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
 from multilevel.optimize.pooled_glm import PooledFit, best_dispersion, fit_pooled
 
+BOUNDED = ("logit", "probit", "cloglog", "loglog", "cauchy", "log", "logc")
+"""Links for which an infinite eta gives a mean on the edge of its range."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
@@ -135,11 +138,24 @@ def _moment_variances(
 
 
 def rough_hessian(
-    problem: GeneralizedProblem, x: FloatVector, modes: ConditionalModes
+    problem: GeneralizedProblem,
+    x: FloatVector,
+    modes: ConditionalModes,
+    *,
+    longest: float = 14.0,
 ) -> FloatMatrix:
     """Second derivatives of the working linear model's deviance, (d, d).
 
     Fixed effects and covariances are taken as orthogonal, grouping factors too.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    x : (d,)
+    modes : ConditionalModes
+        At x.
+    longest : float
+        Standard error, in units of the link, of what is known less well.
     """
     p, m = problem.n_fixed, problem.terms.n_theta
     _, theta, log_dispersion = split_parameters(problem, x)
@@ -153,7 +169,9 @@ def rough_hessian(
             for step in (-h, h)
         ]
         hessian[-1, -1] = max((slopes[0] - slopes[1]) / h, 1e-2)
-    return _bounded_below(hessian)
+    least = np.full(len(x), 2.0 / (longest * link_unit(problem, modes)) ** 2)
+    least[p + m :] = 2.0 / longest**2
+    return _bounded_below(hessian, least)
 
 
 def _fixed_information(
@@ -199,9 +217,21 @@ def _level_traces(blocks: FloatArray, changes: FloatArray) -> FloatMatrix:
     return np.asarray((traces + traces.T) / 2.0)
 
 
-def _bounded_below(hessian: FloatMatrix) -> FloatMatrix:
-    """With eigenvalues, in units of its diagonal, of at least a hundredth."""
-    scale = np.sqrt(np.maximum(np.diag(hessian), 1e-2))
+def _bounded_below(hessian: FloatMatrix, least: FloatVector) -> FloatMatrix:
+    """Its diagonal at least `least`, eigenvalues in its units at least a hundredth."""
+    scale = np.sqrt(np.maximum(np.diag(hessian), least))
     values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
     raised = (vectors * np.maximum(values, 1e-2)) @ vectors.T
     return np.asarray(raised * np.outer(scale, scale))
+
+
+def link_unit(problem: GeneralizedProblem, modes: ConditionalModes) -> float:
+    """A change of eta that is neither small nor large: one, where means are bounded.
+
+    Elsewhere (identity, inverse and power links) eta has the units of the response.
+    """
+    if problem.family.link.name in BOUNDED:
+        return 1.0
+    size = float(np.sqrt(np.mean(modes.eta**2)))
+    weight = float(np.mean(np.abs(modes.terms.weight)))
+    return max(size, 1.0 / np.sqrt(max(weight, 1e-300)))

@@ -1,38 +1,117 @@
-"""Second derivatives of the approximate deviance, by differences of its gradient."""
+"""Second derivatives of the approximate deviance, by differences of its gradient.
+
+The differences are taken along directions that an analytic guess of the Hessian makes
+independent of one another and of unit curvature. So no unit, origin or amount of
+information matters, and the asymmetry of what is found measures its error: where it is
+large, longer steps are taken and their leading error is removed by extrapolation.
+
+References
+----------
+Ridders (1982), Advances in Engineering Software 4, 75-76 (extrapolated differences).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
+import scipy.linalg as sla
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.optimize.glm_objective import GlmPoint, evaluate_at
 from multilevel.optimize.glm_problem import GeneralizedProblem
 
 STEP = 1e-3
-"""Of a difference, in units of a parameter's own standard error."""
+"""Of a difference, in units of a direction's own standard error, roughly."""
+
+LONG_STEP = 0.03
+"""Of extrapolated differences, where rounding spoils the short ones."""
+
+TOLERATED = 1e-4
+"""Error of a Hessian of unit size for which longer steps are taken."""
 
 FLAT = 1e-10
-"""Least curvature of a working fixed effect or log dispersion that is inverted."""
+"""Least curvature of a whitened fixed effect or log dispersion that is inverted."""
 
 CONVERGED = 1e-19
 """Decrement of the modes: errors of the gradient are divided by the step."""
 
 
+@dataclass(frozen=True, slots=True)
+class JointHessian:
+    """Hessian of the approximate deviance, whitened.
+
+    Parameters
+    ----------
+    whitened : (d, d)
+        ``root^-1 H root^-T``; near the identity where the guess was good.
+    root : (d, d)
+        Lower Cholesky factor of the guess, block-diagonal by beta, theta, dispersion.
+    error : float
+        Largest asymmetry of the whitened differences.
+    """
+
+    whitened: FloatMatrix
+    root: FloatMatrix
+    error: float
+
+    @property
+    def matrix(self) -> FloatMatrix:
+        """H, (d, d), symmetric."""
+        return np.asarray(self.root @ self.whitened @ self.root.T)
+
+    def unwhitened(self, covariance: FloatMatrix) -> FloatMatrix:
+        """A covariance of x from that of the whitened parameters, (d, d)."""
+        half = sla.solve_triangular(self.root, covariance, lower=True, trans="T")
+        return np.asarray(
+            sla.solve_triangular(self.root, half.T, lower=True, trans="T")
+        )
+
+    def slopes(self, gradient: FloatVector) -> FloatVector:
+        """A gradient (d,) along the whitened directions."""
+        return np.asarray(sla.solve_triangular(self.root, gradient, lower=True))
+
+    def shift(self, direction: FloatVector) -> FloatVector:
+        """A change (d,) of the whitened parameters as one of x."""
+        return np.asarray(
+            sla.solve_triangular(self.root, direction, lower=True, trans="T")
+        )
+
+    def expected_gain(self, gradient: FloatVector) -> float:
+        """By how much the deviance could fall, by this Hessian."""
+        slopes = self.slopes(gradient)
+        return 0.5 * float(slopes @ pseudo_inverse(self.whitened) @ slopes)
+
+    def positive_inverse(self) -> FloatMatrix:
+        """Inverse (d, d) with the eigenvalues made positive, for a descent."""
+        values, vectors = np.linalg.eigh(self.whitened)
+        inverse = (vectors / np.maximum(np.abs(values), 1e-4)) @ vectors.T
+        return self.unwhitened(inverse)
+
+    def falling_direction(self) -> FloatVector | None:
+        """Direction (d,) of clearly negative curvature; None if there is none."""
+        values, vectors = np.linalg.eigh(self.whitened)
+        if values[0] > -max(1e-4, 10.0 * self.error) * max(values[-1], 1e-300):
+            return None
+        direction = vectors[:, 0]
+        return self.shift(0.1 * direction / np.abs(direction).max())
+
+
 def joint_hessian(
     problem: GeneralizedProblem,
     point: GlmPoint,
-    scales: FloatVector,
+    guess: FloatMatrix,
     *,
     n_nodes: int = 1,
-) -> FloatMatrix:
-    """Hessian of the approximate deviance at a point, (d, d), symmetrized.
+) -> JointHessian:
+    """Hessian of the approximate deviance at a point, symmetrized.
 
     Parameters
     ----------
     problem : GeneralizedProblem
     point : GlmPoint
-    scales : (d,)
-        Standard errors, roughly: steps are a small share of them.
+    guess : (d, d)
+        The Hessian, roughly; positive definite, block-diagonal.
     n_nodes : int
 
     Raises
@@ -40,11 +119,36 @@ def joint_hessian(
     numpy.linalg.LinAlgError
         If the deviance cannot be evaluated next to the point.
     """
+    empty = JointHessian(guess, np.linalg.cholesky(guess), np.inf)
+    found = _differenced(problem, point, empty, STEP, n_nodes)
+    if found.error <= TOLERATED * max(1.0, np.abs(found.whitened).max(initial=0.0)):
+        return found
+    try:
+        near = _differenced(problem, point, empty, LONG_STEP / 2.0, n_nodes)
+        far = _differenced(problem, point, empty, LONG_STEP, n_nodes)
+    except np.linalg.LinAlgError:
+        return found
+    # The error of central differences is of second order in the step.
+    whitened = (4.0 * near.whitened - far.whitened) / 3.0
+    truncation = np.abs(whitened - near.whitened).max()
+    error = max(near.error, 0.1 * truncation)
+    return replace(found, whitened=whitened, error=error) if (
+        error < found.error
+    ) else found
+
+
+def _differenced(
+    problem: GeneralizedProblem,
+    point: GlmPoint,
+    frame: JointHessian,
+    step: float,
+    n_nodes: int,
+) -> JointHessian:
+    """Central differences of one length along the whitened directions."""
     size = len(point.x)
-    hessian = np.empty((size, size))
-    for j in range(size):
-        shift = np.zeros(size)
-        shift[j] = STEP * scales[j]
+    rows = np.empty((size, size))
+    for j, direction in enumerate(np.eye(size)):
+        shift = frame.shift(step * direction)
         ahead, behind = (
             evaluate_at(
                 problem,
@@ -55,14 +159,31 @@ def joint_hessian(
             ).gradient
             for way in (1.0, -1.0)
         )
-        hessian[j] = (ahead - behind) / (2.0 * shift[j])
-    return (hessian + hessian.T) / 2.0
+        rows[j] = frame.slopes(ahead - behind) / (2.0 * step)
+    error = float(np.abs(rows - rows.T).max(initial=0.0))
+    return JointHessian((rows + rows.T) / 2.0, frame.root, error)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterCovariance:
+    """Covariance of the working parameters and what the data do not tell of.
+
+    Parameters
+    ----------
+    matrix : (d, d)
+    unknown : (d, r)
+        Directions of [beta, log dispersion] whose curvature is lost in rounding; their
+        variance is huge.
+    """
+
+    matrix: FloatMatrix
+    unknown: FloatMatrix
 
 
 def parameter_covariance(
-    problem: GeneralizedProblem, hessian: FloatMatrix
-) -> FloatMatrix:
-    """Covariance of the working parameters, (d, d): twice the inverse Hessian.
+    problem: GeneralizedProblem, hessian: JointHessian
+) -> ParameterCovariance:
+    """Covariance of the working parameters: twice the inverse Hessian.
 
     Directions of theta without curvature are the rotations of a singular covariance
     factor, which change nothing: they get no variance. Elsewhere a lack of curvature
@@ -71,29 +192,35 @@ def parameter_covariance(
     Parameters
     ----------
     problem : GeneralizedProblem
-    hessian : (d, d)
-        Of the approximate deviance.
+    hessian : JointHessian
     """
     p, m = problem.n_fixed, problem.terms.n_theta
+    H = hessian.whitened
     inner = np.arange(p, p + m)
-    outer = np.setdiff1d(np.arange(len(hessian)), inner)
-    theta_inverse = pseudo_inverse(hessian[np.ix_(inner, inner)])
-    across = hessian[np.ix_(outer, inner)] @ theta_inverse
-    own = hessian[np.ix_(outer, outer)] - across @ hessian[np.ix_(inner, outer)]
-    outer_inverse = _floored_inverse(own)
-    covariance = np.empty_like(hessian)
+    outer = np.setdiff1d(np.arange(len(H)), inner)
+    theta_inverse = pseudo_inverse(H[np.ix_(inner, inner)])
+    across = H[np.ix_(outer, inner)] @ theta_inverse
+    own = H[np.ix_(outer, outer)] - across @ H[np.ix_(inner, outer)]
+    outer_inverse, flat = _floored_inverse(own)
+    covariance = np.empty_like(H)
     covariance[np.ix_(outer, outer)] = outer_inverse
     covariance[np.ix_(outer, inner)] = -outer_inverse @ across
     covariance[np.ix_(inner, outer)] = covariance[np.ix_(outer, inner)].T
     covariance[np.ix_(inner, inner)] = theta_inverse + across.T @ outer_inverse @ across
-    return 2.0 * covariance
+    unknown = np.zeros((len(H), flat.shape[1]))
+    unknown[outer] = flat
+    return ParameterCovariance(
+        2.0 * hessian.unwhitened(covariance), np.asarray(hessian.shift(unknown))
+    )
 
 
-def _floored_inverse(matrix: FloatMatrix) -> FloatMatrix:
+def _floored_inverse(matrix: FloatMatrix) -> tuple[FloatMatrix, FloatMatrix]:
+    """The inverse, and the directions (d, r) that had to be held up for it."""
     if not len(matrix):
-        return matrix
+        return matrix, matrix
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2.0)
-    return np.asarray((vectors / np.maximum(values, FLAT)) @ vectors.T)
+    inverse = (vectors / np.maximum(values, FLAT)) @ vectors.T
+    return np.asarray(inverse), vectors[:, values <= FLAT]
 
 
 def pseudo_inverse(hessian: FloatMatrix) -> FloatMatrix:
@@ -105,13 +232,3 @@ def pseudo_inverse(hessian: FloatMatrix) -> FloatMatrix:
     kept = values > 1e-9 * max(values[-1], 1e-300)
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
     return np.asarray(inverse * np.outer(scale, scale))
-
-
-def falling_direction(hessian: FloatMatrix) -> FloatVector | None:
-    """Direction (d,) of clearly negative curvature, a tenth long; None if none."""
-    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1.0))
-    values, vectors = np.linalg.eigh(hessian * np.outer(scale, scale))
-    if values[0] > -1e-4 * max(values[-1], 1e-300):
-        return None
-    direction = scale * vectors[:, 0]
-    return np.asarray(0.1 * direction / np.abs(direction).max())

@@ -72,6 +72,7 @@ def minimize_bfgs(
     gain_tolerance: float = 1e-9,
     max_evaluations: int = 500,
     longest: float = 4.0,
+    reach: float | FloatVector = 1.0,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Descent:
     """Minimise from a point that has been evaluated.
@@ -89,11 +90,13 @@ def minimize_bfgs(
     max_evaluations : int
     longest : float
         Longest step, in the metric of the first Hessian.
+    reach : float or (d,)
+        Steps up to this length in a parameter are allowed however well it is known.
     on_step : callable, optional
         Told the number of evaluations and the value after each step.
     """
     inverse, evaluations, idle = inverse_hessian, 0, 0
-    metric = np.linalg.inv(inverse_hessian)
+    metric = _length_metric(np.linalg.inv(inverse_hessian), longest / reach)
     while True:
         step = -inverse @ point.gradient
         gain = -0.5 * float(step @ point.gradient)
@@ -123,6 +126,13 @@ def minimize_bfgs(
         if idle == MAX_IDLE:
             gain = 0.5 * float(point.gradient @ inverse @ point.gradient)
             return Descent(x, point, inverse, gain, evaluations, gain < 1e-6)
+
+
+def _length_metric(metric: FloatMatrix, most: float | FloatVector) -> FloatMatrix:
+    """The metric with a diagonal of at most the squares of `most`."""
+    sizes = np.sqrt(np.diag(metric))
+    shrunk = np.minimum(1.0, most / sizes)
+    return np.asarray(metric * np.outer(shrunk, shrunk))
 
 
 def _search(

@@ -13,6 +13,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.glm_start import BOUNDED
 
 FLAT = 2.0 / 25.0**2
 """Curvature of the deviance in a column of unit size that is none: a standard error
@@ -20,9 +21,6 @@ of 25 on the link scale."""
 
 WIDE = 40.0
 """Standard deviation of a random effect on the link scale that means infinity."""
-
-BOUNDED = ("logit", "probit", "cloglog", "loglog", "cauchy", "log", "logc")
-"""Links for which an infinite eta gives a mean on the edge of its range."""
 
 
 @dataclass(frozen=True, slots=True)
