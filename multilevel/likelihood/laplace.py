@@ -103,7 +103,10 @@ def _covariance_slopes(
     """df/dG for each factor, (S, S)."""
     gammas = []
     by_factor = zip(
-        rows.layout.rows.collect(e), _steady_slopes(modes), inverse.shrunken, strict=True
+        rows.layout.rows.collect(e),
+        _steady_slopes(modes),
+        inverse.shrunken,
+        strict=True,
     )
     for c, v, shrunken in by_factor:
         between = (c - v) @ v.T

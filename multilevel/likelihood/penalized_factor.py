@@ -276,12 +276,12 @@ def _absorb_dense(
 
 
 def left_over(diagonal: FloatArray, K: FloatArray, lam: FloatMatrix) -> FloatArray:
-    """I - P K of every level, (S, S, J): G^-1 K, which keeps its digits, if G has it."""
+    """I - P K of every level, (S, S, J), as G^-1 K, which keeps digits, if it can."""
     if len(lam) == 1:
         return np.asarray(1.0 / (1.0 + lam[0, 0] ** 2 * diagonal))
     G_inverse = covariance_inverse(lam)
     if G_inverse is not None:
-        return np.einsum("st,tuj->suj", G_inverse, K)
+        return np.asarray(np.einsum("st,tuj->suj", G_inverse, K))
     own = np.eye(len(lam))[:, :, None]
     return np.asarray(own - np.einsum("stj,tuj->suj", diagonal, K))
 

@@ -30,6 +30,7 @@ from multilevel.likelihood.penalized_factor import (
 )
 from multilevel.likelihood.penalized_layout import CrossLayout, PenalizedLayout
 
+
 @dataclass(frozen=True, slots=True)
 class PatternInverse:
     """K where rows meet.
@@ -146,10 +147,10 @@ def _shrunken_dense(
         return np.asarray((blocks + blocks.swapaxes(0, 1)) / 2.0)
     products = (S[start:end] @ factor.K_dense).reshape(rows.shape)
     blocks = -np.einsum("jai,jbi->abj", products, rows)
-    own = np.arange(start, end, size)
+    levels = np.arange(start, end, size)
     for a in range(size):
         for b in range(size):
-            blocks[a, b] += S[own + a, own + b]
+            blocks[a, b] += S[levels + a, levels + b]
     return np.asarray(blocks)
 
 

@@ -9,15 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from multilevel.array_types import FloatVector
-from multilevel.errors import (
-    ConvergenceWarning,
-    FitError,
-    SingularFitWarning,
-    warn_caller,
-)
+from multilevel.errors import FitError
 from multilevel.likelihood.quadrature import MAX_EFFECTS
 from multilevel.optimize.blas_threads import blas_threads
-from multilevel.optimize.fit_record import OptimizationReport
 from multilevel.optimize.glm_estimates import (
     term_modes,
     user_covariance,
@@ -27,10 +21,16 @@ from multilevel.optimize.glm_estimates import (
 from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.glm_report import (
+    obstacle_of,
+    report_of,
+    unknown_columns,
+    warn_about,
+)
 from multilevel.optimize.glm_search import ApproximateSearch, SearchEnd
 from multilevel.optimize.glm_start import StartingPoint, starting_point
 from multilevel.optimize.joint_hessian import parameter_covariance
-from multilevel.optimize.separation import RunningOff, running_off
+from multilevel.optimize.separation import running_off
 from multilevel.optimize.singularity import boundary_parameters, is_singular
 
 
@@ -72,8 +72,8 @@ def fit_glmm(
     with blas_threads(problem.rows.layout.n_dense):
         search = ApproximateSearch(problem, n_nodes, on_step)
         end = search.run(_first_point(problem, start))
-        fit, off = _read_fit(problem, end, n_nodes, began)
-    _warn_about(fit, off)
+        fit = _read_fit(problem, end, n_nodes, began)
+    warn_about(fit.report, is_singular=fit.is_singular)
     return fit
 
 
@@ -144,7 +144,7 @@ def _first_point(
 
 def _read_fit(
     problem: GeneralizedProblem, end: SearchEnd, n_nodes: int, began: float
-) -> tuple[GLMMFit, RunningOff]:
+) -> GLMMFit:
     p, m = problem.n_fixed, problem.terms.n_theta
     x = end.point.x.copy()
     _, theta, log_dispersion = split_parameters(problem, x)
@@ -153,14 +153,16 @@ def _read_fit(
     params = user_params(problem, x)
     cov_params = user_covariance(problem, x, covariance.matrix)
     working = problem.terms.term_factors(x[p : p + m])
-    off = running_off(problem, end.hessian.matrix, working)
+    off = running_off(problem, end.point, end.hessian.matrix, working)
+    unknown = () if off else unknown_columns(problem, covariance.unknown)
     lower = problem.terms.term_factors(params[p : p + m])
     eta = end.point.modes.eta[problem.row_of]
     mu = np.asarray(problem.family.link.mean(eta))
     boundary = boundary_parameters(problem, lower)
     if problem.family.name == "negativebinomial" and problem.n_dispersion:
         boundary |= _size_on_the_edge(float(params[-1]), mu)
-    report = _report(end, boundary, off, time.perf_counter() - began)
+    obstacle = obstacle_of(problem, end, off, unknown)
+    report = report_of(end, boundary, obstacle, time.perf_counter() - began)
     fit = GLMMFit(
         "Laplace" if n_nodes == 1 else f"AGQ({n_nodes})",
         params[p : p + m],
@@ -181,66 +183,9 @@ def _read_fit(
         is_singular(problem, x[p : p + m]),
         report,
     )
-    return fit, off
+    return fit
 
 
 def _size_on_the_edge(size: float, mu: FloatVector) -> dict[str, float]:
     """The size of a negative binomial that is no different from a Poisson."""
     return {"size": size} if mu.max(initial=0.0) < 1e-5 * size else {}
-
-
-def _report(
-    end: SearchEnd, boundary: dict[str, float], off: RunningOff, seconds: float
-) -> OptimizationReport:
-    converged = end.expected_gain < 1e-4 and not off
-    if off:
-        message = off.message()
-    elif converged:
-        message = (
-            f"converged after {end.evaluations} evaluations: the deviance could fall "
-            f"by {end.expected_gain:.1g} at most"
-        )
-    else:
-        message = (
-            f"stopped after {end.evaluations} evaluations while the deviance could "
-            f"still fall by {end.expected_gain:.2g}"
-        )
-    return OptimizationReport(
-        converged,
-        end.evaluations,
-        float(np.abs(end.point.gradient).max(initial=0.0)),
-        end.expected_gain,
-        boundary,
-        message,
-        seconds,
-    )
-
-
-def _warn_about(fit: GLMMFit, off: RunningOff) -> None:
-    if off:
-        warn_caller(fit.report.message, ConvergenceWarning)
-    elif not fit.report.converged:
-        warn_caller(
-            f"{fit.report.message}. Simplify the random terms or check the data for "
-            "groups that determine them.",
-            ConvergenceWarning,
-        )
-    if "size" in fit.report.boundary:
-        warn_caller(
-            f"size = {fit.report.boundary['size']:.3g} of the negative binomial is on "
-            "the edge of the parameter space: the counts vary no more than Poisson "
-            'counts do. Use family="poisson".',
-            SingularFitWarning,
-        )
-    if fit.is_singular:
-        edge = ", ".join(
-            f"{name} = {value:.3g}"
-            for name, value in fit.report.boundary.items()
-            if name != "size"
-        )
-        warn_caller(
-            f"{edge or 'a covariance matrix is not of full rank'}: the estimate is on "
-            "the edge of the parameter space. Drop the term or keep it knowingly; "
-            "Wald intervals for it do not apply.",
-            SingularFitWarning,
-        )

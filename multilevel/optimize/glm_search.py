@@ -11,7 +11,7 @@ from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
 from multilevel.optimize.glm_objective import GlmObjective, GlmPoint
 from multilevel.optimize.glm_problem import GeneralizedProblem
-from multilevel.optimize.glm_start import StartingPoint, rough_hessian
+from multilevel.optimize.glm_start import StartingPoint, link_unit, rough_hessian
 from multilevel.optimize.joint_hessian import JointHessian, joint_hessian
 from multilevel.optimize.quasi_newton import minimize_bfgs
 from multilevel.optimize.singularity import nearest_singular
@@ -99,12 +99,20 @@ class ApproximateSearch:
             point,
             inverse,
             gain_tolerance=GAIN,
+            reach=self._reach(first),
             max_evaluations=MAX_EVALUATIONS,
             on_step=told,
         )
         self._evaluations += objective.evaluations
         assert isinstance(descent.point, GlmPoint)
         return descent.point, descent.inverse_hessian
+
+    def _reach(self, first: StartingPoint) -> FloatVector:
+        """How far each parameter may go in a step, however well it is known, (d,)."""
+        problem = self._problem
+        reach = np.full(problem.n_parameters, link_unit(problem, first.modes))
+        reach[problem.n_fixed + problem.terms.n_theta :] = 1.0
+        return reach
 
     def _on_the_edge(self, point: GlmPoint) -> GlmPoint:
         """The point on the edge nearby, if the deviance is no higher there."""
@@ -152,10 +160,10 @@ class ApproximateSearch:
         return best.x
 
     def _hessian(self, point: GlmPoint) -> JointHessian:
-        guess = rough_hessian(self._problem, point.x, point.modes, longest=1.0)
+        guess = rough_hessian(self._problem, point.x, point.modes, longest=(300.0, 1.0))
         self._evaluations += 2 * len(guess)
         try:
             return joint_hessian(self._problem, point, guess, n_nodes=self._n_nodes)
         except np.linalg.LinAlgError:
-            root = np.linalg.cholesky(guess)
+            root = np.asarray(np.linalg.cholesky(guess))
             return JointHessian(np.eye(len(guess)), root, np.inf)

@@ -142,7 +142,7 @@ def rough_hessian(
     x: FloatVector,
     modes: ConditionalModes,
     *,
-    longest: float = 14.0,
+    longest: tuple[float, float] = (1e4, 14.0),
 ) -> FloatMatrix:
     """Second derivatives of the working linear model's deviance, (d, d).
 
@@ -154,8 +154,9 @@ def rough_hessian(
     x : (d,)
     modes : ConditionalModes
         At x.
-    longest : float
-        Standard error, in units of the link, of what is known less well.
+    longest : (float, float)
+        Standard errors in units of the link, for the fixed effects and the rest, of
+        what is known less well.
     """
     p, m = problem.n_fixed, problem.terms.n_theta
     _, theta, log_dispersion = split_parameters(problem, x)
@@ -169,9 +170,10 @@ def rough_hessian(
             for step in (-h, h)
         ]
         hessian[-1, -1] = max((slopes[0] - slopes[1]) / h, 1e-2)
-    least = np.full(len(x), 2.0 / (longest * link_unit(problem, modes)) ** 2)
-    least[p + m :] = 2.0 / longest**2
-    return _bounded_below(hessian, least)
+    most = np.full(len(x), longest[0])
+    most[p:] = longest[1]
+    most[: p + m] *= link_unit(problem, modes)
+    return _bounded_below(hessian, 2.0 / most**2)
 
 
 def _fixed_information(
@@ -234,4 +236,4 @@ def link_unit(problem: GeneralizedProblem, modes: ConditionalModes) -> float:
         return 1.0
     size = float(np.sqrt(np.mean(modes.eta**2)))
     weight = float(np.mean(np.abs(modes.terms.weight)))
-    return max(size, 1.0 / np.sqrt(max(weight, 1e-300)))
+    return max(size, float(max(weight, 1e-300) ** -0.5))

@@ -119,7 +119,7 @@ def joint_hessian(
     numpy.linalg.LinAlgError
         If the deviance cannot be evaluated next to the point.
     """
-    empty = JointHessian(guess, np.linalg.cholesky(guess), np.inf)
+    empty = JointHessian(guess, np.asarray(np.linalg.cholesky(guess)), np.inf)
     found = _differenced(problem, point, empty, STEP, n_nodes)
     if found.error <= TOLERATED * max(1.0, np.abs(found.whitened).max(initial=0.0)):
         return found
@@ -132,9 +132,11 @@ def joint_hessian(
     whitened = (4.0 * near.whitened - far.whitened) / 3.0
     truncation = np.abs(whitened - near.whitened).max()
     error = max(near.error, 0.1 * truncation)
-    return replace(found, whitened=whitened, error=error) if (
-        error < found.error
-    ) else found
+    return (
+        replace(found, whitened=whitened, error=error)
+        if (error < found.error)
+        else found
+    )
 
 
 def _differenced(
@@ -195,19 +197,19 @@ def parameter_covariance(
     hessian : JointHessian
     """
     p, m = problem.n_fixed, problem.terms.n_theta
-    H = hessian.whitened
+    white = hessian.whitened
     inner = np.arange(p, p + m)
-    outer = np.setdiff1d(np.arange(len(H)), inner)
-    theta_inverse = pseudo_inverse(H[np.ix_(inner, inner)])
-    across = H[np.ix_(outer, inner)] @ theta_inverse
-    own = H[np.ix_(outer, outer)] - across @ H[np.ix_(inner, outer)]
+    outer = np.setdiff1d(np.arange(len(white)), inner)
+    theta_inverse = pseudo_inverse(white[np.ix_(inner, inner)])
+    across = white[np.ix_(outer, inner)] @ theta_inverse
+    own = white[np.ix_(outer, outer)] - across @ white[np.ix_(inner, outer)]
     outer_inverse, flat = _floored_inverse(own)
-    covariance = np.empty_like(H)
+    covariance = np.empty_like(white)
     covariance[np.ix_(outer, outer)] = outer_inverse
     covariance[np.ix_(outer, inner)] = -outer_inverse @ across
     covariance[np.ix_(inner, outer)] = covariance[np.ix_(outer, inner)].T
     covariance[np.ix_(inner, inner)] = theta_inverse + across.T @ outer_inverse @ across
-    unknown = np.zeros((len(H), flat.shape[1]))
+    unknown = np.zeros((len(white), flat.shape[1]))
     unknown[outer] = flat
     return ParameterCovariance(
         2.0 * hessian.unwhitened(covariance), np.asarray(hessian.shift(unknown))

@@ -89,14 +89,15 @@ def minimize_bfgs(
         Stop when the model promises a smaller fall than this.
     max_evaluations : int
     longest : float
-        Longest step, in the metric of the first Hessian.
+        Longest step, in the metric of the first Hessian; doubled when such a step went
+        well, as the optimum may be farther away than that Hessian thought.
     reach : float or (d,)
         Steps up to this length in a parameter are allowed however well it is known.
     on_step : callable, optional
         Told the number of evaluations and the value after each step.
     """
     inverse, evaluations, idle = inverse_hessian, 0, 0
-    metric = _length_metric(np.linalg.inv(inverse_hessian), longest / reach)
+    metric = _length_metric(inverse_hessian, longest / reach)
     while True:
         step = -inverse @ point.gradient
         gain = -0.5 * float(step @ point.gradient)
@@ -108,7 +109,8 @@ def minimize_bfgs(
                 x, point, inverse, max(gain, 0.0), evaluations, gain <= floor
             )
         length = float(np.sqrt(step @ metric @ step))
-        if length > longest:
+        cut = length > longest
+        if cut:
             step *= longest / length
         found, used = _search(objective, x, point, step)
         evaluations += used
@@ -118,6 +120,8 @@ def minimize_bfgs(
             inverse = inverse_hessian
             continue
         share, trial = found
+        if cut and share == 1.0:
+            longest *= 2.0
         step = share * step
         inverse = _updated(inverse, step, trial.gradient - point.gradient)
         # Rounding may keep the gradient above what the tolerance asks for.
@@ -128,8 +132,9 @@ def minimize_bfgs(
             return Descent(x, point, inverse, gain, evaluations, gain < 1e-6)
 
 
-def _length_metric(metric: FloatMatrix, most: float | FloatVector) -> FloatMatrix:
-    """The metric with a diagonal of at most the squares of `most`."""
+def _length_metric(inverse: FloatMatrix, most: float | FloatVector) -> FloatMatrix:
+    """The metric of a first Hessian, its diagonal at most the squares of `most`."""
+    metric = np.linalg.inv(inverse)
     sizes = np.sqrt(np.diag(metric))
     shrunk = np.minimum(1.0, most / sizes)
     return np.asarray(metric * np.outer(shrunk, shrunk))

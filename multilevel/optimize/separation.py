@@ -1,7 +1,18 @@
 """Estimates that run off to infinity, found out and named.
 
 Where the fixed effects tell some responses without error (separation), the likelihood
-has no maximum: the optimizer stops where it has become flat.
+has no maximum. Whatever the random effects are, it rises for ever along a direction d
+of the fixed effects if and only if no row's own likelihood falls along it:
+
+    x_i'd >= 0 (<= 0) where the response is the largest (least) there is, else x_i'd = 0
+
+and not all are zero. That is a linear programme; it knows no units and no origin, and
+is asked only where some response is told nearly without error.
+
+References
+----------
+Albert & Anderson (1984), Biometrika 71, 1-10; Konis (2007), Linear programming
+algorithms for detecting separated data in binary logistic regression models, Oxford.
 """
 
 from __future__ import annotations
@@ -12,12 +23,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.optimize.glm_objective import GlmPoint
 from multilevel.optimize.glm_problem import GeneralizedProblem
 from multilevel.optimize.glm_start import BOUNDED
 
+FAR = 40.0
+"""Linear predictor at which a row's likelihood shows where it tends to."""
+
+TOLD = 1e-5
+"""Score of a row below which its response may be told without error."""
+
+TINY = 1e-7
+"""By how much a linear programme may miss its constraints."""
+
 FLAT = 2.0 / 25.0**2
-"""Curvature of the deviance in a column of unit size that is none: a standard error
-of 25 on the link scale."""
+"""Curvature of the deviance in a column of unit size that makes separation likely."""
 
 WIDE = 40.0
 """Standard deviation of a random effect on the link scale that means infinity."""
@@ -61,15 +81,20 @@ class RunningOff:
 
 
 def running_off(
-    problem: GeneralizedProblem, hessian: FloatMatrix, factors: Sequence[FloatMatrix]
+    problem: GeneralizedProblem,
+    point: GlmPoint,
+    hessian: FloatMatrix,
+    factors: Sequence[FloatMatrix],
 ) -> RunningOff:
     """Columns and terms without a finite estimate.
 
     Parameters
     ----------
     problem : GeneralizedProblem
+    point : GlmPoint
+        Where the search ended.
     hessian : (d, d)
-        Of the approximate deviance, in the working parameters.
+        Of the approximate deviance there, in the working parameters.
     factors : one (k, k) for each term
         Covariance factors of the working columns.
     """
@@ -77,26 +102,104 @@ def running_off(
         return RunningOff((), (), 0)
     random = _wide_terms(problem, factors)
     p = problem.n_fixed
-    if not p:
+    terms = point.modes.terms
+    told = (np.abs(terms.score) < TOLD) & (np.abs(terms.weight) < TOLD)
+    flat = p > 0 and np.linalg.eigvalsh(hessian[:p, :p])[0] < FLAT
+    if not p or not (told.any() or flat):
         return RunningOff((), random, 0)
-    values, vectors = np.linalg.eigh(hessian[:p, :p])
-    flat = vectors[:, values < FLAT]
-    if not flat.shape[1]:
+    log_dispersion = float(point.x[-1]) if problem.n_dispersion else 0.0
+    direction = separating_direction(problem.X, ends_of(problem, log_dispersion))
+    if direction is None:
         return RunningOff((), random, 0)
-    along = np.abs(problem.X @ flat)
-    told = (along > 0.5 * along.max(axis=0)).any(axis=1)
-    n_rows = int(told[problem.row_of].sum())
-    return RunningOff(_columns_along(problem, flat), random, n_rows)
+    along = np.abs(problem.X @ direction)
+    n_rows = int((along > 1e-6 * along.max())[problem.row_of].sum())
+    return RunningOff(columns_along(problem, direction), random, n_rows)
 
 
-def _columns_along(
-    problem: GeneralizedProblem, directions: FloatMatrix
+def ends_of(problem: GeneralizedProblem, log_dispersion: float) -> FloatVector:
+    """Where each row's likelihood rises for ever: 1, -1, or 0 for nowhere, (n,)."""
+    likelihood = problem.rows.likelihood
+    far = np.full(len(problem.offset), FAR)
+    with np.errstate(all="ignore"):
+        up = likelihood.terms(far, log_dispersion).score >= 0.0
+        down = likelihood.terms(-far, log_dispersion).score <= 0.0
+    return up.astype(float) - down
+
+
+def separating_direction(columns: FloatMatrix, ends: FloatVector) -> FloatVector | None:
+    """Along which no likelihood falls and some rise for ever, (p,), if there is one.
+
+    Parameters
+    ----------
+    columns : (n, p)
+        Well-conditioned.
+    ends : (n,)
+        1, -1 or 0: where each row's likelihood rises for ever.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.optimize.separation import separating_direction
+    >>> columns = np.column_stack([np.ones(4), [-2.0, -1.0, 1.0, 2.0]])
+    >>> separating_direction(columns, np.array([-1.0, 1.0, -1.0, 1.0])) is None
+    True
+    >>> bool(separating_direction(columns, np.array([-1.0, -1.0, 1.0, 1.0]))[1] > 0)
+    True
+    """
+    free = _null_space(columns[ends == 0.0])
+    signed = ends[:, None] * columns @ free
+    signed = signed[ends != 0.0]
+    sizes = np.abs(signed).max(axis=1, initial=0.0)
+    # Rows that the free directions do not reach say nothing; the rest have unit size.
+    reached = sizes > 1e-9 * np.abs(columns).max(initial=0.0)
+    if not reached.any():
+        return None
+    rows = np.unique(signed[reached] / sizes[reached, None], axis=0)
+    found = _most_separating(rows)
+    return None if found is None else np.asarray(free @ found)
+
+
+def _null_space(columns: FloatMatrix) -> FloatMatrix:
+    """Orthonormal directions (p, r) that leave these rows as they are."""
+    p = columns.shape[1]
+    if not len(columns):
+        return np.eye(p)
+    # Rows of unit size: an outlier must not hide the others.
+    sizes = np.linalg.norm(columns, axis=1)
+    unit = columns[sizes > 0.0] / sizes[sizes > 0.0, None]
+    values, vectors = np.linalg.eigh(unit.T @ unit)
+    return vectors[:, values < 1e-20 * len(columns) + 1e-13 * max(values[-1], 0.0)]
+
+
+def _most_separating(rows: FloatMatrix) -> FloatVector | None:
+    """Direction (r,) with rows @ direction >= 0, positive wherever that can be."""
+    # The import takes longer than most fits.
+    from scipy.optimize import linprog
+
+    n, r = rows.shape
+    total = np.zeros(r)
+    left = np.ones(n, dtype=bool)
+    while left.any():
+        aim = rows[left].sum(axis=0)
+        found = linprog(-aim, -rows, np.zeros(n), bounds=[(-1.0, 1.0)] * r).x
+        if found is None or (rows @ found).min() < -TINY:
+            break
+        reached = left & (rows @ found > 1e3 * TINY)
+        if not reached.any():
+            break
+        total += found
+        left &= ~reached
+    return None if left.all() else total
+
+
+def columns_along(
+    problem: GeneralizedProblem, direction: FloatVector
 ) -> tuple[str, ...]:
-    """User's columns that have a part in working directions (p, r)."""
+    """User's columns that have a part in a working direction (p,)."""
     transform = problem.fixed_transform
     sizes = np.sqrt(((problem.X @ np.linalg.inv(transform)) ** 2).mean(axis=0))
-    parts: FloatVector = np.abs(transform @ directions) * sizes[:, None]
-    involved = (parts > 0.1 * parts.max(axis=0)).any(axis=1)
+    parts = np.abs(transform @ direction) * sizes
+    involved = parts > 1e-3 * parts.max(initial=0.0)
     return tuple(
         name for name, has in zip(problem.fixed_names, involved, strict=True) if has
     )

@@ -69,7 +69,7 @@ def test_elimination_agrees_with_dense_algebra(structure, singular, seed, storag
 @pytest.mark.parametrize("structure", [s for s in STRUCTURES if "nested" not in s])
 @pytest.mark.parametrize("amount", [1e6, 1e9])
 def test_small_rests_of_much_information_keep_their_digits(structure, amount):
-    """A - A K A = Lam^-T (I - M^-1) Lam^-1 is of unit size, A of the size of weights."""
+    """A - A K A = Lam^-T (I - M^-1) Lam^-1 is of unit size, A is huge."""
     case = draw_case(3, structure=structure)
     weights = np.random.default_rng(0).uniform(0.1, 2.0, len(case.offset)) * amount
     factor = penalized_factor(weighted_products(case.rows.layout, weights), case.lams)

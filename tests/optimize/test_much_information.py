@@ -1,0 +1,102 @@
+"""Rows that know much more than the random effects do: nothing is lost in rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from numpy.testing import assert_allclose
+
+import multilevel as ml
+from multilevel.errors import ConvergenceWarning
+from multilevel.results.mixedglm_results import MixedGLMResults
+
+links = sm.families.links
+
+
+def _crossed(seed: int, levels: int = 20) -> tuple[pd.DataFrame, np.random.Generator]:
+    rng = np.random.default_rng(seed)
+    g, h = np.repeat(np.arange(levels), levels), np.tile(np.arange(levels), levels)
+    x, z = rng.normal(size=(2, levels**2))
+    b = 0.4 * rng.normal(size=levels)[g] + 0.3 * rng.normal(size=levels)[h]
+    eta = 0.1 * x + 0.05 * z + b
+    return pd.DataFrame({"g": g, "h": h, "x": x, "z": z, "eta": eta}), rng
+
+
+def _drawn(kind: str, seed: int) -> tuple[pd.DataFrame, dict[str, object], np.ndarray]:
+    """Data, what else the model is given, and the information of each row."""
+    data, rng = _crossed(seed)
+    eta = data["eta"].to_numpy()
+    if kind == "poisson":
+        data["y"] = rng.poisson(1e6 * np.exp(eta)).astype(float)
+        return data, {"family": "poisson"}, 1e6 * np.exp(eta)
+    if kind == "binomial":
+        data["n"], p = 1e7, 1.0 / (1.0 + np.exp(-eta))
+        data["y"] = rng.binomial(10**7, p) / 1e7
+        return data, {"family": "binomial", "weights": "n"}, 1e7 * p * (1.0 - p)
+    data["y"] = rng.gamma(1e7, np.exp(eta) / 1e7)
+    family = sm.families.Gamma(link=links.Log())
+    return data, {"family": family}, np.full(len(data), 1e7)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "binomial", "gamma"])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_standard_errors_are_those_of_the_weighted_linear_model(
+    kind: str, seed: int
+) -> None:
+    data, given, weights = _drawn(kind, seed)
+    result = ml.mixedglm("y ~ x + z + (1 | g) + (1 | h)", data, **given).fit()
+    assert result.converged
+    assert result.optimization.evaluations < 100
+    V = np.diag(1.0 / weights)
+    for name, sd in zip(("g", "h"), result.theta, strict=True):
+        V += sd**2 * (data[name].to_numpy()[:, None] == data[name].to_numpy())
+    X = np.column_stack([np.ones(len(data)), data[["x", "z"]]])
+    expected = np.sqrt(np.diag(np.linalg.inv(X.T @ np.linalg.solve(V, X))))
+    # A gamma's dispersion is estimated.
+    assert_allclose(result.bse, expected, rtol=0.1 if kind == "gamma" else 5e-3)
+    assert_allclose(result.params[1:], [0.1, 0.05], atol=5e-4)
+
+
+def _trade(mean: float) -> MixedGLMResults:
+    """Counts that vary far more than a Poisson's do, in another unit."""
+    data, rng = _crossed(0)
+    eta = data["eta"] + 0.5 * data["x"] + rng.normal(size=len(data))
+    data["y"] = np.round(mean * np.exp(eta))
+    return ml.mixedglm("y ~ x + (1 | g) + (1 | h)", data, family="poisson").fit()
+
+
+def test_the_unit_of_large_counts_moves_the_intercept_only() -> None:
+    one, other = _trade(1e4), _trade(1e8)
+    assert one.converged
+    assert other.converged
+    assert other.optimization.evaluations < 100
+    # The deviance is 1e11, of which doubles keep 1e-4; standard errors are 0.24, 2e-6.
+    assert_allclose(
+        other.params["Intercept"] - np.log(1e4), one.params.iloc[0], atol=1e-3
+    )
+    assert_allclose(other.params["x"], one.params["x"], atol=5e-6)
+    assert_allclose(100.0 * other.bse["x"], one.bse["x"], rtol=1e-3)
+    assert_allclose(other.bse["Intercept"], one.bse["Intercept"], rtol=5e-3)
+    assert_allclose(other.theta, one.theta, rtol=5e-3)
+
+
+def test_counts_that_doubles_cannot_hold_are_said_to_need_another_unit() -> None:
+    with pytest.warns(ConvergenceWarning, match="another unit"):
+        assert not _trade(1e12).converged
+
+
+@pytest.mark.parametrize("mean", [-20.0, -5.0, -1.0])
+def test_negative_responses_of_a_log_link_are_not_called_separation(
+    mean: float,
+) -> None:
+    rng = np.random.default_rng(0)
+    g, x = np.repeat(np.arange(20), 20), rng.normal(size=400)
+    y = mean + x + rng.normal(size=20)[g] + rng.normal(size=400)
+    data = pd.DataFrame({"y": y, "x": x, "g": g})
+    family = sm.families.Gaussian(link=links.Log())
+    with pytest.warns(ConvergenceWarning, match="not positive.*identity link"):
+        result = ml.mixedglm("y ~ x + (1 | g)", data, family=family).fit()
+    assert not result.converged
+    assert result.llf < 0.0
