@@ -117,6 +117,8 @@ def build_design(
         formula.text, dict.fromkeys(names), formula_functions(), environment or {}
     )
     expressions = {code: resolve(code, scope) for code in parts.codes}
+    for code in formula.subtracted:
+        resolve(code, scope)  # a misspelt name would remove nothing
     numbers = [value for value in (weights, offset) if isinstance(value, str)]
     table = _read_table(data, names, expressions, numbers)
     per_row = read_row_numbers(weights, offset, names, table)

@@ -17,6 +17,8 @@ import types
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from multilevel.design.expressions import Expression, Scope
 from multilevel.design.row_dependence import Dependence, RowReader
 from multilevel.errors import FormulaError
@@ -165,6 +167,7 @@ class _NameResolver(ast.NodeTransformer):
         self.sources: dict[str, Hashable] = {}
         self.stateful: dict[str, type] = {}
         self.missing_aware = False
+        self.called: ast.expr | None = None
 
     def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
         name = self.quoted.get(node.id, node.id)
@@ -187,6 +190,7 @@ class _NameResolver(ast.NodeTransformer):
             else:
                 node.func = self._binding(name, value)
         else:
+            self.called = node.func if node.args or node.keywords else None
             node.func = self.visit(node.func)
         node.args = [self.visit(arg) for arg in node.args]
         node.keywords = [self.visit(option) for option in node.keywords]
@@ -194,7 +198,9 @@ class _NameResolver(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
         # np.where chooses by a condition, and of nothing none is true.
-        chooses = node.attr == "where" and self._is_module(node.value)
+        module = self._module_before(node)
+        is_module = module is not None or self._is_module(node.value)
+        chooses = node.attr == "where" and is_module
         if node.attr in _MISSING_AWARE and not chooses:
             self.missing_aware = True
         dotted = ast.unparse(node)
@@ -202,7 +208,7 @@ class _NameResolver(ast.NodeTransformer):
             self.scope.columns
         ):
             return self._column(dotted)
-        node.value = self.visit(node.value)
+        node.value = module if module is not None else self.visit(node.value)
         return node
 
     def _is_module(self, node: ast.expr) -> bool:
@@ -210,6 +216,23 @@ class _NameResolver(ast.NodeTransformer):
             return False
         spaces = (self.scope.functions, self.scope.environment)
         return any(isinstance(s.get(node.id), types.ModuleType) for s in spaces)
+
+    def _module_before(self, node: ast.Attribute) -> ast.Name | None:
+        """``np`` of ``np.log(z)``, also if a column is called so; None for a column.
+
+        A column's own methods remain where the module has none of that name, and
+        where they are called without arguments.
+        """
+        name = node.value.id if isinstance(node.value, ast.Name) else ""
+        if name not in self.scope.columns:
+            return None
+        spaces = (self.scope.functions, self.scope.environment)
+        module = next((space[name] for space in spaces if name in space), None)
+        if not isinstance(module, types.ModuleType) or not hasattr(module, node.attr):
+            return None
+        if node is not self.called and hasattr(pd.Series, node.attr):
+            return None
+        return self._binding(name, module)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, _BINDERS):

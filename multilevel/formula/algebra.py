@@ -115,7 +115,7 @@ def _evaluate(node: Node, source: Source) -> _Partial:
         return _power(node, source)
     left, right = (_evaluate(arg, source) for arg in node.args)
     if node.kind == "+":
-        return _sum(left, right)
+        return _sum(left, right, adds_zero=_is_zero(node.args[1]))
     _refuse_intercepts(node, (left, right), source)
     return _COMBINATIONS[node.kind](left, right)
 
@@ -144,9 +144,14 @@ def _signed(node: Node, source: Source) -> _Partial:
     return _Partial(value.removed, value.intercept, ())
 
 
-def _sum(left: _Partial, right: _Partial) -> _Partial:
+def _is_zero(node: Node) -> bool:
+    return node.kind == NUMBER and node.code == "0"
+
+
+def _sum(left: _Partial, right: _Partial, *, adds_zero: bool) -> _Partial:
+    """As in patsy: ``+ 0`` removes the intercept, ``+ (0 + b)`` does not."""
     terms = _distinct(left.terms + right.terms)
-    if right.intercept or (right.removed and not right.terms):
+    if right.intercept or adds_zero:
         return _Partial(right.intercept, right.removed, terms)
     return _Partial(left.intercept, left.removed, terms)
 
@@ -157,7 +162,7 @@ def _difference(node: Node, source: Source) -> _Partial:
     terms = tuple(term for term in left.terms if frozenset(term) not in gone)
     if right.intercept:
         return _Partial(False, True, terms)
-    if right.removed and not right.terms:
+    if _is_zero(node.args[1]):
         return _Partial(True, False, terms)
     return _Partial(left.intercept, left.removed, terms)
 
@@ -192,7 +197,7 @@ def _power(node: Node, source: Source) -> _Partial:
         )
     left = _evaluate(base, source)
     _refuse_intercepts(node, (left,), source)
-    value = left
+    value = _Partial(False, False, left.terms)
     # (a + b)**100 is (a + b)**2: higher powers add nothing.
     for _ in range(min(len(left.terms), int(exponent.code)) - 1):
         value = _Partial(
@@ -204,7 +209,13 @@ def _power(node: Node, source: Source) -> _Partial:
 def _refuse_intercepts(
     node: Node, values: tuple[_Partial, ...], source: Source
 ) -> None:
-    if any(value.intercept or value.removed for value in values):
+    """Refuse the intercept in a product.
+
+    What says that there is none, ``(0 + a):x``, says nothing outside its parentheses.
+    """
+    if any(value.intercept for value in values) or any(
+        arg.kind == NUMBER for arg in node.args[: len(values)]
+    ):
         raise source.error_at(
             node,
             f"0 or 1 cannot be combined by {node.kind!r}",

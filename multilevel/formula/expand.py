@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from multilevel.errors import FormulaError
@@ -32,11 +32,14 @@ class SplitFormula:
         Expanded.
     offsets : tuple of str
         Expressions inside ``offset(...)``.
+    subtracted : tuple of str
+        Every expression that stands behind a minus sign, anywhere.
     """
 
     fixed: tuple[tuple[str, Node], ...]
     random: tuple[BarTerm, ...]
     offsets: tuple[str, ...]
+    subtracted: tuple[str, ...]
 
     def fixed_text(self, source: Source) -> str:
         """The fixed part as one right-hand side; ``"1"`` if nothing is written."""
@@ -87,7 +90,18 @@ class TermReader:
                 fixed.append((sign, piece))
         self._refuse_repeated(random)
         terms = tuple(term for term, _ in random)
-        return SplitFormula(tuple(fixed), terms, tuple(offsets))
+        subtracted = tuple(dict.fromkeys(self._subtracted(node)))
+        return SplitFormula(tuple(fixed), terms, tuple(offsets), subtracted)
+
+    def _subtracted(self, node: Node) -> Iterator[str]:
+        """Expressions behind a minus; they leave no trace in the terms."""
+        for piece in node.walk():
+            if piece.kind == "-" and len(piece.args) == 2:
+                gone = piece.args[1].walk()
+                yield from (leaf.code for leaf in gone if leaf.kind == VARIABLE)
+            inner = self._inside_wrapper(piece) if piece.kind == VARIABLE else None
+            if inner is not None:
+                yield from self._subtracted(inner[1])
 
     def _summands(self, node: Node) -> list[tuple[str, Node]]:
         has_bar = any(piece.kind in BARS for piece in node.walk())
@@ -117,26 +131,32 @@ class TermReader:
 
     def _wrapped_bars(self, node: Node) -> list[tuple[BarTerm, EffectTerms]]:
         """Terms of ``ar1(0 + t | g)``, which patsy reads as one Python expression."""
-        match = _CALL.match(self.source.piece(node))
-        if not match or match[1] in _NOT_A_WRAPPER:
+        found = self._inside_wrapper(node)
+        if found is None:
             return []
-        start = node.start + match.start(2)
-        inside = mask_quotes(Source(match[2]))
-        if not _has_own_bar(inside):
-            return []
-        self._refuse_unregistered(match[1], node)
-        inner = self.read(start, start + len(match[2]))
+        wrapper, inner = found
         if inner.kind not in BARS:
             raise self.source.error_at(
-                node, f"{match[1]}(...) takes one random term, as {match[1]}(x | g)"
+                node, f"{wrapper}(...) takes one random term, as {wrapper}(x | g)"
             )
-        if inner.kind == "||" and match[1] != "diag":
+        if inner.kind == "||" and wrapper != "diag":
             raise self.source.error_at(
                 node,
-                f"'||' asks for independent effects, {match[1]}() for something else",
-                f"write {match[1]}(... | ...) or diag(... | ...)",
+                f"'||' asks for independent effects, {wrapper}() for something else",
+                f"write {wrapper}(... | ...) or diag(... | ...)",
             )
-        return self._expanded(inner, match[1], node)
+        return self._expanded(inner, wrapper, node)
+
+    def _inside_wrapper(self, node: Node) -> tuple[str, Node] | None:
+        """The name of a call around a bar, and what it holds."""
+        match = _CALL.match(self.source.piece(node))
+        if not match or match[1] in _NOT_A_WRAPPER:
+            return None
+        start = node.start + match.start(2)
+        if not _has_own_bar(mask_quotes(Source(match[2]))):
+            return None
+        self._refuse_unregistered(match[1], node)
+        return match[1], self.read(start, start + len(match[2]))
 
     def _refuse_unregistered(self, name: str, node: Node) -> None:
         if name in self.structures:

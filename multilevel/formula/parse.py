@@ -107,6 +107,7 @@ def _parse_cached(text: str, structures: tuple[str, ...]) -> ModelFormula:
         random=parts.random,
         offsets=parts.offsets,
         responses=responses,
+        subtracted=parts.subtracted,
     )
 
 

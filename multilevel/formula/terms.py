@@ -62,6 +62,8 @@ class ModelFormula:
         The expressions inside ``offset(...)``.
     responses : tuple of str
         The columns of the left side: one, or two for ``a + b`` and ``cbind(a, b)``.
+    subtracted : tuple of str
+        Expressions behind a minus sign, which must exist although no term has them.
 
     Examples
     --------
@@ -79,6 +81,7 @@ class ModelFormula:
     random: tuple[BarTerm, ...]
     offsets: tuple[str, ...]
     responses: tuple[str, ...]
+    subtracted: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text

@@ -306,3 +306,72 @@ def test_products_that_overflow_are_refused():
     data = frame().assign(x=1e200 * frame()["x"], z=1e200 * frame()["z"])
     with pytest.raises(DataError, match="'x:z' is infinite in 60 of 60"):
         design_of("y ~ x:z + (1 | g)", data)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        "(f + 0)/x", "(0 + f):x", "(f + k + 0)/x", "(f - 1):x", "(0 + f)*x",
+        "x/(f + 0)",
+        "f/(k + x)", "(f + k)**2", "(f + k + 0)**2", "(0 + f)**3", "((f + 0)/x):k",
+        "(f + 0 + k):x", "f*(x - 1)", "(f - 1)*(k - 1)", "(0 + f)/k/x", "f + (1 - 1)",
+        "f - 1 - (1 - 1)", "0 + (0 + f):x", "x + (0 + f)", "(0 + f) + x", "(f*x - f)/z",
+    ],
+)  # fmt: skip
+def test_parts_without_an_intercept_are_combined_as_in_patsy(right):
+    data = frame(400)
+    expected = patsy.dmatrix(right, data)
+    design = quiet_design_of(f"y ~ {right} + (1 | g)", data)
+    assert list(design.exog_names) == expected.design_info.column_names
+    assert_allclose(design.exog, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("right", ["(1 + f):x", "(f + 1)**2", "0:x", "x*1", "1/x"])
+def test_the_intercept_is_not_multiplied(right):
+    with pytest.raises(FormulaError, match="cannot be combined"):
+        design_of(f"y ~ {right} + (1 | g)", frame(40))
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x - typo + (1 | g)",
+        "y ~ x + (1 | g) - typo",
+        "y ~ x - np.log(typo) + (1 | g)",
+        "y ~ (x*z - typo)*f + (1 | g)",
+        "y ~ x + (x - typo | g)",
+        "y ~ x + diag(x - typo | g)",
+        "y ~ x + (1 | g*f - typo)",
+    ],
+)
+def test_a_misspelt_name_after_a_minus_is_an_error(formula):
+    with pytest.raises(FormulaError, match="no column 'typo'") as caught:
+        design_of(formula, frame(40))
+    assert formula[caught.value.start : caught.value.end] == "typo"
+
+
+def test_a_term_that_is_not_there_may_be_subtracted():
+    design = design_of("y ~ x - z - x:z + (1 | g)", frame(40))
+    assert design.exog_names == ("Intercept", "x")
+
+
+@pytest.mark.parametrize(
+    ("written", "values"),
+    [
+        ("np.log(z)", lambda d: np.log(d["z"])),
+        ("np", lambda d: d["np"]),
+        ("np.sqrt(np)", lambda d: np.sqrt(d["np"])),
+        ("np.abs(x)", lambda d: np.abs(d["x"])),
+        ("np.abs()", lambda d: d["np"]),
+        ("np.clip(z, 1.2, 1.7)", lambda d: d["z"].clip(1.2, 1.7)),
+        ("I(np.pi * np)", lambda d: np.pi * d["np"]),
+        ("np.fillna(0)", lambda d: d["np"]),
+        ("pd.Series(pd)", lambda d: d["pd"]),
+    ],
+)
+def test_a_column_may_be_called_as_a_module(written, values):
+    data = frame(40)
+    for name in ("np", "pd", "z"):
+        data[name] = np.random.default_rng(len(name)).uniform(1, 2, len(data))
+    design = design_of(f"y ~ {written} + (1 | g)", data)
+    assert_allclose(design.exog[:, 1], values(data))
