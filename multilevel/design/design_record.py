@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.design.column_kinds import ColumnKind
 from multilevel.design.expressions import FittedExpression
 from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.design.frames import ColumnTable
@@ -60,6 +61,8 @@ class DesignEncoding:
     whole : ColumnTable or None
         All rows of the columns of expressions that may look at other rows, by which
         such an expression is checked in new rows; None if there is none.
+    kinds : dict
+        Column -> what it held, for columns that expressions compute with.
     """
 
     expressions: dict[str, FittedExpression]
@@ -71,6 +74,7 @@ class DesignEncoding:
     offset_column: str | None
     offset_was_array: bool
     whole: ColumnTable | None = None
+    kinds: dict[Hashable, ColumnKind] = field(default_factory=dict)
 
     def columns_of(self, codes: tuple[str, ...]) -> tuple[Hashable, ...]:
         """The data columns that some expressions need, without repetition."""

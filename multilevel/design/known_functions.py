@@ -57,8 +57,10 @@ TEXT_METHODS = frozenset(
 )
 # Options with which a function fills from other rows, or works along an axis.
 SHAPING_OPTIONS = frozenset(("axis", "keepdims", "level", "limit", "method", "out"))
+# Of whole numbers these go beyond 64 bits.
 SUMS = frozenset(("cumsum", "nansum", "sum"))
 PRODUCTS = frozenset(("cumprod", "prod", "product"))
+ACCUMULATING = SUMS | PRODUCTS
 
 # What is computed by `exact_arithmetic` instead.
 EXACT_OPERATORS: dict[type[ast.operator], str] = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.design.column_kinds import column_kinds
 from multilevel.design.design_record import (
     DesignEncoding,
     ModelDesign,
@@ -206,6 +207,7 @@ def _assemble(
             offset_column=per_row.offset_column,
             offset_was_array=per_row.offset is not None and not per_row.offset_column,
             whole=kept_columns(table, asked),
+            kinds=column_kinds(table, asked),
         ),
         response_levels=response.levels,
         rows=rows.kept,

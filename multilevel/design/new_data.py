@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVector
+from multilevel.design.column_kinds import in_kinds_of_fit
 from multilevel.design.design_record import (
     DesignEncoding,
     ModelDesign,
@@ -132,6 +133,7 @@ def encode_new_data(
             "the model was fitted with an array as offset=; give one for the new rows"
         )
     table = _read_table(data, encoding, wanted, offset)
+    table = in_kinds_of_fit(table, encoding.kinds)
     given = read_row_values(offset, "offset", table)
     outside: dict[str, BoolVector] = {}
     values = _complete_rows(table, encoding, wanted, given, outside)

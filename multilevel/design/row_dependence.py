@@ -12,26 +12,22 @@ from __future__ import annotations
 import ast
 import math
 import types
-from collections.abc import Callable, Mapping
-from enum import IntEnum
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from multilevel.design import known_functions as known
+from multilevel.design.dependence import (
+    CONSTANT,
+    LISTED,
+    ROWS,
+    WHOLE,
+    CallPieces,
+    Dependence,
+    joined,
+)
 from multilevel.design.learned import RememberedBins, RememberedValue
-
-
-class Dependence(IntEnum):
-    """What the value of a piece of an expression looks at."""
-
-    CONSTANT = 0  # one value, written down or learned
-    LISTED = 1  # several such values, for a function's argument
-    ROWS = 2  # a value per row, each of its own row
-    WHOLE = 3  # perhaps of other rows
-
-
-CONSTANT, LISTED, ROWS, WHOLE = Dependence
 
 
 class RowReader:
@@ -83,7 +79,7 @@ class RowReader:
             return self._arithmetic(node)
         if isinstance(node, ast.UnaryOp):
             node.operand, found = self._read(node.operand)
-            return node, _joined(found)
+            return node, joined(found)
         if isinstance(node, ast.Compare):
             return self._comparison(node)
         if isinstance(node, ast.Attribute):
@@ -122,7 +118,7 @@ class RowReader:
     def _arithmetic(self, node: ast.BinOp) -> tuple[ast.expr, Dependence]:
         node.left, left = self._read(node.left)
         node.right, right = self._read(node.right)
-        found = _joined(left, right)
+        found = joined(left, right)
         if isinstance(node.op, ast.MatMult) and found != CONSTANT:
             return node, WHOLE
         operator = known.EXACT_OPERATORS.get(type(node.op))
@@ -136,7 +132,7 @@ class RowReader:
     def _comparison(self, node: ast.Compare) -> tuple[ast.expr, Dependence]:
         node.left, left = self._read(node.left)
         node.comparators, others = self._read_all(node.comparators)
-        found = _joined(left, *others)
+        found = joined(left, *others)
         if not self.handles_missing:
             node.left = _watched(node.left)
             node.comparators = [_watched(other) for other in node.comparators]
@@ -168,16 +164,16 @@ class RowReader:
         is_root, self._is_root = self._is_root, False
         function = self._object(node.func)
         # I(...) and C(...) around the intervals leave them all of the expression.
-        is_box = function is not None and any(function is f for f in self.boxes)
+        is_box = function is not None and _is_among(function, self.boxes)
         self._is_root = is_root and is_box
         args: list[ast.expr] = []
         kinds: list[Dependence] = []
-        takes_lists = any(function is f for f in known.LIST_FUNCTIONS)
+        takes_lists = _is_among(function, known.LIST_FUNCTIONS)
         for arg in node.args:
             if takes_lists and isinstance(arg, (ast.List, ast.Tuple)):
                 arg.elts, inside = self._read_all(arg.elts)
                 args.append(arg)
-                kinds.append(_joined(*inside))
+                kinds.append(joined(*inside))
             else:
                 read, kind = self._read(arg)
                 args.append(read)
@@ -188,10 +184,11 @@ class RowReader:
         for option in node.keywords:
             option.value, kind = self._read(option.value)
             options.append(kind)
-        names = {option.arg for option in node.keywords}
+        names = frozenset(option.arg for option in node.keywords)
+        found = CallPieces(tuple(kinds), tuple(options), names)
         if function is None:
-            return self._method_call(node, kinds, options, names)
-        return self._function_call(node, function, kinds, options, is_root=is_root)
+            return self._method_call(node, found)
+        return self._function_call(node, function, found, is_root=is_root)
 
     def _object(self, node: ast.expr) -> Any:
         """The function that a name or ``module.name`` stands for, None if neither."""
@@ -204,88 +201,90 @@ class RowReader:
         return None
 
     def _function_call(
-        self,
-        node: ast.Call,
-        function: Any,
-        args: list[Dependence],
-        options: list[Dependence],
-        *,
-        is_root: bool,
+        self, node: ast.Call, function: Any, found: CallPieces, *, is_root: bool
     ) -> tuple[ast.expr, Dependence]:
-        largest = max([*args, *options], default=CONSTANT)
-        first = args[0] if args else CONSTANT
-        rest = max([*args[1:], *options], default=CONSTANT)
-        names = {option.arg for option in node.keywords}
-        if largest == WHOLE:
+        name = getattr(function, "__name__", "")
+        if name in known.ACCUMULATING and found.first >= ROWS:
+            node.args[0] = _wide_enough(node.args[0], name)
+        if found.largest == WHOLE:
             return node, WHOLE
         if function is _STATEFUL:
             return node, ROWS
-        if largest <= LISTED:
-            return node, _of_constants(function, largest)
-        if any(function is f for f in known.CUTTING):
-            if first != ROWS or rest > LISTED or "retbins" in names:
+        if found.largest <= LISTED:
+            return node, _of_constants(function, found.largest)
+        if _is_among(function, known.CUTTING):
+            if not found.is_of_first or "retbins" in found.names:
                 return node, WHOLE
             return self._wrapped(node, lambda: RememberedBins(is_root)), ROWS
-        if any(function is f for f in known.REDUCTIONS):
-            is_known = first == ROWS and (rest <= LISTED or function is np.average)
-            if not is_known or names & known.SHAPING_OPTIONS:
-                return node, WHOLE
-            node.args[0] = _wide_enough(node.args[0], function.__name__)
-            return self._wrapped(
-                node, RememberedValue
-            ), rest if rest < ROWS else CONSTANT
+        if _is_among(function, known.REDUCTIONS):
+            return self._reduction(node, function, found)
         if isinstance(function, np.ufunc):
-            found = _joined(*args) if not names and function.nout == 1 else WHOLE
-            operator = known.EXACT_UFUNCS.get(function)
-            return _call_of(operator, *node.args) if operator else node, found
-        if names & known.SHAPING_OPTIONS:
+            return _of_ufunc(node, function, found)
+        return node, self._row_function(function, found)
+
+    def _reduction(
+        self, node: ast.Call, function: Any, found: CallPieces
+    ) -> tuple[ast.expr, Dependence]:
+        name = function.__name__
+        # What follows is an axis, except for these.
+        most = 2 if name.endswith(("quantile", "percentile")) else 1
+        is_weighted = function is np.average and found.first == ROWS
+        is_known = (found.is_of_first or is_weighted) and len(node.args) <= most
+        if not is_known or found.is_shaped:
             return node, WHOLE
-        if any(function is f for f in known.LOOKUPS):
-            return node, ROWS if first == ROWS and rest <= LISTED else WHOLE
-        if any(function is f for f in self.boxes):
-            return node, first
-        if any(function is f for f in known.ROW_FUNCTIONS):
-            return node, _joined(*args, *options)
-        return node, WHOLE
+        kind = LISTED if found.rest == LISTED else CONSTANT
+        return self._wrapped(node, RememberedValue), kind
+
+    def _row_function(self, function: Any, found: CallPieces) -> Dependence:
+        if found.is_shaped:
+            return WHOLE
+        if _is_among(function, known.LOOKUPS):
+            return ROWS if found.is_of_first else WHOLE
+        if _is_among(function, self.boxes):
+            return found.first
+        return found.joined if _is_among(function, known.ROW_FUNCTIONS) else WHOLE
 
     def _method_call(
-        self,
-        node: ast.Call,
-        args: list[Dependence],
-        options: list[Dependence],
-        names: set[str | None],
+        self, node: ast.Call, found: CallPieces
     ) -> tuple[ast.expr, Dependence]:
         """``x.mean()``, ``x.clip(0, 1)``, ``x.dt.floor("D")``, and what is unknown."""
         if not isinstance(node.func, ast.Attribute):
-            node.func, found = self._read(node.func)
+            node.func, _ = self._read(node.func)
             return node, WHOLE
         method = node.func.attr
-        of_text = _is_accessor(node.func.value, "str")
-        of_dates = _is_accessor(node.func.value, "dt")
+        accessor = getattr(node.func.value, "attr", "")
         node.func.value, owner = self._read(node.func.value)
-        largest = max([owner, *args, *options])
-        if owner == CONSTANT and largest == CONSTANT:
+        if owner == found.largest == CONSTANT:
             return node, CONSTANT
-        if owner != ROWS or largest == WHOLE or names & known.SHAPING_OPTIONS:
-            return node, WHOLE
-        if of_text:
-            return node, ROWS if method in known.TEXT_METHODS else WHOLE
-        if of_dates:
-            return node, ROWS
-        constant = max([*args, *options], default=CONSTANT)
-        if method in known.REDUCING_METHODS and constant <= LISTED:
+        if method in known.ACCUMULATING and owner >= ROWS:
             node.func.value = _wide_enough(node.func.value, method)
-            return self._wrapped(node, RememberedValue), constant
-        operator = known.EXACT_METHODS.get(method)
-        if operator and len(args) == 1 and not names:
-            return _call_of(operator, node.func.value, node.args[0]), _joined(
-                owner, *args
-            )
-        if method in known.LISTING_METHODS:
+        if owner != ROWS or found.largest == WHOLE or found.is_shaped:
+            return node, WHOLE
+        if accessor == "str":
+            return node, ROWS if method in known.TEXT_METHODS else WHOLE
+        if accessor == "dt":
             return node, ROWS
-        if method in known.ROW_METHODS:
-            return node, _joined(owner, *args, *options)
-        return node, WHOLE
+        return self._method_of_rows(node, node.func, found)
+
+    def _method_of_rows(
+        self, node: ast.Call, method_of: ast.Attribute, found: CallPieces
+    ) -> tuple[ast.expr, Dependence]:
+        method = method_of.attr
+        if method in known.REDUCING_METHODS:
+            # A positional argument is an axis, except for a quantile.
+            is_known = found.largest <= LISTED and (
+                not node.args or method == "quantile"
+            )
+            if not is_known:
+                return node, WHOLE
+            return self._wrapped(node, RememberedValue), found.largest
+        kind = joined(ROWS, found.joined)
+        operator = known.EXACT_METHODS.get(method)
+        if operator and len(node.args) == 1 and not node.keywords:
+            return _call_of(operator, method_of.value, node.args[0]), kind
+        if method in known.LISTING_METHODS:
+            return node, ROWS if found.largest <= LISTED else WHOLE
+        return node, kind if method in known.ROW_METHODS else WHOLE
 
     def _wrapped(self, node: ast.Call, make: Callable[[], Any]) -> ast.expr:
         """``f(x, ...)`` as ``_learned_0(f, x, ...)``."""
@@ -300,21 +299,30 @@ _STATEFUL = object()
 _UNKNOWN = object()
 
 
-def _joined(*pieces: Dependence) -> Dependence:
-    """Of a value that is computed from several, row by row."""
-    found = max(pieces, default=CONSTANT)
-    # A list written in the formula is matched with the rows by position.
-    return WHOLE if found >= ROWS and LISTED in pieces else found
+def _is_among(function: Any, functions: Iterable[Any]) -> bool:
+    return any(function is found for found in functions)
+
+
+def _of_ufunc(
+    node: ast.Call, function: np.ufunc, found: CallPieces
+) -> tuple[ast.expr, Dependence]:
+    goes_by_row = function.nout == 1 and function.signature is None
+    if found.names or not goes_by_row:
+        return node, WHOLE
+    operator = known.EXACT_UFUNCS.get(function)
+    if operator and len(node.args) == (1 if operator == "_square" else 2):
+        return _call_of(operator, *node.args), found.joined
+    return node, found.joined
 
 
 def _of_constants(function: Any, largest: Dependence) -> Dependence:
     """Of a call that no column enters, such as ``np.log(2)`` or ``Treatment(1)``."""
     if hasattr(function, "code_without_intercept"):
         return CONSTANT
-    if any(function is f for f in known.LISTING_FUNCTIONS):
+    if _is_among(function, known.LISTING_FUNCTIONS):
         return LISTED
     is_math = getattr(math, getattr(function, "__name__", ""), None) is function
-    of_one_value = is_math or any(function is f for f in known.SCALAR_FUNCTIONS)
+    of_one_value = is_math or _is_among(function, known.SCALAR_FUNCTIONS)
     if of_one_value or isinstance(function, np.ufunc):
         return largest
     return WHOLE

@@ -112,7 +112,6 @@ class NewColumns:
         fit = ColumnTable({n: self.fit.columns[n] for n in names}, self.fit.index)
         if _has_same_rows(new, fit):
             return _evaluated(fitted, fit, self.scope)
-        new = _in_categories_of(new, fit)
         try:
             alone = _evaluated(fitted, new, self.scope)
         except FormulaError as error:
@@ -222,30 +221,6 @@ def _has_same_rows(new: ColumnTable, fit: ColumnTable) -> bool:
         first_difference(new.columns[name].array, column.array) is None
         for name, column in fit.columns.items()
     )
-
-
-def _in_categories_of(new: ColumnTable, fit: ColumnTable) -> ColumnTable:
-    """The new columns, with the categories of the fit first where it has any."""
-    return ColumnTable(
-        {
-            name: _recategorized(new.columns[name], column)
-            for name, column in fit.columns.items()
-        },
-        new.index,
-    )
-
-
-def _recategorized(new: pd.Series[Any], fit: pd.Series[Any]) -> pd.Series[Any]:
-    if not isinstance(fit.dtype, pd.CategoricalDtype):
-        return new
-    values = new.astype(object)
-    known = fit.dtype.categories
-    further = pd.Index(values.dropna().unique(), dtype=object).difference(
-        known, sort=False
-    )
-    categories = known if further.empty else known.append(further)
-    kind = pd.CategoricalDtype(categories, ordered=fit.dtype.ordered)
-    return values.astype(kind)
 
 
 def _stacked(fit: ColumnTable, new: ColumnTable) -> ColumnTable:

@@ -12,6 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from multilevel.design.expressions import Scope
+from multilevel.design.fixed_effects import formula_functions
+from multilevel.design.name_resolution import resolve
 from multilevel.design.new_data import encode_new_data
 from multilevel.errors import DataError
 
@@ -322,3 +325,64 @@ def test_weights_of_zero_and_trials_of_zero_leave_a_lag_alone():
         same = quiet_design_of(formula.format("lag"), data, **options)
         assert design.dropped == same.dropped
         assert_allclose(design.exog, same.exog)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "I(x.isin(z))",
+        "x.map(z)",
+        "np.mean(np.column_stack([x, z]), 1)",
+        "np.column_stack([x, z]).sum(1)",
+        "I(np.matmul(x, z) * x)",
+        "np.where(x > 3, [*range(100)], 0)",
+        "np.add(x, np.arange(100))",
+        "x.fillna(method='ffill')",
+        "np.interp(x, x, z)",
+    ],
+)
+def test_other_rows_may_hide_in_an_argument(expression):
+    scope = Scope(expression, ["x", "z"], formula_functions(), {})
+    assert not resolve(expression, scope).is_row_wise
+
+
+def test_values_along_a_row_are_of_that_row():
+    data = frame(100)
+    design = _design("y ~ np.mean(np.column_stack([x, z]), 1) + (1 | g)", data)
+    assert_allclose(encode_new_data(design, data[5:9]).exog, design.exog[5:9])
+
+
+# ---- The kind of a column in new data.
+
+
+def test_ordered_categories_are_compared_in_the_order_of_the_fit():
+    data = frame(100)
+    sizes = pd.CategoricalDtype(["small", "medium", "large"], ordered=True)
+    data["size"] = pd.Categorical(
+        np.resize(["large", "small", "medium"], 100), dtype=sizes
+    )
+    design = _design("y ~ I(size > 'small') + size.cat.codes + (1 | g)", data)
+    for kind in ("object", "category", sizes):
+        new = data.iloc[10:14].assign(size=data["size"][10:14].astype(kind))
+        assert_allclose(encode_new_data(design, new).exog, design.exog[10:14])
+
+
+def test_categories_in_new_data_mean_their_values():
+    data = frame(100)
+    design = _design("y ~ I(h > 'b') + (1 | g)", data)
+    other = pd.CategoricalDtype(list("edcba"), ordered=True)
+    new = data.iloc[:5].assign(h=data["h"][:5].astype(other))
+    assert_allclose(encode_new_data(design, new).exog, design.exog[:5])
+
+
+@pytest.mark.parametrize("expression", ["I(k == {})", "C(k)", "I(1 - (k == {}))"])
+def test_numbers_that_have_become_text_are_refused(expression):
+    numbers = frame(100)
+    text = numbers.assign(k=numbers["k"].astype(str))
+    formula = f"y ~ {expression} + (1 | g)"
+    design = _design(formula.format(2), numbers)
+    for kind in ("object", "category"):
+        with pytest.raises(DataError, match="to the same type"):
+            encode_new_data(design, text.assign(k=text["k"].astype(kind)))
+    with pytest.raises(DataError, match="to the same type"):
+        encode_new_data(_design(formula.format("'2'"), text), numbers)
