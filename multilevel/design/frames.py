@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from multilevel.design.plain_columns import plain_column
 from multilevel.errors import DataError
 
 
@@ -83,7 +84,10 @@ def read_columns(data: Any, wanted: Collection[Hashable]) -> ColumnTable:
         return _from_mapping(data, wanted)
     frame = _narwhals_frame(data)
     is_polars = type(frame.to_native()).__module__.startswith("polars")
-    columns = {name: _as_series(frame[name], is_polars=is_polars) for name in wanted}
+    columns = {
+        name: plain_column(_as_series(frame[name], is_polars=is_polars), name)
+        for name in wanted
+    }
     return ColumnTable(columns, pd.RangeIndex(len(frame)))
 
 
@@ -97,7 +101,7 @@ def _from_pandas(data: pd.DataFrame, wanted: Collection[Hashable]) -> ColumnTabl
                 "formula cannot tell which one is meant; rename or drop all but one "
                 "(data.loc[:, ~data.columns.duplicated()] keeps the first)"
             )
-        columns[name] = column
+        columns[name] = plain_column(column, name)
     return ColumnTable(columns, data.index)
 
 
@@ -127,7 +131,9 @@ def _from_mapping(data: Mapping[Any, Any], wanted: Collection[Hashable]) -> Colu
     for name in wanted:
         column = data[name]
         same = isinstance(column, pd.Series)
-        columns[name] = column if same else _series_of(column, index)
+        columns[name] = plain_column(
+            column if same else _series_of(column, index), name
+        )
     return ColumnTable(columns, index)
 
 

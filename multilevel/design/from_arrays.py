@@ -17,6 +17,7 @@ from multilevel.design.grouping import GroupingFactor, build_factor
 from multilevel.design.labels import Labels, distinct_labels, encode_labels
 from multilevel.design.magnitudes import refuse_extreme_numbers
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
+from multilevel.design.plain_columns import plain_column
 from multilevel.design.random_effects import (
     RandomTerm,
     RandomTermDesign,
@@ -181,9 +182,11 @@ def design_from_arrays(
 
 def _response_columns(endog: Any) -> list[pd.Series[Any]]:
     if isinstance(endog, pd.Series):
-        return [endog.rename(str(endog.name or "y"))]
+        named = [endog.rename(str(endog.name or "y"))]
+        return [plain_column(column, column.name) for column in named]
     if isinstance(endog, pd.DataFrame):
-        return [endog.iloc[:, i].rename(str(n)) for i, n in enumerate(endog.columns)]
+        named = [endog.iloc[:, i].rename(str(n)) for i, n in enumerate(endog.columns)]
+        return [plain_column(column, column.name) for column in named]
     values = np.asarray(endog)
     if values.ndim not in (1, 2) or not len(values):
         raise DataError(
@@ -223,7 +226,7 @@ def _columns_of(values: Any, role: str, index: pd.Index[Any]) -> NamedColumns:
     columns = np.empty((len(index), len(pieces)), order="F")
     for position, (piece, name) in enumerate(zip(pieces, names, strict=True)):
         called = name or f"column {position} of {role}"
-        columns[:, position] = as_floats(piece, called)
+        columns[:, position] = as_floats(plain_column(piece, called), called)
         refuse_infinite(columns[:, position], called)
     return NamedColumns(columns, tuple(names))
 
@@ -295,9 +298,10 @@ def _labels_of(term: RandomTerm, index: pd.Index[Any]) -> Labels:
     _refuse_other_length(groups, role, index)
     if isinstance(groups, pd.Series):
         groups = aligned_by_index(groups, role, index)
+    groups = plain_column(groups, role)
     if np.ndim(groups) != 1:
         raise DataError(f"{role} have {np.ndim(groups)} dimensions; give one column")
-    return encode_labels(groups)
+    return encode_labels(groups, role)
 
 
 def _refuse_other_length(values: Any, role: str, index: pd.Index[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,18 +55,25 @@ class Labels:
         return Labels(renumbered[self.codes], self.levels[used])
 
 
-def encode_labels(values: Any) -> Labels:
+def encode_labels(values: Any, name: Hashable | None = None) -> Labels:
     """Code a column of labels.
 
     Parameters
     ----------
     values : Series, Categorical or array (n,)
         Strings, numbers, booleans, timestamps, tuples, categories.
+    name : hashable, optional
+        Of the column, for errors.
 
     Returns
     -------
     Labels
         Categories that do not occur are kept.
+
+    Raises
+    ------
+    DataError
+        For lists, dicts and other values that cannot be told apart.
 
     Examples
     --------
@@ -86,7 +93,14 @@ def encode_labels(values: Any) -> Labels:
             return by_table
     # pandas 2.1 deprecates its own wrapper of a numpy array here.
     array = np.asarray(values) if isinstance(dtype, np.dtype) else values
-    codes, uniques = pd.factorize(getattr(array, "array", array))
+    try:
+        codes, uniques = pd.factorize(getattr(array, "array", array))
+    except TypeError as error:
+        called = "a column of labels" if name is None else repr(name)
+        raise DataError(
+            f"{called} holds values that are no labels ({error}); make a column with "
+            "one text or number per row of what is meant"
+        ) from None
     return _sorted_labels(codes.astype(np.intp, copy=False), uniques)
 
 

@@ -44,7 +44,7 @@ class ColumnStore:
     def labels(self, name: Hashable) -> Labels:
         """The column as labels, all rows."""
         if name not in self._labels:
-            self._labels[name] = encode_labels(self.table.columns[name])
+            self._labels[name] = encode_labels(self.table.columns[name], name)
         return self._labels[name]
 
     def variable(self, name: Hashable) -> Variable:

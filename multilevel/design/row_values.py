@@ -13,6 +13,7 @@ from pandas.api.extensions import ExtensionArray
 
 from multilevel.array_types import BoolVector, FloatVector, IntVector
 from multilevel.design.frames import ColumnTable
+from multilevel.design.plain_columns import plain_column
 from multilevel.design.variables import as_floats
 from multilevel.errors import DataError
 
@@ -58,9 +59,11 @@ def read_row_values(value: Any, role: str, table: ColumnTable) -> FloatVector | 
         column: Any = table.columns[value]
         floats = as_floats(column, value)
     elif isinstance(value, pd.Series):
-        floats = as_floats(aligned_by_index(value, role, table.index), role)
+        given = plain_column(aligned_by_index(value, role, table.index), role)
+        floats = as_floats(given, role)
     else:
-        floats = as_floats(_as_vector(value, role, table.n_rows), role)
+        vector = plain_column(_as_vector(value, role, table.n_rows), role)
+        floats = as_floats(vector, role)
     name = value if isinstance(value, str) else role
     n_infinite = int(np.isinf(floats).sum())
     if n_infinite:

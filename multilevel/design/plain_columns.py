@@ -1,0 +1,79 @@
+"""Columns of Arrow's types in a form that pandas can compute with."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+
+from multilevel.errors import DataError
+
+# Types that pandas itself codes, compares and computes with; by the start of the name.
+_USABLE = (
+    "bool", "int", "uint", "float", "double", "half", "decimal", "string",
+    "large_string", "date", "timestamp", "duration", "time",
+)  # fmt: skip
+_SEVERAL = "not one value per row; make a column of the part that is meant"
+_REFUSED = {
+    "struct": f"records, {_SEVERAL}, for example data[{{name!r}}].struct.field(0)",
+    "list": f"lists, {_SEVERAL}, for example data[{{name!r}}].list[0]",
+    "map": f"dictionaries, {_SEVERAL}",
+    "binary": "bytes; decode them to text first",
+}
+
+
+def plain_column(column: Any, name: Hashable) -> Any:
+    """The same column, if need be in a type that pandas can work with.
+
+    Parameters
+    ----------
+    column : Series or array
+        Of any type.
+    name : hashable
+        Its name, for errors.
+
+    Returns
+    -------
+    Series or array
+        Arrow's dictionaries become categories in the same order, its other kinds of
+        text plain text; everything else is returned as it is.
+
+    Raises
+    ------
+    DataError
+        For structs, lists, maps and bytes.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from multilevel.design.plain_columns import plain_column
+    >>> plain_column(pd.Series([1, 2]), "x").tolist()
+    [1, 2]
+    """
+    arrow_type = getattr(getattr(column, "dtype", None), "pyarrow_dtype", None)
+    if arrow_type is None:
+        return column
+    kind = str(arrow_type)
+    if kind.startswith(_USABLE) and not kind.startswith("string_view"):
+        return column
+    for refused, message in _REFUSED.items():
+        if refused in kind.partition("<")[0].partition("[")[0]:
+            raise DataError(f"{name!r} holds {message.format(name=name)}")
+    return _converted(column, kind)
+
+
+def _converted(column: Any, kind: str) -> pd.Series[Any]:
+    array = getattr(column, "array", column).__arrow_array__()
+    if kind.startswith("run_end_encoded"):
+        # Arrow converts no missing run.
+        values = pd.Series(array.to_pylist())
+    else:
+        try:
+            values = array.to_pandas()
+        except (TypeError, ValueError, NotImplementedError):
+            # Among others a dictionary that holds a value twice, or a missing one.
+            values = pd.Series(array.to_pylist())
+    if isinstance(column, pd.Series):
+        values.index, values.name = column.index, column.name
+    return values
