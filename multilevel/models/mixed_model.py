@@ -15,7 +15,6 @@ from multilevel.design.estimability import EstimableSpace
 from multilevel.design.fixed_effects import linear_constraints
 from multilevel.design.model_design import ModelDesign
 from multilevel.models.design_data import DesignData
-from multilevel.models.model_source import ArraySource, FormulaSource
 from multilevel.models.saved_fit import write_fit
 
 if TYPE_CHECKING:
@@ -31,10 +30,9 @@ class MixedModel(LikelihoodModel):
 
     design: ModelDesign
 
-    def _take(self, design: ModelDesign, source: FormulaSource | ArraySource) -> None:
+    def _take(self, design: ModelDesign) -> None:
         """Set the attributes that statsmodels' code looks for."""
         self.design = design
-        self._source = source
         self.data = DesignData(design)
         self.endog = design.y
         self.exog = design.exog
@@ -42,10 +40,10 @@ class MixedModel(LikelihoodModel):
         self._init_keys: list[str] = []
 
     @classmethod
-    def _of(cls, design: ModelDesign, source: FormulaSource | ArraySource) -> Self:
+    def _of(cls, design: ModelDesign) -> Self:
         """The model of a design that is there already."""
         model = cls.__new__(cls)
-        model._take(design, source)
+        model._take(design)
         return model
 
     @property
@@ -139,15 +137,15 @@ class MixedModel(LikelihoodModel):
         return np.asarray(mean)
 
     def saved_options(self) -> dict[str, Any]:
-        """What a saved fit needs besides the columns: plain values."""
+        """What a saved fit needs besides the design: plain values."""
         return {}
 
     def write_fit(self, path: str | Path, fit: Any, ddf_method: str) -> None:
         """Write an estimate of this model to a file that `multilevel.load` reads."""
-        write_fit(path, self, self._source, fit, ddf_method)
+        write_fit(path, self, fit, ddf_method)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self)._of, (self.design, self._source)
+        return type(self)._of, (self.design,)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.formula}, {self.nobs} rows>"

@@ -21,7 +21,6 @@ from multilevel.formula.parse import parse_formula
 from multilevel.likelihood.families import Family
 from multilevel.models.given_family import family_document, read_family
 from multilevel.models.mixed_model import MixedModel
-from multilevel.models.model_source import ArraySource, FormulaSource, formula_source
 from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import glm_likelihood
 from multilevel.optimize.fit_glmm import fit_glmm
@@ -99,8 +98,7 @@ class MixedGLM(MixedModel):
             family_is_binomial=known.name == "binomial",
             residual_estimated=known.name == "gaussian",
         )
-        source = ArraySource(endog, exog, terms, weights, offset, missing)
-        self._take(design, source)
+        self._take(design)
         self._given_family = family
 
     @classmethod
@@ -162,15 +160,12 @@ class MixedGLM(MixedModel):
             family_is_binomial=known.name == "binomial",
             residual_estimated=known.name == "gaussian",
         )
-        source = formula_source(formula, data, weights, offset, missing)
-        return cls._with_family(design, source, family)
+        return cls._with_family(design, family)
 
     @classmethod
-    def _with_family(
-        cls, design: ModelDesign, source: FormulaSource | ArraySource, family: Any
-    ) -> MixedGLM:
+    def _with_family(cls, design: ModelDesign, family: Any) -> MixedGLM:
         """The model of a design that is there already."""
-        model = cls._of(design, source)
+        model = cls._of(design)
         model._given_family = family
         return model
 
@@ -291,9 +286,9 @@ class MixedGLM(MixedModel):
         return glm_likelihood.hessian(self.problem, params, nagq=nagq)
 
     def saved_options(self) -> dict[str, Any]:
-        """What a saved fit needs besides the columns."""
+        """What a saved fit needs besides the design."""
         return {"family": family_document(self._given_family)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = (self.design, self._source, self._given_family)
+        state = (self.design, self._given_family)
         return type(self)._with_family, state

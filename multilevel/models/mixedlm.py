@@ -21,7 +21,6 @@ from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.inference.denominator_df import known_ddf
 from multilevel.models.mixed_model import MixedModel
-from multilevel.models.model_source import ArraySource, formula_source
 from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import joint_likelihood
 from multilevel.optimize.fit_lmm import fit_lmm
@@ -77,8 +76,7 @@ class MixedLM(MixedModel):
     ) -> None:
         terms = tuple(random)
         design = design_from_arrays(endog, exog, terms, weights, offset, missing)
-        source = ArraySource(endog, exog, terms, weights, offset, missing)
-        self._take(design, source)
+        self._take(design)
 
     @classmethod
     def from_formula(
@@ -125,8 +123,7 @@ class MixedLM(MixedModel):
             missing=missing,
             environment=caller_namespace(),
         )
-        source = formula_source(formula, data, weights, offset, missing)
-        return cls._of(design, source)
+        return cls._of(design)
 
     @cached_property
     def problem(self) -> LinearProblem:

@@ -1,61 +1,97 @@
-"""Fits in files: the data and the estimates, and no code."""
+"""Fits in files: the design, the estimates, and no code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import IO, Any
 
 from multilevel import __version__
-from multilevel.design.model_design import ModelDesign
+from multilevel.design.design_record import (
+    DesignEncoding,
+    ModelDesign,
+    VariableCoding,
+)
+from multilevel.design.fixed_effects import ColumnPlan
+from multilevel.design.frames import ColumnTable
+from multilevel.design.grouping import GroupEncoding, GroupingFactor
+from multilevel.design.missing import DroppedRows
+from multilevel.design.random_effects import RandomTermDesign
 from multilevel.errors import DataError
-from multilevel.models.model_source import ArraySource, FormulaSource
+from multilevel.formula.environment import caller_namespace
+from multilevel.formula.terms import BarTerm, ModelFormula
+from multilevel.inference.denominator_df import DDF_METHODS
+from multilevel.models.saved_checks import refuse_wrong_design, refuse_wrong_fit
 from multilevel.optimize.fit_record import LMMFit, OptimizationReport
 from multilevel.optimize.glm_fit_record import GLMMFit
-from multilevel.results.archive import read_archive, write_archive
+from multilevel.results.saved.container import Container, write_container
+from multilevel.results.saved.expressions import expression_kinds
+from multilevel.results.saved.values import Reader, RecordKind, Writer
+
+# Further records of a design are added here; a file with any other class is refused.
+_RECORDS = (
+    ModelDesign,
+    DesignEncoding,
+    VariableCoding,
+    ColumnPlan,
+    ColumnTable,
+    GroupEncoding,
+    GroupingFactor,
+    DroppedRows,
+    RandomTermDesign,
+    BarTerm,
+    ModelFormula,
+    LMMFit,
+    GLMMFit,
+    OptimizationReport,
+)
+_PARTS = {"multilevel", "model", "formula", "options", "design", "fit", "ddf"}
 
 
-def write_fit(
-    path: str | Path,
-    model: Any,
-    source: FormulaSource | ArraySource,
-    fit: LMMFit | GLMMFit,
-    ddf_method: str,
-) -> None:
-    """Write a fit and what its model was built from.
+def write_fit(path: str | Path, model: Any, fit: LMMFit | GLMMFit, ddf: str) -> None:
+    """Write a fit and its design; an older file stays until the new one is whole.
 
     Parameters
     ----------
     path : str or Path
     model : MixedModel
-    source : FormulaSource or ArraySource
     fit : LMMFit or GLMMFit
-    ddf_method : str
+    ddf : str
+
+    Raises
+    ------
+    DataError
+        If labels of rows or groups are objects that are no data.
     """
+    design = model.design
+    refuse_wrong_design(design)
+    refuse_wrong_fit(fit, design)
+    writer = Writer(_kinds("", {}, trust=False))
     document = {
         "multilevel": __version__,
         "model": type(model).__name__,
-        "source": source.as_document(),
-        "options": model.saved_options(),
-        "design": design_marks(model.design),
-        "fit": _as_document(fit),
-        "ddf": ddf_method,
+        "formula": "" if design.formula is None else design.formula.text,
+        "options": writer.tree(model.saved_options()),
+        "design": writer.tree(design),
+        "fit": writer.tree(fit),
+        "ddf": ddf,
     }
-    write_archive(path, document)
+    write_container(path, document, writer.arrays)
 
 
-def load(path: str | Path) -> Any:
-    """Read a fit that a result's `save` wrote; nothing is fitted again.
+def load(path: str | Path, trust: bool = False) -> Any:
+    """Read a fit that a result's `save` wrote; nothing is fitted or computed again.
 
-    The model is built again from the columns in the file. Functions of your own that
-    the formula calls must exist where `load` is called, as for the first fit.
+    No code of the file is run, whoever wrote it: the formula's expressions, which
+    predictions for new rows need, may only call a closed list of functions.
 
     Parameters
     ----------
     path : str or Path
+    trust : bool
+        Allow everything that a formula may hold: functions of your own, which must be
+        defined where `load` is called, and any Python. Only for files whose origin you
+        know.
 
     Returns
     -------
@@ -64,8 +100,8 @@ def load(path: str | Path) -> Any:
     Raises
     ------
     DataError
-        If the file is no saved fit, or the design that its formula gives now differs
-        from the one that was fitted.
+        If the file is no saved fit, is damaged, or its formula calls what is not on
+        the closed list.
 
     Examples
     --------
@@ -79,92 +115,62 @@ def load(path: str | Path) -> Any:
     >>> again.llf == result.llf
     True
     """
-    document = read_archive(path)
-    model = _rebuilt_model(document)
-    _reject_other_design(model.design, document["design"])
-    return model.result_of(_fit_of(document), document["ddf"])
+    environment = caller_namespace() if trust else {}
+    with open(path, "rb") as file:
+        try:
+            return _result_in(file, environment, trust=trust)
+        # A damaged file can fail anywhere in zipfile, numpy and pandas.
+        except Exception as error:
+            why = str(error) if isinstance(error, DataError) else "it is damaged"
+            raise DataError(
+                f"{str(path)!r} is not a saved multilevel fit that can be read: {why}"
+            ) from error
 
 
-def design_marks(design: ModelDesign) -> dict[str, Any]:
-    """Numbers by which a design is recognised: names, rows, column sums."""
-    return {
-        "exog_names": list(design.exog_names),
-        "kept": np.asarray(design.kept),
-        "sums": np.array([design.y.sum(), *design.exog.sum(axis=0)]),
-        "sizes": np.array([np.abs(design.y).sum(), *np.abs(design.exog).sum(axis=0)]),
-        "levels": [len(factor.levels) for factor in design.factors],
-    }
-
-
-def _rebuilt_model(document: Mapping[str, Any]) -> Any:
-    """The model that the document's source describes."""
+def _result_in(file: IO[bytes], environment: Mapping[str, object], *, trust: bool) -> Any:
+    """The results object of an open file, checked."""
     # Imported here: the models import this file.
     from multilevel.models.given_family import family_from_document
     from multilevel.models.mixedglm import MixedGLM
     from multilevel.models.mixedlm import MixedLM
 
-    options: dict[str, Any] = {}
-    kind: Any = MixedLM
-    if document["model"] == "MixedGLM":
-        options = {"family": family_from_document(document["options"]["family"])}
-        kind = MixedGLM
-    source = document["source"]
-    if source["kind"] == "arrays":
-        given = ArraySource.from_document(source)
-        return kind(
-            given.endog,
-            given.exog,
-            given.random,
-            weights=given.weights,
-            offset=given.offset,
-            missing=given.missing,
-            **options,
-        )
-    wanted = FormulaSource.from_document(source)
-    return kind.from_formula(
-        wanted.formula,
-        wanted.frame(),
-        weights=wanted.weights,
-        offset=wanted.offset,
-        missing=wanted.missing,
-        **options,
+    container = Container.of(file)
+    document = container.document()
+    if not isinstance(document, dict) or document.keys() != _PARTS:
+        raise DataError("its document has other parts")
+    text = document["formula"]
+    if not isinstance(text, str):
+        raise DataError("its formula is no text")
+    reader = Reader(_kinds(text, environment, trust=trust), container.array)
+    options, design, fit = (
+        reader.value(document[part]) for part in ("options", "design", "fit")
     )
+    container.refuse_unread()
+    if not isinstance(design, ModelDesign):
+        raise DataError("its design is none")
+    if (design.formula.text if design.formula else "") != text:
+        raise DataError("it has two formulas")
+    refuse_wrong_design(design)
+    refuse_wrong_fit(fit, design)
+    ddf = document["ddf"]
+    if document["model"] == "MixedLM" and isinstance(fit, LMMFit):
+        _refuse_other(ddf, DDF_METHODS)
+        return MixedLM._of(design).result_of(fit, ddf)
+    if document["model"] == "MixedGLM" and isinstance(fit, GLMMFit):
+        _refuse_other(ddf, ("normal",))
+        family = family_from_document(options["family"])
+        return MixedGLM._with_family(design, family).result_of(fit, ddf)
+    raise DataError("its model is of no known kind")
 
 
-def _reject_other_design(design: ModelDesign, marks: Mapping[str, Any]) -> None:
-    """Refuse a design that is not the one the estimates belong to."""
-    now = design_marks(design)
-    same = all(np.array_equal(now[k], marks[k]) for k in ("exog_names", "levels"))
-    if not same or not np.array_equal(now["kept"], marks["kept"]):
-        raise DataError(
-            "the formula in the file does not give the design that was fitted; a "
-            "function that it calls may have changed"
-        )
-    apart = np.abs(now["sums"] - marks["sums"]) > 1e-9 * marks["sizes"]
-    if apart.any():
-        names = [design.response, *design.exog_names]
-        raise DataError(
-            f"the column {names[int(np.argmax(apart))]!r} that the formula in the file "
-            "gives differs from the one that was fitted; a function that it calls may "
-            "have changed"
-        )
+def _refuse_other(ddf: Any, known: Any) -> None:
+    if not isinstance(ddf, str) or ddf not in known:
+        raise DataError(f"its degrees of freedom are {ddf!r:.40}")
 
 
-def _as_document(record: Any) -> Any:
-    """A frozen record as a dict, nested ones and tuples included."""
-    if is_dataclass(record):
-        names = [field.name for field in fields(record)]
-        return {name: _as_document(getattr(record, name)) for name in names}
-    return [_as_document(x) for x in record] if isinstance(record, tuple) else record
-
-
-def _fit_of(document: Mapping[str, Any]) -> LMMFit | GLMMFit:
-    """The estimates in a document."""
-    record: Any = GLMMFit if document["model"] == "MixedGLM" else LMMFit
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in document["fit"].items()
-    }
-    values["report"] = OptimizationReport(**values["report"])
-    fit: LMMFit | GLMMFit = record(**values)
-    return fit
+def _kinds(
+    text: str, environment: Mapping[str, object], *, trust: bool
+) -> dict[str, RecordKind]:
+    """How the records of a design and a fit are written and read, by class name."""
+    plain = {record.__name__: RecordKind(record) for record in _RECORDS}
+    return {**plain, **expression_kinds(text, environment, trust=trust)}

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import pandas as pd
 from statsmodels.base.wrapper import ResultsWrapper
 
+from multilevel.errors import FitError
+
 
 class LabelledResults(ResultsWrapper):
     """What `fit` returns: a results object whose vectors carry names.
@@ -46,6 +48,11 @@ class LabelledResults(ResultsWrapper):
     def save(self, path: Any) -> None:
         """Write the fit to a file that `multilevel.load` reads."""
         self._results.save(path)
+
+    @classmethod
+    def load(cls, fname: Any) -> Any:
+        """Refuse: statsmodels' pickles, which run code, are another format."""
+        raise FitError("use multilevel.load(path) to read a saved fit")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LabelledResults, (self._results,)

@@ -284,8 +284,10 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
     def save(self, path: str | Path, remove_data: bool = False) -> None:
         """Write the fit to a file that `multilevel.load` reads.
 
-        The file is a zip archive of JSON and NumPy arrays: the columns that the
-        formula uses and the estimates. It holds no pickle, so reading it runs no code.
+        The file is a zip archive of JSON and NumPy arrays: the design and the
+        estimates. It holds no pickle, and reading it runs no code. It is written beside
+        its place and put there at once, so an error or a full disk leaves an older
+        file as it was.
 
         Parameters
         ----------
@@ -299,7 +301,7 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
 
     @classmethod
     def load(cls, fname: Any) -> Any:
-        """Refuse: statsmodels' pickles are another format."""
+        """Refuse: statsmodels' pickles, which run code, are another format."""
         raise FitError("use multilevel.load(path) to read a saved fit")
 
     def __reduce__(self) -> tuple[Any, ...]:

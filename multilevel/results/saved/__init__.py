@@ -1,0 +1,1 @@
+"""Files of fits: a container, values and records in it, and how it is replaced."""
