@@ -47,8 +47,9 @@ MODULE_FUNCTIONS: Mapping[str, int] = MappingProxyType(
         **{
             f"np.{name}": 2
             for name in (
-                "minimum maximum fmin fmax hypot arctan2 mod fmod add subtract multiply "
-                "divide true_divide logical_and logical_or logical_xor round around "
+                "minimum maximum fmin fmax hypot arctan2 mod fmod add subtract "
+                "multiply divide true_divide logical_and logical_or logical_xor "
+                "round around "
                 "greater greater_equal less less_equal equal not_equal "
                 "quantile percentile nanquantile nanpercentile isin"
             ).split()
@@ -178,7 +179,9 @@ class _Check:
         self.code = code
         self.columns = columns
 
-    def refuse(self, node: ast.AST, why: str = "is not on the closed list") -> DataError:
+    def refuse(
+        self, node: ast.AST, why: str = "is not on the closed list"
+    ) -> DataError:
         piece = ast.unparse(node)
         return DataError(
             f"{piece[:60]!r} {why} of what a formula may hold (in {self.code[:60]!r})"
@@ -235,14 +238,18 @@ class _Check:
             power = _constant(node.right)
             if power is None or abs(power) > _LARGEST_POWER or _is_fixed(node.left):
                 raise self.refuse(
-                    node, "is no power of a column by a small number, as the closed list"
+                    node,
+                    "is no power of a column by a small number, as the closed list",
                 )
         if isinstance(node.op, ast.Mult) and any(
             type(value) is int and abs(value) > 10**6
             for value in map(_constant, (node.left, node.right))
         ):
-            raise self.refuse(node, "multiplies by a large whole number (write it with "
-                              "a point), which is not on the closed list")
+            raise self.refuse(
+                node,
+                "multiplies by a large whole number (write it with "
+                "a point), which is not on the closed list",
+            )
 
     def _attribute(self, node: ast.Attribute) -> None:
         dotted = ast.unparse(node)
@@ -289,7 +296,9 @@ class _Check:
     def _argument(self, node: ast.expr, *, counts: bool, is_type: bool) -> None:
         """A column, a number, text, or a list of these; a contrast's name."""
         if is_type:
-            named = node.id if isinstance(node, ast.Name) else getattr(node, "value", "")
+            named = (
+                node.id if isinstance(node, ast.Name) else getattr(node, "value", "")
+            )
             if named not in _TYPES:
                 raise self.refuse(node)
         elif _is_text(node):

@@ -40,7 +40,7 @@ def refuse_wrong_design(design: ModelDesign) -> None:
     _require(len(set(design.exog_names)) == p, "exog_names")
     dropped = design.dropped
     _require(dropped.n >= 0 and dropped.total == n + dropped.n, "dropped")
-    _require(all(0 <= count for count in dropped.causes.values()), "dropped")
+    _require(all(count >= 0 for count in dropped.causes.values()), "dropped")
     rows = design.rows
     _require(
         rows is None or (len(rows) == n and _is_ascending(rows, dropped.total)), "rows"
@@ -207,7 +207,7 @@ def _refuse_shape(name: str, values: Any, shape: tuple[int, ...]) -> None:
 
 def _is_ascending(positions: Any, end: int) -> bool:
     if positions.ndim != 1 or not len(positions):
-        return positions.ndim == 1
+        return bool(positions.ndim == 1)
     inside = positions[0] >= 0 and positions[-1] < end
     return bool(inside and (np.diff(positions) > 0).all())
 

@@ -127,7 +127,9 @@ def load(path: str | Path, trust: bool = False) -> Any:
             ) from error
 
 
-def _result_in(file: IO[bytes], environment: Mapping[str, object], *, trust: bool) -> Any:
+def _result_in(
+    file: IO[bytes], environment: Mapping[str, object], *, trust: bool
+) -> Any:
     """The results object of an open file, checked."""
     # Imported here: the models import this file.
     from multilevel.models.given_family import family_from_document

@@ -80,15 +80,17 @@ def _expression_of(
         foreign = [name for name, origin in functions.items() if origin != _OWN]
         if foreign:
             raise DataError(
-                f"{code[:80]!r} in the formula calls {foreign[0]!r:.40}, a function that "
-                f"is not this package's own; {_TRUST}"
+                f"{code[:80]!r} in the formula calls {foreign[0]!r:.40}, a function "
+                f"that is not this package's own; {_TRUST}"
             )
         try:
             refuse_unlisted(code, columns)
         except DataError as error:
             raise DataError(f"{error}; {_TRUST}") from None
     # The column may be known by the whole text, which has to stand in the formula.
-    scope = Scope(f"{text} {code}", dict.fromkeys(columns), formula_functions(), environment)
+    scope = Scope(
+        f"{text} {code}", dict.fromkeys(columns), formula_functions(), environment
+    )
     try:
         expression = resolve(code, scope)
     except FormulaError as error:
@@ -176,7 +178,9 @@ def _teach(transform: Any, learned: dict[str, Any]) -> None:
         raise DataError("what a transform of it has learned has other names")
     for name, value in learned.items():
         if name == "transform" and value is not None:
-            if not all(type(n) is str and re.fullmatch(r"_?[a-z]\w*", n) for n in value):
+            if not all(
+                type(n) is str and re.fullmatch(r"_?[a-z]\w*", n) for n in value
+            ):
                 raise DataError("what a transform of it has learned has no names")
             done = object.__new__(transform.kind)
             vars(done).update(value)

@@ -11,11 +11,10 @@ import decimal
 import re
 import uuid
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
-from pandas.api.extensions import ExtensionArray
 
 from multilevel.errors import DataError
 
@@ -193,12 +192,13 @@ def index_of(tree: Tree, take: Take) -> pd.Index[Any]:
     if "levels" in tree:
         levels = [index_of(level, take) for level in tree["levels"]]
         codes = [take(code) for code in tree["codes"]]
-        return pd.MultiIndex(levels, codes, names=names)
+        index = pd.MultiIndex(levels, codes, names=names)  # type: ignore[arg-type]
+        return cast("pd.Index[Any]", index)
     values = values_of(tree["values"], take)
     index = pd.Index(values, name=names[0], tupleize_cols=False, dtype=values.dtype)
     if "freq" in tree:
         index.freq = str(tree["freq"])
-    return index
+    return cast("pd.Index[Any]", index)
 
 
 def values_tree(values: Any, put: Put) -> Tree:
@@ -283,7 +283,7 @@ def values_of(tree: Tree, take: Take) -> Any:
 
 def _times_of(counts: Any, dtype: Any) -> Any:
     if isinstance(dtype, pd.PeriodDtype):
-        return pd.PeriodIndex.from_ordinals(counts, freq=dtype.freq).array
+        return pd.arrays.PeriodArray(np.array(counts), dtype=dtype)
     if dtype.kind not in "mM":
         raise DataError(f"{dtype} is no type of times")
     if isinstance(dtype, pd.DatetimeTZDtype):
@@ -315,7 +315,7 @@ def _objects_of(tree: Tree, take: Take) -> Any:
         for position, value in enumerate(values):  # a slice would unpack tuples
             objects[position] = value
         return objects
-    return pd.array(values, dtype=_dtype(tree["dtype"]))  # type: ignore[call-overload]
+    return pd.array(values, dtype=_dtype(tree["dtype"]))
 
 
 def _dtype(name: Any) -> Any:
@@ -325,7 +325,7 @@ def _dtype(name: Any) -> Any:
     storage, _, missing = name.partition(" ")
     if storage in ("python", "pyarrow") and missing in ("nan", "NA"):
         options = {"na_value": np.nan} if missing == "nan" else {}
-        return pd.StringDtype(storage, **options)  # type: ignore[arg-type]
+        return pd.StringDtype(storage, **options)
     zone = re.fullmatch(r"datetime64\[\w+, (.+)\]", name)
     if zone:
         _zone(zone[1])

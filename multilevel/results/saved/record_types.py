@@ -101,5 +101,5 @@ def _is_array(value: Any, inside: tuple[Any, ...]) -> bool:
     if not isinstance(value, np.ndarray):
         return False
     if isinstance(wanted, type) and issubclass(wanted, np.integer):
-        return value.dtype.kind == "i"
-    return value.dtype == np.dtype(wanted)
+        return bool(value.dtype.kind == "i")
+    return bool(value.dtype == np.dtype(wanted))

@@ -139,8 +139,10 @@ class Writer:
             return None
         column = array.shape[0] * array.itemsize
         for name, whole in self.arrays.items():
-            if whole.ndim == 2 and whole.flags.f_contiguous and (
-                (whole.shape[0], whole.dtype) == (array.shape[0], array.dtype)
+            if (
+                whole.ndim == 2
+                and whole.flags.f_contiguous
+                and ((whole.shape[0], whole.dtype) == (array.shape[0], array.dtype))
             ):
                 first, rest = divmod(_address(array) - _address(whole), column)
                 if not rest and 0 <= first <= whole.shape[1] - array.shape[1]:

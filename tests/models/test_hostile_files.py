@@ -1,0 +1,429 @@
+"""Files of strangers: a checked fit or a `DataError`, and no code of theirs."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import time
+import tracemalloc
+import warnings
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import multilevel as ml
+from multilevel.errors import DataError
+
+FORMULA = "Reaction ~ Days + (Days | Subject)"
+
+
+@pytest.fixture(scope="module")
+def sleep():
+    return ml.datasets.load("sleepstudy")
+
+
+@pytest.fixture(scope="module")
+def saved(sleep, tmp_path_factory):
+    """Bytes of a linear and of a generalized fit."""
+    folder = tmp_path_factory.mktemp("fits")
+    cbpp = ml.datasets.load("cbpp")
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    ml.mixedlm(FORMULA, sleep).fit().save(folder / "linear")
+    ml.mixedglm(formula, cbpp, family="binomial").fit().save(folder / "generalized")
+    return {kind: (folder / kind).read_bytes() for kind in ("linear", "generalized")}
+
+
+def members_of(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def file_of(members, path, compression=zipfile.ZIP_DEFLATED):
+    pairs = members.items() if isinstance(members, dict) else members
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in pairs:
+            archive.writestr(name, content)
+    return path
+
+
+def rewritten(content, path, change):
+    """The file after a change of its document."""
+    members = members_of(content)
+    header = json.loads(members["fit.json"])
+    change(header)
+    members["fit.json"] = json.dumps(header)
+    return file_of(members, path)
+
+
+def expressions_in(tree):
+    """The parts of every expression in a document."""
+    if isinstance(tree, dict):
+        if "record" in tree and tree["record"][0] == "Expression":
+            yield tree["record"][1]
+        for value in tree.values():
+            yield from expressions_in(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from expressions_in(value)
+
+
+CANARIES = [
+    "__import__('pathlib').Path('{place}').touch()",
+    "Days + __import__('os').system('touch {place}')",
+    'Days[(exec(\'open("{place}", "w")\'), slice(None))[1]]',
+    "open('{place}', 'w')",
+    "Days.map(eval)",
+    "Days.to_csv('{place}')",
+    "Days.to_pickle('{place}')",
+    "np.save('{place}', Days)",
+    "np.asarray(Days).tofile('{place}')",
+    "np.lib.format.open_memmap('{place}', 'w+', 'f8', (1,))",
+    "pd.read_pickle('{place}')",
+    "pd.eval('1')",
+    "(lambda: open('{place}', 'w'))()",
+    "[open(p, 'w') for p in ['{place}']]",
+    "Days.__class__.__mro__",
+    "Days.pipe(print)",
+    "getattr(Days, 'to_csv')('{place}')",
+    "C(Days, contrast=open('{place}', 'w'))",
+    "np.where(Days > 1, open('{place}', 'w'), 0)",
+    'f\'{{open("{place}", "w")}}\'',
+    "I(Days)(open('{place}', 'w'))",
+    "np.log(Days, Days)",
+    "np.log(Days, out=Days)",
+    "Days.fillna(0, inplace=True)",
+    "(Days := 3)",
+    "ml.load('{place}')",
+]
+BOMBS = [
+    "Days + 9**9**9",
+    "Days ** 9**9",
+    "Days ** 1000000",
+    "'a' * 10**10",
+    "Days * (10**10)",
+    "'%1000000000d' % Days",
+    "[0] * 10**9",
+    "1 << 10**9",
+    "bs(Days, df=10**8)",
+    "bs(Days, df=100000000)",
+    "poly(Days, 100000000)",
+    "pd.cut(Days, 1000000000)",
+    "np.zeros(10**10)",
+    "np.tile(Days, 10**9)",
+    "Days.repeat(10**9)",
+    "Days.str.repeat(10**9)",
+    "Days.str.contains('(a+)+$')",
+    "Days" + " + Days" * 200_000,
+    "(" * 5000 + "Days" + ")" * 5000,
+    "-" * 15_000 + "Days",
+    "np.log(" * 500 + "Days" + ")" * 500,
+    "Days" + ".dt" * 3000,
+    "Days if Days else 0",
+    "Days @ Days",
+    "9" * 10_000,
+    "Days + \x00",
+    "",
+]
+
+
+@pytest.mark.parametrize("number", range(len(CANARIES)))
+def test_no_expression_of_a_file_runs_code(saved, tmp_path, number):
+    place = tmp_path / "canary"
+    code = CANARIES[number].format(place=place)
+
+    def plant(header):
+        for parts in expressions_in(header):
+            if parts["code"] == "Days":
+                parts["code"], parts["column"] = code, None
+                parts["functions"] = {"dict": []}
+
+    path = rewritten(saved["linear"], tmp_path / "bad.fit", plant)
+    with pytest.raises(DataError, match="closed list"):
+        ml.load(path)
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("number", range(len(BOMBS)))
+def test_an_expression_cannot_take_time_or_memory(saved, tmp_path, number):
+    def plant(header):
+        for parts in expressions_in(header):
+            parts["code"], parts["column"] = BOMBS[number], None
+            parts["functions"] = {"dict": []}
+
+    path = rewritten(saved["linear"], tmp_path / "bad.fit", plant)
+    start = time.process_time()
+    with pytest.raises(DataError):
+        ml.load(path)
+    assert time.process_time() - start < 5.0
+
+
+LISTED = (
+    "np.log(Days + 1)",
+    "I(Days**2)",
+    "C(Days, Treatment(reference=1))",
+    "C(Days, Sum)",
+    "factor(Days)",
+    "poly(Days, 2)",
+    "bs(Days, df=4)",
+    "center(Days)",
+    "np.where(Days > 4, Days - 4, 0)",
+    "pd.cut(Days, [-1, 3, 9], labels=['a', 'b'])",
+    "np.clip(Days, 1, 5)",
+    "Days.astype(float)",
+    "Days.between(2, 5)",
+    "I((Days - Days.mean()) / Days.std())",
+    "I(np.minimum(Days, 3) * -1.5)",
+    "Days.rank()",
+    "I((Days > 3) & (Days < 8))",
+)
+
+
+@pytest.mark.parametrize("code", LISTED)
+def test_what_models_are_made_of_needs_no_trust(sleep, tmp_path, code):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ml.errors.RankDeficiencyWarning)
+        result = ml.mixedlm(f"Reaction ~ {code} + (1 | Subject)", sleep).fit()
+    result.save(tmp_path / "a.fit")
+    again = ml.load(tmp_path / "a.fit")
+    pd.testing.assert_series_equal(again.params, result.params)
+
+
+def test_code_beyond_the_list_needs_trust(sleep, tmp_path):
+    formula = "Reaction ~ Days.map(lambda_free) + (1 | Subject)"
+
+    def lambda_free(x):
+        return x * 2.0
+
+    result = ml.mixedlm(formula, sleep).fit()
+    result.save(tmp_path / "a.fit")
+    with pytest.raises(DataError, match="trust=True"):
+        ml.load(tmp_path / "a.fit")
+    again = ml.load(tmp_path / "a.fit", trust=True)
+    pd.testing.assert_series_equal(again.predict(sleep), result.predict(sleep))
+
+
+def test_a_function_of_the_caller_is_not_taken_for_the_packages_own(sleep, tmp_path):
+    namespace = {"__name__": "program", "data": sleep}
+    exec("def scale(x):\n    return x / 100.0\n", namespace)
+    exec(
+        "import multilevel\nresult = multilevel.mixedlm("
+        "'Reaction ~ scale(Days) + (1 | Subject)', data).fit()",
+        namespace,
+    )
+    namespace["result"].save(tmp_path / "a.fit")
+    with pytest.raises(DataError, match="scale"):
+        ml.load(tmp_path / "a.fit")
+    with pytest.raises(DataError, match="scale"):
+        ml.load(tmp_path / "a.fit", trust=True)
+
+
+def leaves(tree, path=()):
+    """Path and value of everything in a document that is no container."""
+    if isinstance(tree, dict | list) and tree:
+        pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for key, value in pairs:
+            yield from leaves(value, (*path, key))
+    else:
+        yield path, tree
+
+
+def put_at(tree, path, value):
+    for key in path[:-1]:
+        tree = tree[key]
+    tree[path[-1]] = value
+
+
+ODD = [
+    *(None, -1, 10**30, 0.5, "x", [], {}, True, [[]]),
+    ["float", "nan"],
+    {"label": ["float", "nan"]},
+    {"record": ["Nothing", {}]},
+    {"array": "array0"},
+    {"tuple": []},
+]
+
+
+@pytest.mark.parametrize("kind", ["linear", "generalized"])
+def test_a_changed_document_is_a_fit_or_a_data_error(saved, tmp_path, kind):
+    members = members_of(saved[kind])
+    header = json.loads(members["fit.json"])
+    rng = np.random.default_rng(5)
+    places = list(leaves(header))
+    refused = 0
+    for number in range(150):
+        path, _ = places[rng.integers(len(places))]
+        path = path[: rng.integers(1, len(path) + 1)]
+        changed = copy.deepcopy(header)
+        put_at(changed, path, ODD[rng.integers(len(ODD))])
+        members["fit.json"] = json.dumps(changed)
+        file = file_of(members, tmp_path / f"{number}.fit")
+        try:
+            result = ml.load(file)
+        except DataError:
+            refused += 1
+        else:
+            assert np.isfinite(result.llf)
+            str(result.summary())
+    assert refused > 100
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", ["linear", "generalized"])
+def test_no_array_may_hold_what_is_not_finite(saved, tmp_path, kind, value):
+    members = members_of(saved[kind])
+    for name, content in members.items():
+        if not name.endswith(".npy"):
+            continue
+        array = np.load(io.BytesIO(content))
+        if array.dtype.kind != "f" or not array.size:
+            continue
+        array = array.copy(order="K")
+        array.flat[array.size // 2] = value
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        path = file_of({**members, name: buffer.getvalue()}, tmp_path / "bad.fit")
+        with pytest.raises(DataError):
+            ml.load(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "value"),
+    [
+        ("LMMFit", "sigma", {"label": ["float", "-0x1.0p+0"]}),
+        ("LMMFit", "sigma", 0),
+        ("LMMFit", "criterion", "REMLL"),
+        ("LMMFit", "n_parameters", 99),
+        ("LMMFit", "is_singular", 1),
+        ("OptimizationReport", "converged", "yes"),
+        ("OptimizationReport", "message", 3),
+        ("DroppedRows", "n", -1),
+        ("DroppedRows", "total", 10**12),
+        ("RandomTermDesign", "factor_index", 7),
+        ("RandomTermDesign", "structure", "none"),
+        ("RandomTermDesign", "effects", {"tuple": []}),
+        ("ModelDesign", "exog_names", {"tuple": ["a", "a"]}),
+        ("ModelDesign", "index", {"index": {"range": [0, 10**12, 1], "names": [0]}}),
+        ("ModelDesign", "encoding", None),
+        ("ModelDesign", "formula", None),
+    ],
+)  # fmt: skip
+def test_every_field_is_checked(saved, tmp_path, record, field, value):
+    def records_in(tree):
+        if isinstance(tree, dict) and "record" in tree:
+            yield tree["record"]
+        for below in tree.values() if isinstance(tree, dict) else tree:
+            if isinstance(below, dict | list):
+                yield from records_in(below)
+
+    def change(header):
+        for name, parts in records_in(header["document"]):
+            if name == record:
+                assert field in parts
+                parts[field] = value
+
+    path = rewritten(saved["linear"], tmp_path / "bad.fit", change)
+    with pytest.raises(DataError):
+        ml.load(path)
+
+
+def npy(header, data=b""):
+    text = header.encode() + b" " * (118 - len(header)) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}"),
+        npy(
+            "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"cos\nsystem\n."
+        ),
+        npy("{'descr': '<c16', 'fortran_order': False, 'shape': (1,)}", b"\0" * 16),
+        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}"),
+        npy("{'descr': '<U999999999', 'fortran_order': False, 'shape': (9,)}"),
+        npy("{'descr': '<f8', 'shape': ()}"),
+        b"",
+        b"\x93NUMPY\x03\x00",
+    ],
+)
+def test_an_array_is_what_its_header_says(saved, tmp_path, content):
+    members = {**members_of(saved["linear"]), "array0.npy": content}
+    with pytest.raises(DataError):
+        ml.load(file_of(members, tmp_path / "bad.fit"))
+
+
+def test_a_zip_bomb_is_refused_before_it_is_read(saved, tmp_path):
+    members = members_of(saved["linear"])
+    bomb = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (25000000,)}")
+    members["array0.npy"] = bomb + bytes(200_000_000)
+    path = file_of(members, tmp_path / "bomb.fit")
+    del members
+    tracemalloc.start()
+    with pytest.raises(DataError, match="packed too tightly"):
+        ml.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(
+    "name", ["../up.npy", "/etc/x", "a\\b.npy", "more.npy", "x.pkl"]
+)
+def test_members_that_no_fit_has_are_refused(saved, tmp_path, name):
+    members = {**members_of(saved["linear"]), name: b"x"}
+    with pytest.raises(DataError, match="members"):
+        ml.load(file_of(members, tmp_path / "bad.fit"))
+
+
+def test_a_member_that_stands_twice_is_refused(saved, tmp_path):
+    members = list(members_of(saved["linear"]).items())
+    with pytest.warns(UserWarning, match="Duplicate"):
+        path = file_of([*members, members[-1]], tmp_path / "bad.fit")
+    with pytest.raises(DataError, match="twice"):
+        ml.load(path)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"format": "multilevel fit", "version": 0}',
+        '{"format": "multilevel fit", "version": true}',
+        '{"format": "multilevel fit", "version": "2"}',
+        '{"format": "multilevel fit", "version": 2}',
+        '{"format": "multilevel fit", "version": 2, "document": []}',
+        '{"format": "multilevel fit", "version": NaN}',
+        "9" * 100_000,
+        b"\xff\xfe",
+        "",
+    ],
+)
+def test_a_document_of_another_kind_is_refused(saved, tmp_path, document):
+    members = {**members_of(saved["linear"]), "fit.json": document}
+    with pytest.raises(DataError):
+        ml.load(file_of(members, tmp_path / "bad.fit", zipfile.ZIP_STORED))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans()
+)
+def test_a_damaged_file_is_a_fit_or_a_data_error(
+    saved, tmp_path_factory, place, bit, cut
+):
+    content = bytearray(saved["linear"])
+    position = int(place * len(content))
+    content[position] ^= 1 << bit
+    path = tmp_path_factory.mktemp("flips") / "a.fit"
+    path.write_bytes(content[:position] if cut else content)
+    try:
+        result = ml.load(path)
+    except DataError:
+        return
+    assert np.isfinite(result.llf)
