@@ -125,7 +125,8 @@ def log_probabilities(link: InverseLink) -> LogProbabilities:
         p = 1.0 - curve.mean if failure else curve.mean
         if failure and link.name == "cauchy":
             p = link.mean(-eta)
-        p = np.where(p > 0.0, p, np.nan)
+        # A link such as the identity has means that are no probabilities.
+        p = np.where((p > 0.0) & (p <= 1.0), p, np.nan)
         first, second = sign * curve.first / p, sign * curve.second / p
         third = sign * curve.third / p
         return LogCurve(

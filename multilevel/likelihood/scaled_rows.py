@@ -161,10 +161,13 @@ class ScaledRows(DistinctRows):
         return slope - self._scaled(core.value, log_dispersion)
 
     def starting_mean(self) -> FloatVector:
-        """The responses, counts half way to their mean."""
+        """Half way from the responses to their mean, but Gaussian ones as they are.
+
+        Logarithms of tiny positive responses would be far below that of any mean.
+        """
         if self.family == "poisson":
             return halfway_to_mean(self.y)
-        return self.y
+        return self.y if self.family == "gaussian" else 0.5 * (self.y + self.y.mean())
 
     def take(self, rows: IntVector | slice) -> ScaledRows:
         """The same for some rows."""

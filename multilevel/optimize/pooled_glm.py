@@ -71,7 +71,10 @@ def _first_eta(family: Family, likelihood: RowLikelihood) -> FloatVector:
     mean = likelihood.starting_mean()
     with np.errstate(all="ignore"):
         eta = np.asarray(family.link.eta(mean), dtype=float)
-    return np.where(np.isfinite(eta), eta, 0.0)
+        inside = np.isfinite(eta)
+        # A Gaussian response may lie where its link has no mean.
+        rest = eta[inside].mean() if inside.any() else 0.0
+    return np.where(inside, eta, rest)
 
 
 def _weighted_fit(
