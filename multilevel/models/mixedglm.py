@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from multilevel.array_types import FloatMatrix, FloatVector
@@ -20,6 +19,7 @@ from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.likelihood.families import Family
 from multilevel.models.given_family import family_document, read_family
+from multilevel.models.given_start import read_start
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import glm_likelihood
@@ -200,7 +200,8 @@ class MixedGLM(MixedModel):
             of adaptive Gauss-Hermite quadrature, which needs a single grouping factor
             with at most three random effects a level.
         start : (m,) or (d,) array_like, optional
-            theta, or all parameters as in a result's `full_params`, to start from.
+            theta, or all parameters as in a result's `full_params`, to start from. From
+            a start that leads nowhere the fit goes back to its own.
         progress : bool
             Write a line to standard error after each evaluation.
 
@@ -220,7 +221,7 @@ class MixedGLM(MixedModel):
         fit = fit_glmm(
             self.problem,
             nagq=nagq,
-            start=None if start is None else np.asarray(start, dtype=float),
+            start=read_start(start),
             on_step=progress_writer() if progress else None,
         )
         return self.result_of(fit, "normal")

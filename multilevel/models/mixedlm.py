@@ -20,6 +20,7 @@ from multilevel.errors import FitError
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.inference.denominator_df import known_ddf
+from multilevel.models.given_start import read_start
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import joint_likelihood
@@ -153,7 +154,8 @@ class MixedLM(MixedModel):
         reml : bool
             Restricted maximum likelihood, or maximum likelihood.
         start : (m,) array_like, optional
-            Covariance parameters theta to start from.
+            Covariance parameters theta to start from, as in an earlier result's
+            `theta`. From a start that leads nowhere the fit goes back to its own.
         ddf : {"satterthwaite", "residual", "normal"}
             Denominator degrees of freedom of tests; computed when first asked for.
         progress : bool
@@ -184,7 +186,7 @@ class MixedLM(MixedModel):
             fit = fit_lmm(
                 self.problem,
                 reml=reml,
-                start=None if start is None else np.asarray(start, dtype=float),
+                start=read_start(start),
                 on_step=progress_writer() if progress else None,
             )
         _refuse_exact_fit(self.design, fit.sigma)

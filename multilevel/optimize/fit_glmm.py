@@ -22,6 +22,7 @@ from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
 from multilevel.optimize.glm_report import (
+    ENOUGH,
     obstacle_of,
     report_of,
     unknown_columns,
@@ -71,7 +72,8 @@ def fit_glmm(
     n_nodes = checked_nodes(problem, nagq)
     with blas_threads(problem.rows.layout.n_dense):
         search = ApproximateSearch(problem, n_nodes, on_step)
-        end = search.run(_first_point(problem, start))
+        end = None if start is None else _end_from(search, start)
+        end = end or search.run(_starting_point(problem))
         fit = _read_fit(problem, end, n_nodes, began)
     warn_about(fit.report, is_singular=fit.is_singular)
     return fit
@@ -110,30 +112,46 @@ def checked_nodes(problem: GeneralizedProblem, nagq: int) -> int:
     return n_nodes
 
 
-def _first_point(
-    problem: GeneralizedProblem, start: FloatVector | None
-) -> StartingPoint:
+def _end_from(search: ApproximateSearch, start: FloatVector) -> SearchEnd | None:
+    """Where a given start leads to; None if it leads nowhere.
+
+    It is kept to if it is a minimum, but not where the deviance became flat far out,
+    higher than where the fit would have begun by itself.
+    """
+    problem = search.problem
     m = problem.terms.n_theta
-    params: FloatVector | None = None
-    if start is not None:
-        params = np.asarray(start, dtype=float)
-        allowed = (m, problem.n_parameters)
-        if params.ndim != 1 or len(params) not in allowed:
-            raise FitError(
-                f"start has shape {params.shape}; this model has {m} covariance "
-                f"parameters theta and {problem.n_parameters} parameters in all. Pass "
-                "the theta or the full_params of an earlier result, or leave start out."
-            )
-        if not np.isfinite(params).all():
-            raise FitError("start has values that are not finite")
-        if problem.n_dispersion and len(params) > m and params[-1] <= 0:
-            raise FitError(f"start has dispersion {params[-1]:g}; it must be positive")
+    params = _checked_start(problem, start)
     try:
-        if params is None:
-            return starting_point(problem)
         if len(params) == m:
-            return starting_point(problem, working_theta(problem, params))
-        return starting_point(problem, params=params)
+            first = starting_point(problem, working_theta(problem, params))
+        else:
+            first = starting_point(problem, params=params)
+        end = search.run(first)
+        usual = search.value_at(_starting_point(problem))
+    except (FitError, np.linalg.LinAlgError):
+        return None
+    return end if end.expected_gain < ENOUGH and end.point.value <= usual else None
+
+
+def _checked_start(problem: GeneralizedProblem, start: FloatVector) -> FloatVector:
+    m = problem.terms.n_theta
+    params = np.asarray(start, dtype=float)
+    if params.ndim != 1 or len(params) not in (m, problem.n_parameters):
+        raise FitError(
+            f"start has shape {params.shape}; this model has {m} covariance "
+            f"parameters theta and {problem.n_parameters} parameters in all. Pass "
+            "the theta or the full_params of an earlier result, or leave start out."
+        )
+    if not np.isfinite(params).all():
+        raise FitError("start has values that are not finite")
+    if problem.n_dispersion and len(params) > m and params[-1] <= 0:
+        raise FitError(f"start has dispersion {params[-1]:g}; it must be positive")
+    return params
+
+
+def _starting_point(problem: GeneralizedProblem) -> StartingPoint:
+    try:
+        return starting_point(problem)
     except np.linalg.LinAlgError as error:
         raise FitError(
             f"the likelihood cannot be evaluated at the starting values: {error}. "

@@ -53,8 +53,9 @@ def fit_lmm(
     """
     began = time.perf_counter()
     with blas_threads(_dense_columns(problem)):
-        theta = _working_start(problem, start)
-        found = _find(LMMSearch(problem, reml, on_step), theta, given=start is not None)
+        search = LMMSearch(problem, reml, on_step)
+        found = None if start is None else _find_from(search, start)
+        found = found or _find(search, starting_theta(problem.products, problem.terms))
         fit = _read_fit(problem, found, time.perf_counter() - began, reml=reml)
     _warn_about(fit)
     return fit
@@ -69,14 +70,29 @@ class _Found:
     elsewhere: int = 0
 
 
-def _find(search: LMMSearch, theta: FloatVector, *, given: bool) -> _Found:
-    """Descend from theta, and from other starts where that may lead lower.
+def _find_from(search: LMMSearch, start: FloatVector) -> _Found | None:
+    """The minimum that a given start leads to; None if it leads nowhere.
 
-    A start that was given is kept to.
+    It is kept to if it is a minimum, but not where the deviance became flat far out,
+    higher than where the fit would have begun by itself.
     """
+    problem = search.problem
+    theta = _working_start(problem, start)
+    try:
+        minimum = search.prefer_singular(search.descend(theta))
+        usual = search.objective(starting_theta(problem.products, problem.terms))
+    except (FitError, np.linalg.LinAlgError):
+        return None
+    if not minimum.converged or minimum.point.value > usual.value:
+        return None
+    return _Found(minimum, search.is_unbounded(minimum))
+
+
+def _find(search: LMMSearch, theta: FloatVector) -> _Found:
+    """Descend from theta, and from other starts where that may lead lower."""
     minimum = search.prefer_singular(search.descend(theta))
     unbounded = search.is_unbounded(minimum)
-    if given or not (unbounded or may_have_other_minima(search.problem, minimum)):
+    if not (unbounded or may_have_other_minima(search.problem, minimum)):
         return _Found(minimum, unbounded)
     other, elsewhere = lowest_minimum(search, minimum, unbounded=unbounded)
     if other is None:
@@ -90,9 +106,7 @@ def _dense_columns(problem: LinearProblem) -> int:
     return len(prepared.dense) if isinstance(prepared, BlockSystem) else 0
 
 
-def _working_start(problem: LinearProblem, start: FloatVector | None) -> FloatVector:
-    if start is None:
-        return starting_theta(problem.products, problem.terms)
+def _working_start(problem: LinearProblem, start: FloatVector) -> FloatVector:
     theta = np.asarray(start, dtype=float)
     if theta.shape != (problem.terms.n_theta,) or not np.isfinite(theta).all():
         raise FitError(

@@ -63,10 +63,16 @@ class ApproximateSearch:
         n_nodes: int,
         on_step: Callable[[int, float], None] | None,
     ) -> None:
-        self._problem = problem
+        self.problem = problem
         self._n_nodes = n_nodes
         self._on_step = on_step
         self._evaluations = 0
+
+    def value_at(self, first: StartingPoint) -> float:
+        """The approximate deviance at a start; infinite where it cannot be had."""
+        point = GlmObjective(self.problem, self._n_nodes, first.modes)(first.x)
+        self._evaluations += 1
+        return np.inf if point is None else point.value
 
     def run(self, first: StartingPoint) -> SearchEnd:
         """Descend, try the edge nearby, and make sure of the optimum."""
@@ -80,7 +86,7 @@ class ApproximateSearch:
     def _descend(
         self, x: FloatVector, inverse: FloatMatrix, n_nodes: int, first: StartingPoint
     ) -> tuple[GlmPoint, FloatMatrix]:
-        objective = GlmObjective(self._problem, n_nodes, first.modes)
+        objective = GlmObjective(self.problem, n_nodes, first.modes)
         point = objective(x)
         if point is None:
             raise FitError(
@@ -90,7 +96,8 @@ class ApproximateSearch:
         counted = self._evaluations
 
         def told(evaluations: int, value: float) -> None:
-            if self._on_step is not None:
+            # The Laplace approximation is only a start for the quadrature.
+            if self._on_step is not None and n_nodes == self._n_nodes:
                 self._on_step(counted + 1 + evaluations, value)
 
         descent = minimize_bfgs(
@@ -109,20 +116,20 @@ class ApproximateSearch:
 
     def _reach(self, first: StartingPoint) -> FloatVector:
         """How far each parameter may go in a step, however well it is known, (d,)."""
-        problem = self._problem
+        problem = self.problem
         reach = np.full(problem.n_parameters, link_unit(problem, first.modes))
         reach[problem.n_fixed + problem.terms.n_theta :] = 1.0
         return reach
 
     def _on_the_edge(self, point: GlmPoint) -> GlmPoint:
         """The point on the edge nearby, if the deviance is no higher there."""
-        p, m = self._problem.n_fixed, self._problem.terms.n_theta
-        theta = nearest_singular(self._problem, point.x[p : p + m])
+        p, m = self.problem.n_fixed, self.problem.terms.n_theta
+        theta = nearest_singular(self.problem, point.x[p : p + m])
         if theta is None:
             return point
         x = point.x.copy()
         x[p : p + m] = theta
-        objective = GlmObjective(self._problem, self._n_nodes, point.modes)
+        objective = GlmObjective(self.problem, self._n_nodes, point.modes)
         edge = objective(x)
         self._evaluations += 1
         slack = 1e-8 + 16.0 * np.finfo(float).eps * abs(point.value)
@@ -152,7 +159,7 @@ class ApproximateSearch:
         direction = hessian.falling_direction()
         if direction is None:
             return point.x
-        objective = GlmObjective(self._problem, self._n_nodes, point.modes)
+        objective = GlmObjective(self.problem, self._n_nodes, point.modes)
         found = [objective(point.x + way * direction) for way in (1.0, -1.0)]
         self._evaluations += 2
         lower = [other for other in found if other is not None]
@@ -160,10 +167,10 @@ class ApproximateSearch:
         return best.x
 
     def _hessian(self, point: GlmPoint) -> JointHessian:
-        guess = rough_hessian(self._problem, point.x, point.modes, longest=(300.0, 1.0))
+        guess = rough_hessian(self.problem, point.x, point.modes, longest=(300.0, 1.0))
         self._evaluations += 2 * len(guess)
         try:
-            return joint_hessian(self._problem, point, guess, n_nodes=self._n_nodes)
+            return joint_hessian(self.problem, point, guess, n_nodes=self._n_nodes)
         except np.linalg.LinAlgError:
             root = np.asarray(np.linalg.cholesky(guess))
             return JointHessian(np.eye(len(guess)), root, np.inf)

@@ -81,10 +81,12 @@ class LMMSearch:
             If the deviance cannot be evaluated near the start.
         """
         tell = self.on_step
+        # What is told is the deviance of the response in its own unit.
+        shift = self.problem.deviance_shift(reml=self.reml) if tell else 0.0
 
         def on_step(evaluations: int, value: float) -> None:
             if tell is not None:
-                tell(before + evaluations, value)
+                tell(before + evaluations, value + shift)
 
         # Far out digits may be lost; then the start is drawn towards zero.
         for shrinkage in (1.0, 0.1, 1e-2, 1e-3):

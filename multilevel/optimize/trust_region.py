@@ -186,6 +186,7 @@ def _try(objective: Objective, x: FloatVector) -> ThetaDerivatives | None:
         point = objective(x)
     except np.linalg.LinAlgError:
         return None
-    if not (np.isfinite(point.value) and np.isfinite(point.gradient).all()):
+    parts = (point.gradient, point.hessian)
+    if not (np.isfinite(point.value) and all(np.isfinite(a).all() for a in parts)):
         return None
     return point
