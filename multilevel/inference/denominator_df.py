@@ -25,6 +25,11 @@ class Denominators(Protocol):
     def f_df(self, L: FloatMatrix) -> float:
         """The denominator of the F test of all rows of L (rows, p) jointly."""
 
+    def variance_df(
+        self, variance: FloatVector, gradient: Callable[[], FloatMatrix]
+    ) -> FloatVector:
+        """Those of estimated variances (rows,) with derivatives (rows, m + 1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConstantDf:
@@ -45,6 +50,12 @@ class ConstantDf:
     def f_df(self, L: FloatMatrix) -> float:
         """`value`."""
         return self.value
+
+    def variance_df(
+        self, variance: FloatVector, gradient: Callable[[], FloatMatrix]
+    ) -> FloatVector:
+        """`value` for each variance."""
+        return np.full(len(variance), self.value)
 
 
 def residual_df(problem: LinearProblem, fit: LMMFit) -> ConstantDf:

@@ -17,14 +17,15 @@ Fai & Cornelius (1996), J. Statist. Comput. Simul. 54, 363-378; Kuznetsova, Broc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.inference.estimability import independent_rows
-from multilevel.likelihood.evaluation import LikelihoodPoint
 from multilevel.likelihood.theta_derivatives import covariance_directions
+from multilevel.optimize.estimates import fitted_point, fixed_root
 from multilevel.optimize.fit_record import LMMFit
 from multilevel.optimize.linear_problem import LinearProblem
 from multilevel.optimize.theta_hessian import theta_hessian
@@ -35,12 +36,6 @@ _FLAT = 1e-9
 _SWEEPS = 50
 
 _SMALL_ANGLE = 1e-9
-
-
-def fitted_point(problem: LinearProblem, fit: LMMFit) -> LikelihoodPoint:
-    """The deviance at the estimates, in working columns."""
-    lams = problem.working.factors(fit.working_theta)
-    return problem.point(lams, reml=fit.criterion == "REML")
 
 
 def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
@@ -102,6 +97,19 @@ class ContrastVariance:
         rows = L @ self.root
         variance = np.einsum("rp,rp->r", rows, rows)
         return variance, np.einsum("rp,apq,rq->ra", rows, self.slopes, rows)
+
+    def variance_df(
+        self, variance: FloatVector, gradient: Callable[[], FloatMatrix]
+    ) -> FloatVector:
+        """Degrees of freedom (rows,) of any estimated variances.
+
+        Parameters
+        ----------
+        variance : (rows,)
+        gradient : callable
+            Their derivatives (rows, m + 1) in (working theta, sigma).
+        """
+        return chi_square_df(variance, gradient(), self.covariance)
 
     def _standardized(self, slopes: FloatArray) -> FloatArray:
         """Slopes (m + 1, q, q) along uncorrelated variance parameters of variance 1."""
@@ -209,19 +217,9 @@ def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
         sums = np.tensordot(fixed, fixed, axes=(2, 2))  # (S, p, S, p)
         slopes[:m] += np.einsum("apbq,mab->mpq", sums, dG)
     slopes[m] = 2.0 * np.eye(p) / fit.sigma
-    return ContrastVariance(
-        fixed_root(problem, fit), slopes, variance_parameter_covariance(problem, fit)
-    )
-
-
-def fixed_root(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
-    """Square root (p, p) of the covariance of the fixed effects, not squared first.
-
-    Products of contrasts with it lose no digits to the origin of the columns, as
-    those with the covariance matrix would.
-    """
-    inverse = fitted_point(problem, fit).profiled.RX_inverse
-    return np.asarray(problem.basis.user_rows(inverse) * fit.sigma)
+    root = fixed_root(problem, point)
+    covariance = variance_parameter_covariance(problem, fit)
+    return ContrastVariance(root, slopes, covariance)
 
 
 def satterthwaite_df(

@@ -9,6 +9,7 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.likelihood.evaluation import LikelihoodPoint
+from multilevel.optimize.fit_record import LMMFit
 from multilevel.optimize.linear_problem import LinearProblem
 
 
@@ -33,11 +34,26 @@ class Estimates:
     modes: tuple[FloatMatrix, ...]
 
 
+def fixed_root(problem: LinearProblem, point: LikelihoodPoint) -> FloatMatrix:
+    """Square root (p, p) of the covariance of the fixed effects, not squared first.
+
+    Products of contrasts with it lose no digits to the origin of the columns, as
+    those with the covariance matrix would.
+    """
+    scale = problem.basis.response_scale * np.sqrt(point.profiled.sigma2)
+    return np.asarray(problem.basis.user_rows(point.profiled.RX_inverse) * scale)
+
+
 def fixed_covariance(problem: LinearProblem, point: LikelihoodPoint) -> FloatMatrix:
     """Covariance matrix of the fixed effects, (p, p)."""
-    scale = problem.basis.response_scale * np.sqrt(point.profiled.sigma2)
-    root = problem.basis.user_rows(point.profiled.RX_inverse) * scale
+    root = fixed_root(problem, point)
     return np.asarray(root @ root.T)
+
+
+def fitted_point(problem: LinearProblem, fit: LMMFit) -> LikelihoodPoint:
+    """The deviance at the estimates, in working columns."""
+    lams = problem.working.factors(fit.working_theta)
+    return problem.point(lams, reml=fit.criterion == "REML")
 
 
 def term_modes(

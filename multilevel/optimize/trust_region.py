@@ -141,7 +141,7 @@ def minimize(
         If the function cannot be evaluated at the start.
     """
     x, point, evaluations = start, objective(start), 1
-    if not (np.isfinite(point.value) and np.isfinite(point.hessian).all()):
+    if not _is_finite(point):
         raise np.linalg.LinAlgError("the function is not finite at the start")
     radius = max(1.0, float(np.linalg.norm(start)))
     correction = np.zeros((len(start), len(start)))
@@ -186,7 +186,13 @@ def _try(objective: Objective, x: FloatVector) -> ThetaDerivatives | None:
         point = objective(x)
     except np.linalg.LinAlgError:
         return None
-    parts = (point.gradient, point.hessian)
-    if not (np.isfinite(point.value) and all(np.isfinite(a).all() for a in parts)):
-        return None
-    return point
+    return point if _is_finite(point) else None
+
+
+def _is_finite(point: ThetaDerivatives) -> bool:
+    """Whether a next step can be computed: a Hessian may overflow before the rest."""
+    return bool(
+        np.isfinite(point.value)
+        and np.isfinite(point.gradient).all()
+        and np.isfinite(point.hessian).all()
+    )

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.covariance.square_root import covariance_root
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import encode_new_data
-from multilevel.errors import DataError
+from multilevel.errors import DataError, FitError
 from multilevel.likelihood.families import Family, bind_rows
 from multilevel.prediction.estimable_rows import (
     Check,
@@ -31,6 +32,7 @@ from multilevel.prediction.predict import (
 )
 from multilevel.prediction.prediction_error import (
     FittedCovariance,
+    PredictedRows,
     prediction_variance,
     unused_variance,
 )
@@ -137,6 +139,20 @@ def _predictor_variance(
     return total
 
 
+def _error_variance(
+    fitted: GlmFitted, covariance: FittedCovariance, rows: PredictedRows
+) -> FloatVector:
+    """Variance of the error of every row's linear predictor, (n,)."""
+    try:
+        return prediction_variance(fitted.design, covariance, rows)
+    except np.linalg.LinAlgError:
+        raise FitError(
+            "the modes of the random effects are no maximum of their distribution, so "
+            "that predictions have no standard errors; the fit did not converge: see "
+            'result.optimization, or use predict(), or random="none"'
+        ) from None
+
+
 def prediction_of_glm(
     fitted: GlmFitted,
     data: Any,
@@ -162,11 +178,14 @@ def prediction_of_glm(
     likelihood = bind_rows(family, design.y, design.weights)
     at_fit = linear_predictor(design, fitted.beta, fitted.modes)
     log_dispersion = float(np.log(fitted.dispersion))
-    information = likelihood.terms(at_fit, log_dispersion).weight
-    if (information < 0.0).any():
-        information = likelihood.expected_weight(at_fit, log_dispersion)
-    covariance = FittedCovariance(information, fitted.factors, fitted.cov_beta)
-    variance = rows.with_missing(prediction_variance(design, covariance, rows.rows))
+    # The observed information of a row may be negative; that of all rows together with
+    # the distribution of the effects is not, at the modes.
+    covariance = FittedCovariance(
+        likelihood.terms(at_fit, log_dispersion).weight,
+        fitted.factors,
+        covariance_root(fitted.cov_beta),
+    )
+    variance = rows.with_missing(_error_variance(fitted, covariance, rows.rows))
     spread = np.sqrt(variance + unused_variance(design, covariance, rows.rows))
 
     def observation_limits(alpha: float) -> FloatMatrix:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.inverse_links import LINKS
+from multilevel.optimize.estimates import fixed_root
 from multilevel.optimize.fit_record import LMMFit
+from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.theta_hessian import theta_scales
 from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.predict import NewLevels, RandomParts
 from multilevel.prediction.prediction_error import (
@@ -19,16 +24,94 @@ from multilevel.prediction.prediction_error import (
     prediction_variance,
     unused_variance,
 )
-from multilevel.prediction.prediction_rows import rows_to_predict
+from multilevel.prediction.prediction_rows import RowsToPredict, rows_to_predict
 from multilevel.prediction.prediction_table import Prediction
+
+_STEP = 0.005
+"""Of differences of variances in theta, in units of its own scale."""
+
+
+class PredictionDf(Protocol):
+    """Degrees of freedom of what is predicted."""
+
+    def df(self, L: FloatMatrix) -> FloatVector:  # noqa: N803 - the paper's letter
+        """Of contrasts (rows, p) of the fixed effects, (rows,)."""
+
+    def variance_df(
+        self, variance: FloatVector, gradient: Callable[[], FloatMatrix]
+    ) -> FloatVector:
+        """Of variances (rows,) with derivatives in (working theta, sigma)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionVariances:
+    """Variances of the errors of rows to predict, as functions of the parameters.
+
+    Parameters
+    ----------
+    design : ModelDesign
+        Of the fit.
+    problem : LinearProblem
+    fit : LMMFit
+    rows : RowsToPredict
+    """
+
+    design: ModelDesign
+    problem: LinearProblem
+    fit: LMMFit
+    rows: RowsToPredict
+
+    def at(self, theta: FloatVector) -> tuple[FloatVector, FloatVector]:
+        """Variance of the mean, and what an observation adds to it, (n,) each.
+
+        Parameters
+        ----------
+        theta : (m,)
+            Of the working columns; sigma is that of the fit.
+        """
+        problem, fit, design = self.problem, self.fit, self.design
+        point = problem.point(
+            problem.working.factors(theta), reml=fit.criterion == "REML"
+        )
+        sigma = problem.basis.response_scale * np.sqrt(point.profiled.sigma2)
+        factors = zip(
+            problem.basis.terms, problem.terms.term_factors(theta), strict=True
+        )
+        prior = np.ones(len(design.y)) if design.weights is None else design.weights
+        covariance = FittedCovariance(
+            prior / fit.sigma**2,
+            tuple(fit.sigma * (T @ F) for T, F in factors),
+            fixed_root(problem, point) * (fit.sigma / sigma),
+        )
+        rows = self.rows.rows
+        own = unused_variance(design, covariance, rows)
+        own = own + fit.sigma**2 / self.rows.weights
+        return prediction_variance(design, covariance, rows), own
+
+    def gradient(self) -> FloatMatrix:
+        """Derivatives (n, m + 1) of the sum of the two in (working theta, sigma)."""
+        theta, working = self.fit.working_theta, self.problem.working
+        total = np.add(*self.at(theta))
+        point = self.problem.point(
+            working.factors(theta), reml=self.fit.criterion == "REML"
+        )
+        out = np.empty((len(total), len(theta) + 1))
+        for a, scale in enumerate(theta_scales(point, working, theta)):
+            shift = np.zeros(len(theta))
+            shift[a] = _STEP * scale
+            change = np.add(*self.at(theta + shift)) - np.add(*self.at(theta - shift))
+            out[:, a] = change / (2.0 * shift[a])
+        out[:, -1] = 2.0 * total / self.fit.sigma
+        return out
 
 
 def prediction_of_lmm(
     design: ModelDesign,
+    problem: LinearProblem,
     fit: LMMFit,
     data: Any,
     *,
-    contrast_df: Callable[[FloatMatrix], FloatVector],
+    denominators: Callable[[], PredictionDf],
     random: RandomParts,
     new_levels: NewLevels,
     offset: Any,
@@ -40,11 +123,11 @@ def prediction_of_lmm(
     Parameters
     ----------
     design : ModelDesign
+    problem : LinearProblem
     fit : LMMFit
     data : data frame or None
-    contrast_df : callable
-        Contrasts (rows, p) -> degrees of freedom (rows,), for predictions from the
-        fixed effects alone.
+    denominators : callable
+        Gives the degrees of freedom, when they are needed.
     random, new_levels, offset, weights, check
         As there.
 
@@ -62,23 +145,28 @@ def prediction_of_lmm(
         check=check,
     )
     mean = rows.linear_predictor(design, fit.beta, fit.modes)
-    prior = np.ones(len(design.y)) if design.weights is None else design.weights
-    covariance = FittedCovariance(
-        prior / fit.sigma**2,
-        tuple(fit.sigma * F for F in fit.factors),
-        fit.cov_beta,
-    )
-    variance = rows.with_missing(prediction_variance(design, covariance, rows.rows))
-    own = unused_variance(design, covariance, rows.rows) + fit.sigma**2 / rows.weights
-    spread = np.sqrt(variance + own)
+    variances = PredictionVariances(design, problem, fit, rows)
+    variance, own = variances.at(fit.working_theta)
+    total = variance + own
     df = np.full(len(mean), np.inf)
     if all((codes < 0).all() for codes in rows.rows.codes):
-        df = contrast_df(rows.rows.X)
+        df = denominators().df(rows.rows.X)
+
+    @cache
+    def total_df() -> FloatVector:
+        return denominators().variance_df(total, variances.gradient)
 
     def observation_limits(alpha: float) -> FloatMatrix:
-        reach = ndtri(1.0 - alpha / 2.0) * spread
+        reach = _quantiles(alpha, total_df()) * np.sqrt(total)
+        # An observation cannot be known better than its mean.
+        reach = np.fmax(reach, _quantiles(alpha, df) * np.sqrt(variance))
         return np.column_stack([mean - reach, mean + reach])
 
-    return Prediction(
-        mean, np.sqrt(variance), df, rows.index, LINKS["identity"], observation_limits
-    )
+    se = np.sqrt(rows.with_missing(variance))
+    return Prediction(mean, se, df, rows.index, LINKS["identity"], observation_limits)
+
+
+def _quantiles(alpha: float, df: FloatVector) -> FloatVector:
+    """Student's t that is exceeded on either side with probability alpha, (n,)."""
+    upper = 1.0 - alpha / 2.0
+    return np.where(np.isinf(df), ndtri(upper), stdtrit(df, upper))

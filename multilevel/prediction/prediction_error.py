@@ -58,18 +58,20 @@ class FittedCovariance:
         Of each row of the fit in its linear predictor: w / sigma^2 for a linear model.
     factors : one (k, k) for each term
         Cov(b) = F F', in squared units of the linear predictor.
-    cov_beta : (p, p)
+    root : (p, p)
+        Square root of the covariance of the fixed effects: products with it lose no
+        digits to a far origin of the columns.
     """
 
     information: FloatVector
     factors: tuple[FloatMatrix, ...]
-    cov_beta: FloatMatrix
+    root: FloatMatrix
 
 
-def fixed_variance(rows: FloatMatrix, cov_beta: FloatMatrix) -> FloatVector:
+def fixed_variance(rows: FloatMatrix, root: FloatMatrix) -> FloatVector:
     """Var(x'beta^) of every row, (n,)."""
-    squares = np.einsum("ij,ij->i", rows @ cov_beta, rows)
-    return np.asarray(np.maximum(squares, 0.0))
+    spread = rows @ root
+    return np.asarray(np.einsum("ij,ij->i", spread, spread))
 
 
 def unused_variance(
@@ -103,7 +105,7 @@ def prediction_variance(
         The uncertainty of theta is left out.
     """
     if all((codes < 0).all() for codes in rows.codes):
-        return fixed_variance(rows.X, fitted.cov_beta)
+        return fixed_variance(rows.X, fitted.root)
     n = len(design.y)
     # The new rows join those of the fit with no weight, so that one elimination finds
     # the leverages of all, whatever the combination of levels.
@@ -118,7 +120,7 @@ def prediction_variance(
     for j, column in enumerate(design.X.T):
         weighted = np.concatenate([fitted.information * column, np.zeros(len(rows.X))])
         moved[:, j] -= effects.spread(factor.solve(effects.collect(weighted)))[n:]
-    return np.maximum(conditional, 0.0) + fixed_variance(moved, fitted.cov_beta)
+    return np.maximum(conditional, 0.0) + fixed_variance(moved, fitted.root)
 
 
 def _stacked_rows(design: ModelDesign, rows: PredictedRows) -> EffectRows:

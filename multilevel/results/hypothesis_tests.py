@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from multilevel.array_types import FloatMatrix
+from multilevel.covariance.square_root import covariance_root
 from multilevel.errors import FitError, NotForMixedModelsError
 from multilevel.inference.estimability import Estimability, estimability
-from multilevel.inference.hypotheses import covariance_root, t_tests, wald_test
+from multilevel.inference.hypotheses import t_tests, wald_test
 
 if TYPE_CHECKING:
     from statsmodels.stats.contrast import ContrastResults

@@ -18,10 +18,8 @@ from multilevel.inference.denominator_df import (
     known_ddf,
 )
 from multilevel.inference.likelihood_ratio import LRTest
-from multilevel.inference.satterthwaite import (
-    fixed_root,
-    variance_parameter_covariance,
-)
+from multilevel.inference.satterthwaite import variance_parameter_covariance
+from multilevel.optimize.estimates import fitted_point, fixed_root
 from multilevel.optimize.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
 from multilevel.prediction.estimable_rows import Check, refuse_unknown_check
@@ -77,7 +75,8 @@ class MixedLMResults(MixedResults):
 
     @cached_property
     def _root_of_fit(self) -> FloatMatrix:
-        return fixed_root(self.model.problem, self.fit_record)
+        problem = self.model.problem
+        return fixed_root(problem, fitted_point(problem, self.fit_record))
 
     def _fixed_root(self) -> FloatMatrix:
         return self._root_of_fit
@@ -249,13 +248,16 @@ class MixedLMResults(MixedResults):
         -------
         Prediction
             With `summary_frame(alpha)`. Limits of the mean are by Student's t with the
-            chosen `ddf` if no random effects are added, else normal.
+            chosen `ddf` if no random effects are added, else normal. Those of an
+            observation are by Student's t with degrees of freedom, by the same
+            method, for the whole variance of its prediction.
         """
         return prediction_of_lmm(
             self.model.design,
+            self.model.problem,
             self.fit_record,
             data,
-            contrast_df=lambda rows: self._denominators.df(rows),
+            denominators=lambda: self._denominators,
             random=random,
             new_levels=new_levels,
             offset=offset,

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose
 
 import multilevel as ml
 from multilevel.array_types import FloatVector
-from multilevel.inference.satterthwaite import fitted_point
 from multilevel.likelihood.block_system import BlockSystem
 from multilevel.likelihood.theta_derivatives import theta_derivatives, theta_gradient
+from multilevel.optimize.estimates import fitted_point
 from multilevel.optimize.fit_lmm import fit_lmm
 from multilevel.optimize.joint_likelihood import hessian, score
 from multilevel.optimize.theta_hessian import difference_hessian, theta_scales

@@ -82,11 +82,14 @@ def test_linear_models(data, formula, weights):
     assert_allclose(again, frame, rtol=1e-8)
     spread = np.sqrt(wanted**2 + result.scale / prior)
     width = frame["obs_ci_upper"] - frame["obs_ci_lower"]
-    assert_allclose(width, 2 * 1.959963985 * spread, rtol=1e-7)
+    normal = result.with_ddf("normal").get_prediction().summary_frame()
+    z_width = normal["obs_ci_upper"] - normal["obs_ci_lower"]
+    assert_allclose(z_width, 2 * 1.959963985 * spread, rtol=1e-7)
+    assert (width > z_width).all()
 
 
 def test_some_factors_only(data):
-    result = ml.mixedlm("normal ~ x + (x | g) + (1 | h)", data).fit()
+    result = ml.mixedlm("normal ~ x + (x | g) + (1 | h)", data).fit(ddf="normal")
     W, V = error_covariance(result, np.full(len(data), 1 / result.scale), result.scale)
     W[:, 2 + 2 * result.ngroups["g"] :] = 0.0
     frame = result.get_prediction(random=["g"]).summary_frame()
