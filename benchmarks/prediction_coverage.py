@@ -3,8 +3,8 @@
 Groups of 30 rows, whose means vary twice as much as the rows within them; a model with
 an intercept for each group is fitted, and the 95 % limits of one observation in a group
 of which nothing is known are compared with such an observation. For each number of
-groups the share that is covered is printed, with Satterthwaite's degrees of freedom for the
-variance of the prediction, and with normal quantiles.
+groups the share that is covered is printed, with Satterthwaite's degrees of freedom
+for the variance of the prediction, and with normal quantiles.
 
     python benchmarks/prediction_coverage.py [replicates]
 """
