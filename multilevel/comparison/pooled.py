@@ -17,7 +17,8 @@ from multilevel.inference.chi_bar_square import (
     efficient_information,
 )
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
-from multilevel.likelihood.null_information import null_information
+from multilevel.inference.pooled_glm_null import design_terms
+from multilevel.likelihood.null_information import cone_blocks, null_information
 
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper
@@ -106,18 +107,10 @@ def pooled_null(design: ModelDesign, *, reml: bool) -> ChiBarSquare:
     -------
     ChiBarSquare
     """
-    sizes, columns = [], []
-    for term in design.terms:
-        codes, k = design.factors[term.factor_index].codes, len(term.effects)
-        if term.structure == "us":
-            sizes.append(k)
-            columns.append((codes, term.columns))
-        else:
-            sizes += [1] * k
-            columns += [(codes, term.columns[:, [i]]) for i in range(k)]
+    blocks, sizes = cone_blocks(design_terms(design), design.weights)
     if sizes == [1]:
         return cone_mixture(np.eye(1), sizes)
-    information = null_information(columns, design.X, design.weights, reml=reml)
+    information = null_information(blocks, design.X, design.weights, reml=reml)
     return cone_mixture(efficient_information(information, 1), sizes)
 
 

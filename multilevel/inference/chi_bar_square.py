@@ -31,22 +31,30 @@ import numpy as np
 from scipy.special import chdtrc
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.errors import ComparisonError
+from multilevel.inference.cone_coordinates import canonical_metric, unit_information
 from multilevel.inference.psd_cone import (
     block_slices,
-    from_svec,
     positive_ranks,
     project_in_metric,
     projection_derivative_eigenvalues,
     svec_scale,
-    to_svec,
-    triangle_indices,
-    triangle_length,
 )
 
 _DRAWS = 2000
 _SEED = 19941171  # Stram & Lee; fixed, so that a p-value is a function of the fit
 _NODES = 512
 _MOST_LISTED = 7
+_EXACT = 1e-7  # of sums of weights by a formula
+_DRAWN = 0.05  # five standard errors of half a weight from the draws
+_FAILED = (
+    "the null distribution cannot be computed from the information matrix of the "
+    "variance parameters "
+)
+_SIMPLER = (
+    "Leave out random effects that the data hardly tell apart, or test fewer of them "
+    "at once"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class ChiBarSquare:
 def efficient_information(information: FloatMatrix, n_nuisance: int) -> FloatMatrix:
     """Information of the last parameters when the first `n_nuisance` are estimated.
 
-    ``I_22 - I_21 I_11^-1 I_12``
+    ``I_22 - I_21 I_11^-1 I_12``, whatever units the parameters are in.
 
     Parameters
     ----------
@@ -110,10 +118,14 @@ def efficient_information(information: FloatMatrix, n_nuisance: int) -> FloatMat
     -------
     (d - n_nuisance, d - n_nuisance) array
     """
+    unit, units = unit_information(information)
     first, second = slice(0, n_nuisance), slice(n_nuisance, None)
-    across = information[first, second]
-    adjusted = np.linalg.lstsq(information[first, first], across, rcond=None)[0]
-    return np.asarray(information[second, second] - across.T @ adjusted)
+    values, vectors = np.linalg.eigh(unit[first, first])
+    # What the data cannot tell apart among the nuisance parameters takes nothing away.
+    known = values > 1e-12 * values.max(initial=1.0)
+    across = vectors[:, known].T @ unit[first, second] / np.sqrt(values[known, None])
+    left = unit[second, second] - across.T @ across
+    return np.asarray(left * np.outer(units[second], units[second]))
 
 
 def cone_mixture(
@@ -150,7 +162,8 @@ def cone_mixture(
     """
     if not len(sizes):
         return ChiBarSquare((1.0,), free)
-    weights = cone_weights(_in_svec(information, sizes), sizes)
+    scale = np.concatenate([svec_scale(size) for size in sizes])
+    weights = cone_weights(information / np.outer(scale, scale), sizes)
     return ChiBarSquare(tuple(float(weight) for weight in weights), free)
 
 
@@ -171,30 +184,40 @@ def cone_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
     -------
     (d + 1,) array
     """
-    parts = _independent_parts(metric, sizes)
-    if len(parts) > 1:
-        weights = np.ones(1)
-        for part_metric, part_sizes in parts:
-            weights = np.convolve(weights, cone_weights(part_metric, part_sizes))
-        return weights
-    if len(metric) == 1:
+    weights = np.ones(1)
+    try:
+        for part in _independent_parts(*canonical_metric(metric, sizes)):
+            weights = np.convolve(weights, _checked(_part_weights(*part)))
+    except np.linalg.LinAlgError as error:
+        raise ComparisonError(_FAILED + f"({error}). " + _SIMPLER) from error
+    return weights
+
+
+def _part_weights(metric: FloatMatrix, sizes: tuple[int, ...]) -> FloatVector:
+    """Weights where no block is independent of all others."""
+    if sizes == (1,):
         return np.array([0.5, 0.5])
-    if tuple(sizes) == (1, 1):
+    if sizes == (1, 1):
         return _quadrant_weights(metric)
-    if tuple(sizes) == (1, 1, 1):
+    if sizes == (1, 1, 1):
         return _octant_weights(metric)
-    if tuple(sizes) == (2,):
+    if sizes == (2,):
         return _two_effect_weights(metric)
     return _drawn_weights(metric, sizes)
 
 
-def _in_svec(information: FloatMatrix, sizes: Sequence[int]) -> FloatMatrix:
-    """The information in svec coordinates, made safely positive definite."""
-    scale = np.concatenate([svec_scale(size) for size in sizes])
-    metric = (information + information.T) / 2.0 / np.outer(scale, scale)
-    units = np.sqrt(np.maximum(np.diag(metric), 1e-300))
-    # A ridge: directions without information must not divide by zero.
-    return np.asarray(metric + np.diag(1e-9 * units**2))
+def _checked(weights: FloatVector) -> FloatVector:
+    """Weights of a cone that is no linear space, or an error that they are not.
+
+    Each lies between 0 and 1, and by Gauss and Bonnet those of even and of odd degrees
+    of freedom sum to one half each (Takemura & Kuriki 1997, section 2).
+    """
+    halves = np.array([weights[::2].sum(), weights[1::2].sum()])
+    if not (weights.min() >= -_EXACT and np.abs(halves - 0.5).max() <= _EXACT):
+        raise ComparisonError(
+            _FAILED + f"(its weights would be {weights.round(4).tolist()}). " + _SIMPLER
+        )
+    return np.maximum(weights, 0.0)
 
 
 def _independent_parts(
@@ -249,8 +272,7 @@ def _two_effect_weights(metric: FloatMatrix) -> FloatVector:
     rays = np.column_stack([cosine**2, root * cosine * sine, sine**2])
     turning = np.column_stack([-np.sin(2 * t), root * np.cos(2 * t), np.sin(2 * t)])
     whiten = np.linalg.cholesky(metric)
-    balanced = _balancing_transform(metric, 2)
-    points, tangents = rays @ balanced.T @ whiten, turning @ balanced.T @ whiten
+    points, tangents = rays @ whiten, turning @ whiten
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     points, tangents = points / lengths, tangents / lengths
     tangents -= points * np.sum(points * tangents, axis=1, keepdims=True)
@@ -276,22 +298,26 @@ def _drawn_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
     Jacobian ``prod (1 + k_j)`` of Weyl's tube formula with l_j = 1 / (1 + k_j).
     For a polyhedral cone all l_j are one and faces are counted.
     """
-    change = _balancing_transform(metric, *sizes)
-    metric = change.T @ metric @ change
     draws = np.random.default_rng(_SEED).standard_normal((_DRAWS // 2, len(metric)))
     draws = np.vstack([draws, -draws])
     points = np.linalg.solve(np.linalg.cholesky(metric).T, draws.T).T
     projections = project_in_metric(points, metric, sizes)
     ranks = positive_ranks(projections, sizes)
     weights = np.zeros(len(metric) + 1)
-    for pattern in np.unique(ranks, axis=0):
+    if all(size == 1 for size in sizes):
+        # A polyhedral cone: faces are counted, and there may be a face for each draw.
+        weights += np.bincount(ranks.sum(axis=1), minlength=len(weights))
+    for pattern in np.unique(ranks, axis=0) if not weights.any() else ():
         same = np.all(ranks == pattern, axis=1)
         chances = projection_derivative_eigenvalues(
             points[same], projections[same], metric, sizes, pattern
         )
         counts = _counts_of_events(chances)
         weights[: len(counts)] += counts
-    # Even and odd weights sum to one half each (Gauss-Bonnet).
+    even = weights[::2].sum() / weights.sum()
+    if not abs(even - 0.5) <= _DRAWN:
+        return np.asarray(weights / weights.sum())
+    # Even and odd weights sum to one half each, which spares some of the noise.
     weights[::2] *= 0.5 / weights[::2].sum()
     weights[1::2] *= 0.5 / weights[1::2].sum()
     return weights
@@ -306,37 +332,3 @@ def _counts_of_events(chances: FloatMatrix) -> FloatVector:
         counts *= 1.0 - chance
         counts[:, 1:] += happened
     return np.asarray(counts.sum(axis=0))
-
-
-def _balancing_transform(metric: FloatMatrix, *sizes: int) -> FloatMatrix:
-    """Change of basis X -> A X A' of each block after which the metric is near I.
-
-    Such a change maps the cone onto itself. In a balanced design the metric of a
-    block is ``tr(D X D X)``, and A = D^-1/2 makes it the identity; D is read off
-    the metric at the matrices v v', where it is (v' D v)^2.
-    """
-    change = np.zeros_like(metric)
-    for size, where in zip(sizes, block_slices(sizes), strict=True):
-        block = metric[where, where]
-        values, vectors = np.linalg.eigh(_balanced_kernel(block, size))
-        values = np.maximum(values, 1e-6 * values[-1])
-        half = (vectors / np.sqrt(values)) @ vectors.T
-        unit = from_svec(np.eye(triangle_length(size)), size)
-        change[where, where] = to_svec(half @ unit @ half).T
-    return change
-
-
-def _balanced_kernel(metric: FloatMatrix, size: int) -> FloatMatrix:
-    """D (size, size) with ``v' D v = |v v'|`` in the metric for unit v and pairs."""
-    axes = np.eye(size)
-
-    def norm(v: FloatVector) -> float:
-        ray = to_svec(np.outer(v, v))
-        return float(np.sqrt(ray @ metric @ ray))
-
-    kernel = np.diag([norm(axis) for axis in axes])
-    for i, j in zip(*triangle_indices(size), strict=True):
-        if i != j:
-            both = norm(axes[i] + axes[j]) - kernel[i, i] - kernel[j, j]
-            kernel[i, j] = kernel[j, i] = both / 2.0
-    return kernel

@@ -29,7 +29,7 @@ from multilevel.inference.chi_bar_square import (
     efficient_information,
 )
 from multilevel.likelihood.families import Family, bind_rows
-from multilevel.likelihood.null_information import null_information
+from multilevel.likelihood.null_information import cone_blocks, null_information
 from multilevel.likelihood.unit_cores import VARIANCES, negative_binomial_variance
 from multilevel.optimize.glm_problem import GeneralizedProblem
 
@@ -55,11 +55,11 @@ def pooled_glm_null(
     -------
     ChiBarSquare
     """
-    blocks, sizes = _cone_blocks(design)
-    if sizes == [1]:
-        return cone_mixture(np.eye(1), sizes)
     family = problem.family
     moments = row_moments(family, eta, design.weights, dispersion)
+    blocks, sizes = cone_blocks(design_terms(design), moments.weight)
+    if sizes == [1]:
+        return cone_mixture(np.eye(1), sizes)
     entries = _entry_columns(blocks)
     information = _information(
         family, design, eta, dispersion, moments, blocks, entries
@@ -68,20 +68,16 @@ def pooled_glm_null(
     return cone_mixture(efficient_information(information, n_nuisance), sizes)
 
 
-def _cone_blocks(
-    design: ModelDesign,
-) -> tuple[list[tuple[IntVector, FloatMatrix]], list[int]]:
-    """Codes and columns of each covariance matrix that may leave zero, and its size."""
-    blocks, sizes = [], []
-    for term in design.terms:
-        codes, k = design.factors[term.factor_index].codes, len(term.effects)
-        if term.structure == "us":
-            sizes.append(k)
-            blocks.append((codes, term.columns))
-        else:
-            sizes += [1] * k
-            blocks += [(codes, term.columns[:, [i]]) for i in range(k)]
-    return blocks, sizes
+def design_terms(design: ModelDesign) -> list[tuple[IntVector, FloatMatrix, bool]]:
+    """Codes, columns and whether the effects are correlated, of each random term."""
+    return [
+        (
+            design.factors[term.factor_index].codes,
+            term.columns,
+            term.structure == "us",
+        )
+        for term in design.terms
+    ]
 
 
 def _entry_columns(blocks: Sequence[tuple[IntVector, FloatMatrix]]) -> FloatMatrix:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.sparse import csr_array
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
@@ -71,6 +70,50 @@ def null_information(
     return information / 2.0
 
 
+def orthonormal_columns(
+    columns: FloatMatrix, weights: FloatVector | None
+) -> FloatMatrix:
+    """Columns of the same span that are orthonormal in the weights, times sqrt(n).
+
+    The cone of the covariance matrices of correlated effects is the same in any basis,
+    but the information of their entries is near singular in columns like ``1, year``.
+
+    Parameters
+    ----------
+    columns : (n, k)
+    weights : (n,) or None
+    """
+    root = np.ones(len(columns)) if weights is None else np.sqrt(weights)
+    scaled = columns / np.maximum(np.abs(columns).max(axis=0), 1e-300)
+    Q = np.linalg.qr(scaled * root[:, None])[0]
+    inside = root > 0
+    out = np.zeros_like(Q)
+    out[inside] = Q[inside] / root[inside, None]
+    return np.asarray(out * np.sqrt(np.count_nonzero(inside)))
+
+
+def cone_blocks(
+    terms: Sequence[tuple[IntVector, FloatMatrix, bool]],
+    weights: FloatVector | None,
+) -> tuple[list[tuple[IntVector, FloatMatrix]], list[int]]:
+    """Codes and columns of each covariance matrix that may leave zero, and its size.
+
+    Parameters
+    ----------
+    terms : sequence of (codes, columns, whether the effects are correlated)
+        Uncorrelated effects have a matrix of their own each.
+    weights : (n,) or None
+        In which the columns are made orthonormal.
+    """
+    blocks, sizes = [], []
+    for codes, columns, correlated in terms:
+        k = columns.shape[1]
+        parts = [columns] if correlated else [columns[:, [i]] for i in range(k)]
+        blocks += [(codes, orthonormal_columns(part, weights)) for part in parts]
+        sizes += [part.shape[1] for part in parts]
+    return blocks, sizes
+
+
 def _level_columns(
     codes: IntVector, columns: FloatMatrix, root: FloatVector
 ) -> list[csr_array]:
@@ -88,8 +131,7 @@ def _projections(
     """Z'Q for an orthonormal basis Q of X, (J, p) for each effect; (J, 0) for ML."""
     if not reml or X.shape[1] == 0:
         return [[np.zeros((side.shape[1], 0)) for side in term] for term in sides]
-    R = np.linalg.qr(X, mode="r")
-    Q = solve_triangular(R, X.T, trans="T", check_finite=False).T
+    Q = np.linalg.qr(X / np.maximum(np.abs(X).max(axis=0), 1e-300))[0]
     return [[np.asarray(side.T @ Q) for side in term] for term in sides]
 
 
