@@ -181,15 +181,15 @@ class RememberedBins:
         return found
 
     def _with_outside(self, found: Any, outside: BoolVector, x: Any) -> Any:
-        lowest, highest = self.edges[0], self.edges[-1]
+        lowest, highest = (_shown(self.edges[end]) for end in (0, -1))
         if not self.is_whole or self.labels is False:
             raise DataError(
-                f"{x[outside][0]!s} is outside the intervals of the fit, from "
-                f"{lowest!s} to {highest!s}, as are {int(outside.sum())} of the "
+                f"{_shown(x[outside][0])} is outside the intervals of the fit, from "
+                f"{lowest} to {highest}, as are {int(outside.sum())} of the "
                 f"{len(outside)} new rows; leave them out, or give the ends of the "
                 "intervals, as in pd.cut(x, [0, 10, 20])"
             )
-        level = f"outside {lowest!s} to {highest!s}"
+        level = f"outside {lowest} to {highest}"
         categorical = getattr(found, "array", found)
         categories = [*categorical.categories, level]
         codes = np.where(outside, len(categories) - 1, categorical.codes)
@@ -257,6 +257,11 @@ def _spread(values: Any, rows: BoolVector) -> Any:
     spread = np.full((len(rows), *values.shape[1:]), np.nan)
     spread[rows] = values
     return spread
+
+
+def _shown(end: Any) -> str:
+    is_number = isinstance(end, (float, np.floating))
+    return f"{end:.6g}" if is_number else f"{end!s}"
 
 
 def _is_nothing(value: Any) -> bool:

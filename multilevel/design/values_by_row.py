@@ -112,12 +112,6 @@ def without_rows(value: Any, missing: BoolVector) -> Any:
     return spread(rows_of(value, np.flatnonzero(~missing)), ~missing)
 
 
-def is_missing_throughout(value: Any) -> bool:
-    """Whether no row has a value."""
-    missing = missing_rows(unboxed(value))
-    return missing is not None and bool(missing.all())
-
-
 def first_difference(value: Any, other: Any) -> tuple[int, Any, Any] | None:
     """The first row in which two values differ, up to rounding, with both of them.
 

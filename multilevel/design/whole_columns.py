@@ -8,7 +8,7 @@ together with those of the fit; so that is tried, and refused if it is not so.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,7 +23,6 @@ from multilevel.design.learned import missing_rows
 from multilevel.design.values_by_row import (
     first_difference,
     has_rows,
-    is_missing_throughout,
     rows_of,
     spread,
 )
@@ -139,7 +138,7 @@ class NewColumns:
             row, a, b = found
             raise _unsettled(
                 code,
-                f"in row {new.index[row]!r} it is {_shown(a)} among the new rows alone "
+                f"in row {_label(new, row)} it is {_shown(a)} among the new rows alone "
                 f"and {_shown(b)} after the rows of the fit",
             )
         found = first_difference(in_fit, rows_of(both, np.arange(n_fit)))
@@ -147,7 +146,7 @@ class NewColumns:
             row, a, b = found
             raise _unsettled(
                 code,
-                f"with the new rows added it changes in row {fit.index[row]!r} of the "
+                f"with the new rows added it changes in row {_label(fit, row)} of the "
                 f"fit from {_shown(a)} to {_shown(b)}",
             )
 
@@ -180,35 +179,73 @@ def _evaluated(
     *,
     learns: bool = False,
 ) -> Any:
-    """The value on all rows; on those without a missing value if Python refuses that.
+    """The value on all rows; rows that miss something do not disturb the others.
 
-    ``x.astype(int)`` cannot be computed where x is missing, and a function that takes
-    the mean of an array gives nothing at all.
+    ``x.astype(int)`` cannot be computed where x is missing, and the median of an array
+    is missing if one number is. So these rows are left out first, unless the value
+    depends on the order of the rows: the lag of a row is that of the row before, even
+    if nothing is there.
     """
     columns = {
-        name: in_full_precision(table.columns[name])
-        for name in fitted.expression.columns
+        name: _column(table.columns[name], fitted) for name in fitted.expression.columns
     }
-    complete = _complete_rows(columns)
-    try:
-        value = fitted.evaluate(scope, columns, model_rows)
-        if complete is None or not is_missing_throughout(value):
-            return value
-    except FormulaError:
-        if complete is None or not complete.any():
-            raise
-    if model_rows is not None:
-        model_rows = model_rows[complete]
-    columns = {name: column[complete] for name, column in columns.items()}
+    checked = [columns[name] for name in fitted.expression.checked_columns]
+    complete = _complete_rows(checked)
+    if complete is None or not complete.any():
+        return fitted.evaluate(scope, columns, model_rows)
+    if fitted.expression.is_row_wise:
+        # What it learns from a column leaves out the gaps of that column only.
+        try:
+            return fitted.evaluate(scope, columns, model_rows)
+        except FormulaError:
+            if learns:
+                fitted.forget()
+    value = _of_complete_rows(fitted, columns, scope, complete, model_rows)
+    if value is not None:
+        return value
     if learns:
         fitted.forget()
-    value = fitted.evaluate(scope, columns, model_rows)
+    return fitted.evaluate(scope, columns, model_rows)
+
+
+def _of_complete_rows(
+    fitted: FittedExpression,
+    columns: Mapping[Hashable, pd.Series[Any]],
+    scope: Scope,
+    complete: BoolVector,
+    model_rows: BoolVector | None,
+) -> Any:
+    """The value on those rows, spread among all; None if it depends on their order."""
+    columns = {name: column[complete] for name, column in columns.items()}
+    if model_rows is not None:
+        model_rows = model_rows[complete]
     n_complete = int(complete.sum())
-    return spread(value, complete) if has_rows(value, n_complete) else value
+    order = np.random.default_rng(n_complete).permutation(n_complete)
+    shuffled = {name: column.iloc[order] for name, column in columns.items()}
+    try:
+        value = fitted.evaluate(scope, columns, model_rows)
+        is_settled = fitted.expression.is_row_wise
+        other = value if is_settled else fitted.evaluate(scope, shuffled)
+    except FormulaError:
+        return None
+    if not has_rows(value, n_complete) or not has_rows(other, n_complete):
+        return None
+    if not is_settled and first_difference(rows_of(value, order), other):
+        return None
+    return spread(value, complete)
 
 
-def _complete_rows(columns: Mapping[Hashable, Any]) -> BoolVector | None:
-    missing = [missing_rows(column) for column in columns.values()]
+def _column(column: pd.Series[Any], fitted: FittedExpression) -> pd.Series[Any]:
+    numbers = in_full_precision(column)
+    if not fitted.expression.is_row_wise and numbers.dtype == "Int64":
+        # What becomes of pandas' NA in functions of any kind, nobody knows.
+        floats = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+        return pd.Series(floats, index=numbers.index)
+    return numbers
+
+
+def _complete_rows(columns: Iterable[pd.Series[Any]]) -> BoolVector | None:
+    missing = [missing_rows(column) for column in columns]
     found = [rows for rows in missing if rows is not None]
     return ~np.any(found, axis=0) if found else None
 
@@ -253,6 +290,11 @@ def _unsettled(code: str, example: str) -> DataError:
         "data, and use the column's name in the formula; what is learned from the fit "
         "and kept is center(x), scale(x), poly(x, 2), or x.mean() and the like"
     )
+
+
+def _label(table: ColumnTable, row: int) -> str:
+    """A row's label, as Python's own numbers and texts are printed."""
+    return repr(table.index[[row]].tolist()[0])
 
 
 def _shown(value: Any) -> str:

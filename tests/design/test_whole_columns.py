@@ -16,7 +16,7 @@ from multilevel.design.expressions import Scope
 from multilevel.design.fixed_effects import formula_functions
 from multilevel.design.name_resolution import resolve
 from multilevel.design.new_data import encode_new_data
-from multilevel.errors import DataError
+from multilevel.errors import DataError, FormulaError
 
 LEARNED = [
     "I(x - np.mean(x))",
@@ -188,7 +188,7 @@ def test_a_value_outside_the_learned_intervals_is_a_level_that_was_not_seen(cut)
     with pytest.raises(DataError, match="has 'outside .*which the fit has not seen"):
         encode_new_data(as_fixed, new)
     inside = _design(f"y ~ {cut}.cat.codes + (1 | g)", data)
-    with pytest.raises(DataError, match="99.0 is outside the intervals of the fit"):
+    with pytest.raises(DataError, match="99 is outside the intervals of the fit"):
         encode_new_data(inside, new)
     new.loc[0, "x"] = np.nan
     assert encode_new_data(as_fixed, new).missing.tolist() == [True, False]
@@ -291,17 +291,61 @@ def test_a_transform_that_drops_rows_does_not_learn_from_what_it_left():
     assert_allclose(encode_new_data(design, data.iloc[design.index]).exog, design.exog)
 
 
+def _upper_half(values):
+    return np.where(values.values > np.median(values.values), 1, 0)
+
+
 @pytest.mark.parametrize(
     "expression",
-    ["x.astype(int).shift(0)", "I(x - np.median(x))", "I(x - x.values.mean())"],
+    [
+        "np.sqrt(x.astype(int))",
+        "I(x - np.median(x))",
+        "I(x - x.values.mean())",
+        "upper_half(x)",
+        "I(np.linalg.norm(x) + x)",
+        "x.rank()",
+    ],
 )
-def test_what_cannot_be_computed_with_gaps_is_computed_without(expression):
+def test_gaps_do_not_disturb_what_others_get(expression):
     data = frame(100)
     data.loc[[5, 7], "x"] = np.nan
-    design = _design(f"y ~ {expression} + (1 | g)", data)
-    complete = _design(f"y ~ {expression} + (1 | g)", data.dropna())
+    formula = f"y ~ {expression} + (1 | g)"
+    options = {"environment": {"upper_half": _upper_half}}
+    design = quiet_design_of(formula, data, **options)
+    complete = quiet_design_of(formula, data.dropna(), **options)
     assert design.nobs == 98
     assert_allclose(design.exog, complete.exog)
+    assert_allclose(encode_new_data(design, data).exog[design.rows], design.exog)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "x.rolling(3, center=True).mean()",
+        "np.cumsum(x.values)",
+    ],
+)
+def test_the_order_of_rows_is_never_closed_over_gaps(expression):
+    data = frame(100)
+    data.loc[[50, 70], "x"] = np.nan
+    design = _design(f"y ~ {expression} + (1 | g)", data)
+    assert not set(design.index) & {50, 51, 70, 71}
+
+
+def test_a_lag_of_what_cannot_be_computed_with_gaps_is_an_error():
+    data = frame(100)
+    data.loc[[50, 70], "x"] = np.nan
+    with pytest.raises(FormulaError, match="astype.*cannot be computed"):
+        _design("y ~ x.astype(int).shift(1) + (1 | g)", data)
+
+
+def test_a_mean_is_that_of_all_rows_that_have_the_number():
+    data = frame(100)
+    data.loc[:9, "z"] = np.nan
+    data.loc[95:, "x"] = np.nan
+    design = _design("y ~ I(z + x - x.mean()) + (1 | g)", data)
+    wanted = (data.z + data.x - data.x.mean()).dropna()
+    assert_allclose(design.exog[:, 1], wanted)
 
 
 def test_missing_rows_of_expressions_on_the_whole_column_can_be_refused():
