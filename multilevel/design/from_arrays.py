@@ -21,7 +21,7 @@ from multilevel.design.plain_columns import plain_column
 from multilevel.design.random_effects import (
     RandomTerm,
     RandomTermDesign,
-    label_effects,
+    told_apart,
 )
 from multilevel.design.response import read_response, refuse_infinite
 from multilevel.design.row_values import aligned_by_index, read_row_numbers
@@ -155,7 +155,7 @@ def design_from_arrays(
     fixed = fixed.of_rows(rows.kept)
     factors = _factors(labels, rows.kept)
     terms = _terms(random, effects, fixed, factors, rows.kept)
-    exog_names = tuple(distinct_labels(fixed.names))
+    exog_names, terms = told_apart(fixed.values, fixed.names, terms)
     refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
     design = ModelDesign(
         formula=None,
@@ -169,7 +169,7 @@ def design_from_arrays(
         weights=all_weights,
         offset=per_row.offset,
         factors=factors,
-        terms=label_effects(terms, exog_names, fixed.names),
+        terms=terms,
         index=index if rows.kept is None else index[rows.kept],
         dropped=rows.dropped(),
         response_levels=response.levels,

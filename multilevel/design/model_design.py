@@ -23,14 +23,13 @@ from multilevel.design.fixed_effects import (
 from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.from_arrays import design_from_arrays
 from multilevel.design.grouping import GroupEncoding, GroupingFactor, build_factor
-from multilevel.design.labels import distinct_labels
 from multilevel.design.magnitudes import refuse_extreme_numbers
 from multilevel.design.missing import RowFilter, warn_of_dropped_rows
 from multilevel.design.name_resolution import resolve
 from multilevel.design.random_effects import (
     RandomTermDesign,
-    label_effects,
     term_columns,
+    told_apart,
 )
 from multilevel.design.response import refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
@@ -180,7 +179,7 @@ def _assemble(
     factors, groups, positions = _grouping_factors(formula, values)
     plans = tuple(plan_columns(e, variables, values.scope) for e in parts.random)
     terms = _random_terms(formula, plans, positions, variables, exog, fixed)
-    exog_names = tuple(distinct_labels(fixed.names))
+    exog_names, terms = told_apart(exog, fixed.names, terms)
     refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
     kept = estimable_columns(exog, exog_names, residual_estimated=residual_estimated)
     asked = {code: values.expressions[code] for code in parts.codes_of_new_rows}
@@ -194,7 +193,7 @@ def _assemble(
         weights=weights,
         offset=_total_offset(parts.offsets, values, per_row.offset),
         factors=factors,
-        terms=label_effects(terms, exog_names, fixed.names),
+        terms=terms,
         index=table.index if rows.kept is None else table.index[rows.kept],
         dropped=rows.dropped(),
         encoding=DesignEncoding(

@@ -15,6 +15,7 @@ from patsy.design_info import FactorInfo, SubtermInfo
 from multilevel.array_types import FloatMatrix
 from multilevel.design.design_record import ModelDesign, VariableCoding
 from multilevel.design.fixed_effects import ColumnPlan
+from multilevel.design.labels import distinct_labels
 from multilevel.errors import DataError
 
 
@@ -26,15 +27,18 @@ class PlannedFactor:
     Parameters
     ----------
     expression : str
+    label : str
+        Its name, which is not that of the intercept.
     """
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, expression: str, label: str) -> None:
         self.expression = expression
+        self.label = label
         self.origin = None
 
     def name(self) -> str:
-        """The expression."""
-        return self.expression
+        """The expression, or what tells it apart."""
+        return self.label
 
     def __repr__(self) -> str:
         return f"PlannedFactor({self.expression!r})"
@@ -74,7 +78,11 @@ def design_info(design: ModelDesign) -> DesignInfo:
         return DesignInfo(list(design.exog_names))
     plan, variables = encoding.fixed, encoding.variables
     pieces = dict.fromkeys(p for term, _, _ in plan.terms for p in term)
-    factors = {piece: PlannedFactor(piece) for piece in pieces}
+    labels = distinct_labels([*pieces], taken=["Intercept"])
+    factors = {
+        piece: PlannedFactor(piece, label)
+        for piece, label in zip(pieces, labels, strict=True)
+    }
     infos = {
         factor: _factor_info(factor, variables[piece])
         for piece, factor in factors.items()
@@ -86,7 +94,7 @@ def design_info(design: ModelDesign) -> DesignInfo:
         )
         for term, start, stop in plan.terms
     )
-    return DesignInfo(list(plan.names), infos, codings)
+    return DesignInfo(list(design.exog_names), infos, codings)
 
 
 def _factor_info(factor: PlannedFactor, coding: VariableCoding) -> FactorInfo:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from multilevel.array_types import FloatMatrix
-from multilevel.design.fixed_effects import ColumnPlan
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.design.fixed_effects import INTERCEPT, ColumnPlan
 from multilevel.design.labels import distinct_labels
 from multilevel.design.variables import Variable
 
@@ -114,27 +114,49 @@ def term_columns(
     return columns, shared
 
 
-def label_effects(
-    terms: Sequence[RandomTermDesign],
-    exog_names: Sequence[str],
-    written: Sequence[str],
-) -> tuple[RandomTermDesign, ...]:
-    """Random terms whose effects' names tell them apart, on each factor.
+def told_apart(
+    exog: FloatMatrix, written: Sequence[str], terms: Sequence[RandomTermDesign]
+) -> tuple[tuple[str, ...], tuple[RandomTermDesign, ...]]:
+    """Labels of the fixed columns and of the effects, distinct where columns differ.
 
     Parameters
     ----------
+    exog : (n, p)
+        Fixed-effects columns.
+    written : sequence of str
+        What they would be called, one by one.
     terms : sequence of RandomTermDesign
         Named by themselves.
-    exog_names : sequence of str
-        Of the fixed effects, distinct.
-    written : sequence of str
-        The same before they were told apart.
 
     Returns
     -------
-    tuple of RandomTermDesign
-        An effect has the name of a fixed effect only if it is the same column.
+    exog_names : tuple of str
+        Distinct. ``Intercept`` is the constant, if the model has it anywhere.
+    terms : tuple of RandomTermDesign
+        No two effects on a factor have the same name, and an effect has the name of a
+        fixed effect only if it is the same column.
     """
+    columns = [*zip(written, exog.T, strict=True)]
+    fixed_constant = any(map(_is_the_intercept, columns))
+    for term in terms:
+        columns += zip(term.effects, term.columns.T, strict=True)
+    is_reserved = fixed_constant or any(map(_is_the_intercept, columns))
+    reserved = {INTERCEPT} if is_reserved else set()
+    exog_names = distinct_labels(written, set() if fixed_constant else reserved)
+    return tuple(exog_names), _labelled(terms, exog_names, written, reserved)
+
+
+def _is_the_intercept(column: tuple[str, FloatVector]) -> bool:
+    name, values = column
+    return name == INTERCEPT and bool((values == 1.0).all())
+
+
+def _labelled(
+    terms: Sequence[RandomTermDesign],
+    exog_names: Sequence[str],
+    written: Sequence[str],
+    reserved: set[str],
+) -> tuple[RandomTermDesign, ...]:
     taken: dict[int, set[str]] = {}
     labelled = []
     for term in terms:
@@ -146,12 +168,17 @@ def label_effects(
             for number, name in enumerate(written)
         )
         effects = []
-        for name, position in zip(term.effects, term.shared, strict=True):
+        for name, position, values in zip(
+            term.effects, term.shared, term.columns.T, strict=True
+        ):
             called = name
             if position >= 0 and (misleads or name == written[position]):
                 called = exog_names[position]
-            if called in used or (called in exog_names and position < 0):
-                called = distinct_labels([name], used.union(exog_names))[0]
+            is_free = called not in used and (position >= 0 or called not in exog_names)
+            if called in reserved and not _is_the_intercept((name, values)):
+                is_free = called != name
+            if not is_free:
+                called = distinct_labels([name], used.union(exog_names, reserved))[0]
             used.add(called)
             effects.append(called)
         labelled.append(replace(term, effects=tuple(effects)))

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.design.grouping import GroupingFactor
+from multilevel.design.labels import levels_told_apart
 from multilevel.design.model_design import ModelDesign
 
 
@@ -36,7 +38,7 @@ def level_tables(
         names = [name for t in own for name in design.terms[t].effects]
         values = np.hstack([modes[t] for t in own])
         tables[factor.name] = pd.DataFrame(
-            values, index=factor.levels.rename(factor.name), columns=names
+            values, index=_row_labels(factor), columns=names
         )
     return tables
 
@@ -78,7 +80,16 @@ def coefficient_tables(
                     alone.append(b[:, k])
         tables[factor.name] = pd.DataFrame(
             np.column_stack([totals, *alone]),
-            index=factor.levels.rename(factor.name),
+            index=_row_labels(factor),
             columns=names,
         )
     return tables
+
+
+def _row_labels(factor: GroupingFactor) -> pd.Index:
+    """The levels; of 1 and "1" the text prints in quotes."""
+    levels = factor.levels
+    if levels.dtype == object:
+        apart = levels_told_apart(levels)
+        levels = pd.Index(apart, dtype=object, tupleize_cols=False)
+    return levels.rename(factor.name)

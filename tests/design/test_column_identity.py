@@ -194,3 +194,35 @@ def test_names_and_codings_do_not_change_what_is_fitted(names, levels, coding):
     assert_allclose(result.predict(other), plain.predict(data), atol=1e-5)
     assert_allclose(result.params.iloc[-1], plain.params["x"], atol=1e-6)
     assert result.params.index.is_unique
+
+
+def test_intercept_is_the_constant_wherever_the_model_has_it():
+    data = sample().rename(columns={"x": "Intercept"})
+    result = fitted("y ~ 0 + Intercept + (1 | g)", data)
+    assert list(result.params.index) == ["Intercept#2"]
+    assert list(result.random_effects["g"]) == ["Intercept"]
+    result = fitted("y ~ 0 + f + (0 + Intercept | g) + (1 | g)", data)
+    assert list(result.random_effects["g"]) == ["Intercept#2", "Intercept"]
+    without = fitted("y ~ 0 + Intercept + (0 + Intercept | g)", data)
+    assert list(without.params.index) == ["Intercept"]
+    assert list(without.random_effects["g"]) == ["Intercept"]
+
+
+def test_terms_are_tested_where_a_column_is_called_intercept():
+    data = sample()
+    named = fitted("y ~ Intercept + (1 | g)", data.rename(columns={"x": "Intercept"}))
+    terms = named.wald_test_terms().table
+    assert list(terms.index) == ["Intercept", "Intercept#2"]
+    plain = fitted("y ~ x + (1 | g)", data).wald_test_terms().table
+    assert_allclose(terms["pvalue"].astype(float), plain["pvalue"].astype(float))
+
+
+def test_groups_of_one_and_of_the_text_one_print_apart():
+    data = sample()
+    data["g"] = data["g"].astype(object).replace({3: "4"})
+    result = fitted("y ~ x + (1 | g)", data)
+    modes = result.random_effects["g"]["Intercept"]
+    assert "'4'" in str(modes)
+    assert modes["4"] != modes[4]
+    new = pd.DataFrame({"x": 0.0, "g": pd.Series([4, "4"], dtype=object)})
+    assert_allclose(result.predict(new) - result.params["Intercept"], modes[[4, "4"]])
