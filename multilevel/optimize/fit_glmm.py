@@ -29,7 +29,7 @@ from multilevel.optimize.glm_report import (
     warn_about,
 )
 from multilevel.optimize.glm_search import ApproximateSearch, SearchEnd
-from multilevel.optimize.glm_start import StartingPoint, starting_point
+from multilevel.optimize.glm_start import StartingPoint, row_unit, starting_point
 from multilevel.optimize.joint_hessian import parameter_covariance
 from multilevel.optimize.separation import running_off
 from multilevel.optimize.singularity import boundary_parameters, is_singular
@@ -176,7 +176,8 @@ def _read_fit(
     lower = problem.terms.term_factors(params[p : p + m])
     eta = end.point.modes.eta[problem.row_of]
     mu = np.asarray(problem.family.link.mean(eta))
-    boundary = boundary_parameters(problem, lower)
+    unit = row_unit(problem, end.point.modes)
+    boundary = boundary_parameters(problem, lower, unit=unit)
     if problem.family.name == "negativebinomial" and problem.n_dispersion:
         boundary |= _size_on_the_edge(float(params[-1]), mu)
     obstacle = obstacle_of(problem, end, off, unknown)
@@ -198,7 +199,7 @@ def _read_fit(
         mu,
         problem.n_parameters,
         n_nodes,
-        is_singular(problem, x[p : p + m]),
+        is_singular(problem, x[p : p + m], unit=unit),
         report,
     )
     return fit

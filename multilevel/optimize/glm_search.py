@@ -11,7 +11,12 @@ from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
 from multilevel.optimize.glm_objective import GlmObjective, GlmPoint
 from multilevel.optimize.glm_problem import GeneralizedProblem
-from multilevel.optimize.glm_start import StartingPoint, link_unit, rough_hessian
+from multilevel.optimize.glm_start import (
+    StartingPoint,
+    link_unit,
+    rough_hessian,
+    row_unit,
+)
 from multilevel.optimize.joint_hessian import JointHessian, joint_hessian
 from multilevel.optimize.quasi_newton import minimize_bfgs
 from multilevel.optimize.singularity import nearest_singular
@@ -21,6 +26,9 @@ GAIN = 1e-9
 
 POLISH = 1e-7
 """Expected fall, by the Hessian of the end point, for which it goes on."""
+
+NEAR_THE_EDGE = 1e-2
+"""Standard deviation, in units of what a row tells, next to which zero is tried."""
 
 MAX_EVALUATIONS = 1000
 
@@ -117,14 +125,18 @@ class ApproximateSearch:
     def _reach(self, first: StartingPoint) -> FloatVector:
         """How far each parameter may go in a step, however well it is known, (d,)."""
         problem = self.problem
-        reach = np.full(problem.n_parameters, link_unit(problem, first.modes))
+        reach = np.full(
+            problem.n_parameters,
+            link_unit(problem, first.modes.eta, first.modes.terms.weight),
+        )
         reach[problem.n_fixed + problem.terms.n_theta :] = 1.0
         return reach
 
     def _on_the_edge(self, point: GlmPoint) -> GlmPoint:
         """The point on the edge nearby, if the deviance is no higher there."""
         p, m = self.problem.n_fixed, self.problem.terms.n_theta
-        theta = nearest_singular(self.problem, point.x[p : p + m])
+        below = NEAR_THE_EDGE * row_unit(self.problem, point.modes)
+        theta = nearest_singular(self.problem, point.x[p : p + m], below=below)
         if theta is None:
             return point
         x = point.x.copy()

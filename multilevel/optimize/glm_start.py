@@ -85,8 +85,7 @@ def starting_point(
             tolerance=1e-6,
         )
         if problem.n_dispersion and params is None:
-            likelihood = problem.rows.likelihood
-            x[-1] = best_dispersion(likelihood, modes.eta, log_dispersion)
+            x[-1] = best_dispersion(problem, modes.eta, log_dispersion)
         return StartingPoint(x, modes, rough_hessian(problem, x, modes))
 
 
@@ -98,7 +97,10 @@ def moment_theta(problem: GeneralizedProblem, pooled: PooledFit) -> FloatVector:
     weight = likelihood.expected_weight(pooled.eta, pooled.log_dispersion)
     products = weighted_products(rows.layout, weight)
     collected = rows.layout.rows.collect(score)
-    variances = _moment_variances(products, collected)
+    unit = link_unit(problem, pooled.eta, weight)
+    variances = [
+        unit**2 * own for own in _moment_variances(products, collected, unit**2)
+    ]
     pieces = [
         structure.start(variances[factor][block])
         for structure, factor, block in zip(
@@ -109,9 +111,9 @@ def moment_theta(problem: GeneralizedProblem, pooled: PooledFit) -> FloatVector:
 
 
 def _moment_variances(
-    products: WeightedProducts, scores: list[FloatMatrix]
+    products: WeightedProducts, scores: list[FloatMatrix], unit: float
 ) -> list[FloatVector]:
-    """Variance of every effect, (S,) for each factor, kept away from zero.
+    """Variance of every effect in a unit, (S,) for each factor, kept away from zero.
 
     Zero is a stationary point of the deviance whatever the data.
     """
@@ -132,7 +134,7 @@ def _moment_variances(
         size, n_levels = g.shape
         own = slice(start, start + size)
         least = 0.2 * n_levels / np.maximum(information[own], 1e-300)
-        out.append(np.clip(solution[own], np.minimum(least, 1.0), 25.0))
+        out.append(np.clip(solution[own] / unit, np.minimum(least / unit, 1.0), 25.0))
         start += size
     return out
 
@@ -172,7 +174,7 @@ def rough_hessian(
         hessian[-1, -1] = max((slopes[0] - slopes[1]) / h, 1e-2)
     most = np.full(len(x), longest[0])
     most[p:] = longest[1]
-    most[: p + m] *= link_unit(problem, modes)
+    most[: p + m] *= link_unit(problem, modes.eta, modes.terms.weight)
     return _bounded_below(hessian, 2.0 / most**2)
 
 
@@ -227,13 +229,24 @@ def _bounded_below(hessian: FloatMatrix, least: FloatVector) -> FloatMatrix:
     return np.asarray(raised * np.outer(scale, scale))
 
 
-def link_unit(problem: GeneralizedProblem, modes: ConditionalModes) -> float:
+def link_unit(
+    problem: GeneralizedProblem, eta: FloatVector, weight: FloatVector
+) -> float:
     """A change of eta that is neither small nor large: one, where means are bounded.
 
     Elsewhere (identity, inverse and power links) eta has the units of the response.
     """
     if problem.family.link.name in BOUNDED:
         return 1.0
-    size = float(np.sqrt(np.mean(modes.eta**2)))
-    weight = float(np.mean(np.abs(modes.terms.weight)))
-    return max(size, float(max(weight, 1e-300) ** -0.5))
+    size = float(np.sqrt(np.mean(eta**2)))
+    return max(size, _told_by_a_row(weight))
+
+
+def row_unit(problem: GeneralizedProblem, modes: ConditionalModes) -> float:
+    """The standard error of eta from one row: the residuals' size, or less than one."""
+    told = _told_by_a_row(modes.terms.weight)
+    return min(1.0, told) if problem.family.link.name in BOUNDED else told
+
+
+def _told_by_a_row(weight: FloatVector) -> float:
+    return float(max(float(np.mean(np.abs(weight))), 1e-300) ** -0.5)

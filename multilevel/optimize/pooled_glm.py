@@ -19,7 +19,10 @@ ENOUGH = 1e-2
 """Change of the log-likelihood with which a start is good enough."""
 
 SIZE_RANGE = (-12.0, 12.0)
-"""Logarithms of the dispersion parameter between which a start is looked for."""
+"""Logarithms of a negative binomial's size between which a start is looked for."""
+
+PHI_RANGE = (-70.0, 70.0)
+"""The same for phi, which may have the unit of the response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
     beta = _weighted_fit(problem, eta, weight)
     beta, eta = _feasible(problem, beta, eta, log_dispersion)
     if likelihood.has_dispersion:
-        log_dispersion = best_dispersion(likelihood, eta, log_dispersion)
+        log_dispersion = best_dispersion(problem, eta, log_dispersion)
     terms = likelihood.terms(eta, log_dispersion)
     for _ in range(MAX_STEPS):
         weight = terms.weight
@@ -62,7 +65,7 @@ def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
         if abs(terms.total - before) <= ENOUGH * max(1.0, 1e-6 * abs(before)):
             break
     if likelihood.has_dispersion:
-        log_dispersion = best_dispersion(likelihood, eta, log_dispersion)
+        log_dispersion = best_dispersion(problem, eta, log_dispersion)
     return PooledFit(beta, eta, log_dispersion)
 
 
@@ -141,10 +144,12 @@ def _halved(
 
 
 def best_dispersion(
-    likelihood: RowLikelihood, eta: FloatVector, log_dispersion: float
+    problem: GeneralizedProblem, eta: FloatVector, log_dispersion: float
 ) -> float:
     """Maximise the likelihood of given eta over the dispersion, roughly."""
-    low, high = SIZE_RANGE
+    likelihood = problem.rows.likelihood
+    is_size = problem.family.name == "negativebinomial"
+    low, high = SIZE_RANGE if is_size else PHI_RANGE
     slopes = [likelihood.dispersion(eta, at).total for at in (low, high)]
     if not (slopes[0] > 0.0 > slopes[1]):
         return high if slopes[1] > 0.0 else log_dispersion

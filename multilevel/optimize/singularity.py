@@ -11,7 +11,10 @@ from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.stacked_terms import StackedTerms
 
 SINGULAR = 1e-4
-"""A relative standard deviation, in columns of unit size, that counts as zero."""
+"""A relative standard deviation, in columns of unit size, that counts as zero.
+
+Relative to the residuals: of a generalized model, to what one row can tell of its eta.
+"""
 
 
 class RandomTerms(Protocol):
@@ -35,7 +38,10 @@ class RandomTerms(Protocol):
 
 
 def nearest_singular(
-    problem: RandomTerms, theta: FloatVector, *, below: float = 1e-2
+    problem: RandomTerms,
+    theta: FloatVector,
+    *,
+    below: float = 1e-2,
 ) -> FloatVector | None:
     """theta with every covariance's directions below `below` set to zero.
 
@@ -67,16 +73,16 @@ def nearest_singular(
     return problem.terms.theta_of(factors) if found else None
 
 
-def is_singular(problem: RandomTerms, theta: FloatVector) -> bool:
+def is_singular(problem: RandomTerms, theta: FloatVector, *, unit: float = 1.0) -> bool:
     """Whether a covariance matrix is not of full rank, by working-column units."""
     return any(
-        np.linalg.svd(factor, compute_uv=False)[-1] < SINGULAR
+        np.linalg.svd(factor, compute_uv=False)[-1] < SINGULAR * unit
         for factor in problem.terms.term_factors(theta)
     )
 
 
 def boundary_parameters(
-    problem: RandomTerms, factors: Sequence[FloatMatrix]
+    problem: RandomTerms, factors: Sequence[FloatMatrix], *, unit: float = 1.0
 ) -> dict[str, float]:
     """Names and values of the standard deviations and correlations on the edge.
 
@@ -84,6 +90,8 @@ def boundary_parameters(
     ----------
     factors : one (k, k) for each term
         Relative covariance factors of the user's columns.
+    unit : float
+        Of theta; one where it is relative to the residuals.
     """
     found: dict[str, float] = {}
     scales = problem.column_scales
@@ -91,7 +99,7 @@ def boundary_parameters(
         group = problem.factor_names[problem.terms.factor_of_term[t]]
         names = problem.effect_names[t]
         sds = np.sqrt((factor**2).sum(axis=1))
-        zero = sds * scales[t] < SINGULAR
+        zero = sds * scales[t] < SINGULAR * unit
         found |= {
             f"sd({names[i]} | {group})": float(sds[i]) for i in np.flatnonzero(zero)
         }
