@@ -341,6 +341,8 @@ class Splines(BS):
 
     def transform(self, x: Any, *args: Any, **options: Any) -> Any:
         """The basis (n, df) at x (n,)."""
+        # patsy sorts its knots in place, and those of a file are read-only.
+        self._all_knots = np.array(self._all_knots)
         values = np.asarray(x, dtype=float)
         low, high = self.knot_range
         inside = (values >= low) & (values <= high)

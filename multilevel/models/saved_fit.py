@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from multilevel import __version__
+from multilevel.design.column_kinds import ColumnKind
 from multilevel.design.design_record import (
     DesignEncoding,
     ModelDesign,
@@ -33,6 +34,7 @@ _RECORDS = (
     ModelDesign,
     DesignEncoding,
     VariableCoding,
+    ColumnKind,
     ColumnPlan,
     ColumnTable,
     GroupEncoding,

@@ -171,3 +171,12 @@ def test_rows_outside_of_the_knots_of_a_spline_are_nan(fit):
 def test_bounds_that_leave_out_data_of_the_fit_are_refused():
     with pytest.raises(ml.errors.FormulaError, match="lie outside of -1 to 1"):
         ml.mixedlm("y ~ bs(x, df=4, lower_bound=-1, upper_bound=1) + (1|g)", sample())
+
+
+@pytest.mark.parametrize(
+    "spline", ["bs(x, df=4)", "bs(x, knots=[0, 1])", "cr(x, df=4)", "cc(x, df=4)"]
+)
+def test_splines_of_a_saved_fit_predict_the_same(spline, tmp_path):
+    result = fitted(f"y ~ {spline} + (1 | g)", sample())
+    result.save(tmp_path / "fit")
+    assert_allclose(ml.load(tmp_path / "fit").predict(NEW), result.predict(NEW))
