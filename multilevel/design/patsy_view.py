@@ -61,7 +61,7 @@ class PlannedFactor:
         )
 
 
-def design_info(design: ModelDesign) -> DesignInfo:
+def design_info(design: ModelDesign) -> DesignInfo | None:
     """patsy's description of all fixed-effects columns, aliased ones included.
 
     Parameters
@@ -70,12 +70,12 @@ def design_info(design: ModelDesign) -> DesignInfo:
 
     Returns
     -------
-    DesignInfo
-        Of the array interface, with a term for each column.
+    DesignInfo or None
+        None for the array interface, whose columns belong to no terms.
     """
     encoding = design.encoding
     if encoding is None:
-        return DesignInfo(list(design.exog_names))
+        return None
     plan, variables = encoding.fixed, encoding.variables
     pieces = dict.fromkeys(p for term, _, _ in plan.terms for p in term)
     labels = distinct_labels([*pieces], taken=["Intercept"])

@@ -3,7 +3,8 @@
 With aliased columns, X_dropped = X_kept B, the fitted model sets their coefficients to
 zero. A contrast l'beta that involves them has an estimate that does not depend on this
 choice if and only if l_dropped = B'l_kept. A contrast of kept columns alone is that of
-the model as fitted, as in its table of coefficients.
+the model as fitted, as in its table of coefficients. Contrasts have no size of their
+own, unlike rows to predict: what cancels is compared with the terms that cancel.
 
 References
 ----------
@@ -17,10 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVector
+from multilevel.design.estimability import EstimableSpace
 from multilevel.errors import FitError
 
 _NOT_ESTIMABLE = 1e-6
 """Of the size of the terms that must cancel."""
+
+_ROUNDING = 1e-9
+"""Of the dependence of columns whose largest values are one."""
 
 _RANK = 1e-11
 """Least share of a row's length that other rows leave, for a row of its own."""
@@ -92,16 +97,12 @@ def estimability(exog: FloatMatrix, kept: IntVector) -> Estimability:
     >>> found.estimable(np.array([[0.0, 0.0, 1.0], [1.0, 2.0, 5.0]])).tolist()
     [False, True]
     """
-    dropped = np.setdiff1d(np.arange(exog.shape[1]), kept)
-    dependence = np.zeros((len(kept), len(dropped)))
-    if len(kept) and len(dropped):
-        X, others = exog[:, kept], exog[:, dropped]
-        scale, own = np.abs(X).max(axis=0), np.abs(others).max(axis=0)
-        own = np.where(own > 0, own, 1.0)
-        found = np.linalg.lstsq(X / scale, others / own, rcond=None)[0]
-        found[np.abs(found) < 1e-9] = 0.0  # rounding, not a part of the dependence
-        dependence = found * own / scale[:, None]
-    return Estimability(kept, dropped, dependence)
+    space = EstimableSpace.of(exog, kept)
+    found = space.combinations.copy()
+    found[np.abs(found) < _ROUNDING] = 0.0  # not a part of the dependence
+    kept_scale, own_scale = space.scale[space.kept], space.scale[space.aliased]
+    dependence = found * own_scale / kept_scale[:, np.newaxis]
+    return Estimability(space.kept, space.aliased, dependence)
 
 
 def independent_rows(

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.inference.common_axes import common_axes
 from multilevel.inference.estimability import independent_rows
 from multilevel.likelihood.theta_derivatives import covariance_directions
 from multilevel.optimize.estimates import fitted_point, fixed_root
@@ -32,10 +33,6 @@ from multilevel.optimize.theta_hessian import theta_hessian
 
 _FLAT = 1e-9
 """Curvature, relative to the largest, below which a direction has no variance."""
-
-_SWEEPS = 50
-
-_SMALL_ANGLE = 1e-9
 
 
 def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
@@ -146,42 +143,6 @@ class ContrastVariance:
             return 2.0
         excess = float((2.0 / (df - 2.0)).sum())  # sum of df / (df - 2), less rank
         return 2.0 * (excess + rank) / excess
-
-
-def common_axes(matrices: FloatArray) -> FloatMatrix:
-    """Orthogonal V (q, q) that makes V'M_c V as diagonal as can be for all c.
-
-    Parameters
-    ----------
-    matrices : (c, q, q)
-        Symmetric.
-
-    References
-    ----------
-    Cardoso & Souloumiac (1996), SIAM J. Matrix Anal. Appl. 17, 161-164.
-    """
-    squares = np.einsum("cpq,cqr->pr", matrices, matrices)
-    vectors = np.linalg.eigh(squares)[1]
-    turned = vectors.T @ matrices @ vectors
-    for _ in range(_SWEEPS):
-        largest = 0.0
-        for i, j in zip(*np.triu_indices(len(vectors), 1), strict=True):
-            apart = turned[:, i, i] - turned[:, j, j]
-            across = 2.0 * turned[:, i, j]
-            even, odd = apart @ apart - across @ across, 2.0 * (apart @ across)
-            angle = 0.25 * np.arctan2(odd, even)
-            if not angle:
-                continue
-            c, s = np.cos(angle), np.sin(angle)
-            rotation = np.array([[c, -s], [s, c]])
-            pair = [i, j]
-            turned[:, :, pair] = turned[:, :, pair] @ rotation
-            turned[:, pair] = rotation.T @ turned[:, pair]
-            vectors[:, pair] = vectors[:, pair] @ rotation
-            largest = max(largest, abs(angle))
-        if largest < _SMALL_ANGLE:
-            break
-    return vectors
 
 
 def chi_square_df(

@@ -92,3 +92,33 @@ def test_a_contrast_may_be_scaled_and_an_f_test_of_one_row_is_the_t_test() -> No
     assert_allclose(contrasts.f_df(L), contrasts.df(L)[0], rtol=1e-10)
     # Fai & Cornelius: repeating a row changes nothing.
     assert_allclose(contrasts.f_df(np.vstack([L, L])), contrasts.f_df(L), rtol=1e-8)
+
+
+def test_strata_are_found_in_any_mixture_of_contrasts() -> None:
+    """Balanced split plots: 9 within whole plots and 27 within them, mixed at will."""
+    rng = np.random.default_rng(6)
+    plot, a, b = (i.ravel() for i in np.indices((10, 2, 4)))
+    y = rng.normal(size=10)[plot] + rng.normal(size=(10, 2))[plot, a]
+    data = {"plot": plot, "a": a - 0.5, "b": b - 1.5, "y": y + rng.normal(size=80)}
+    model = ml.mixedlm("y ~ a + b + (1 | plot) + (1 | plot:a)", data)
+    contrasts = contrast_variance(model.problem, fit_lmm(model.problem))
+    both = np.eye(3)[1:]
+    separate = contrasts.df(both)
+    expected = (separate / (separate - 2.0)).sum()
+    for mixture in ([[1.0, 0.0], [0.0, 1e6]], [[3.0, 1.0], [1.0, 1.0]]):
+        df = contrasts.f_df(np.array(mixture) @ both)
+        assert_allclose(df, 2.0 * expected / (expected - 2.0), rtol=1e-6)
+
+
+def test_many_contrasts_of_one_stratum_take_no_time() -> None:
+    rng = np.random.default_rng(0)
+    g, f = (i.ravel() for i in np.indices((6, 60)))
+    data = {
+        "g": g,
+        "f": f.astype(str),
+        "y": rng.normal(size=6)[g] + rng.normal(size=360),
+    }
+    result = ml.mixedlm("y ~ f + (1 | g)", data).fit()
+    test = result.f_test(np.eye(60)[1:])
+    assert test.df_num == 59
+    assert_allclose(test.df_denom, 5 * 59, rtol=1e-6)

@@ -256,6 +256,26 @@ def test_statsmodels_compares_the_levels_of_a_factor():
     assert_allclose(pairs["coef"].iloc[:2], result.params.iloc[1:], rtol=1e-9)
 
 
+def test_columns_of_arrays_are_terms_of_their_own(sleep):
+    exog = pd.DataFrame({"const": 1.0, "Days": sleep.Days})
+    groups = ml.RandomTerm(sleep.Subject, name="Subject")
+    result = ml.MixedLM(sleep.Reaction, exog, random=[groups]).fit()
+    assert result.model.data.model_spec is None
+    table = result.wald_test_terms().table
+    assert table.index.tolist() == ["const", "Days"]
+    assert_allclose(table["pvalue"].astype(float), result.pvalues, rtol=1e-8)
+
+
+def test_terms_are_tested_alike_after_loading(tmp_path):
+    result = ml.mixedlm("score ~ Machine + (1 | Worker)", _machines()).fit()
+    result.save(tmp_path / "fit.ml")
+    loaded = ml.load(tmp_path / "fit.ml")
+    expected = result.wald_test_terms().table.astype(float)
+    pd.testing.assert_frame_equal(
+        loaded.wald_test_terms().table.astype(float), expected
+    )
+
+
 @pytest.mark.parametrize("kind", [1, 2, 3])
 def test_anova_lm_says_what_to_use_instead(kind):
     result = ml.mixedlm("score ~ Machine + (1 | Worker)", _machines()).fit()
