@@ -68,7 +68,8 @@ def read_row_values(value: Any, role: str, table: ColumnTable) -> FloatVector | 
     n_infinite = int(np.isinf(floats).sum())
     if n_infinite:
         raise DataError(f"{name!r} is infinite in {n_infinite} of {len(floats)} rows")
-    return floats
+    # Floats come through as they are: a later change of them would reach the model.
+    return floats.copy()
 
 
 def refuse_negative(weights: FloatVector, name: str) -> None:

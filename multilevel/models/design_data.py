@@ -30,7 +30,11 @@ class DesignData(PandasData):
         self.endog = design.y
         self.exog = design.exog
         self.ynames = design.response
-        self.xnames = list(design.exog_names)
+
+    @property
+    def xnames(self) -> list[str]:
+        """Names of the fixed-effects columns."""
+        return list(self.design.exog_names)
 
     @cached_property
     def const_idx(self) -> int | None:

@@ -14,6 +14,7 @@ from multilevel.covariance.registry import STRUCTURES
 from multilevel.design.estimability import EstimableSpace
 from multilevel.design.fixed_effects import linear_constraints
 from multilevel.design.model_design import ModelDesign
+from multilevel.design.read_only import read_only
 from multilevel.models.design_data import DesignData
 from multilevel.models.saved_fit import write_fit
 
@@ -32,7 +33,7 @@ class MixedModel(LikelihoodModel):
 
     def _take(self, design: ModelDesign) -> None:
         """Set the attributes that statsmodels' code looks for."""
-        self.design = design
+        self.design = read_only(design)
         self.data = DesignData(design)
         self.endog = design.y
         self.exog = design.exog

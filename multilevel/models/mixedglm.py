@@ -15,6 +15,7 @@ from multilevel.design.model_design import (
     design_from_arrays,
 )
 from multilevel.design.random_effects import RandomTerm
+from multilevel.design.read_only import read_only
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.likelihood.families import Family
@@ -182,7 +183,7 @@ class MixedGLM(MixedModel):
     @cached_property
     def problem(self) -> GeneralizedProblem:
         """The rows in well-conditioned columns, computed when first needed."""
-        return build_glm_problem(self.design, self.family)
+        return read_only(build_glm_problem(self.design, self.family))
 
     def fit(
         self,

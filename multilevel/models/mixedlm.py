@@ -16,6 +16,7 @@ from multilevel.design.model_design import (
     design_from_arrays,
 )
 from multilevel.design.random_effects import RandomTerm
+from multilevel.design.read_only import read_only
 from multilevel.errors import FitError
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
@@ -137,7 +138,7 @@ class MixedLM(MixedModel):
         """
         problem = build_problem(self.design)
         refuse_unidentified(problem, self.design)
-        return problem
+        return read_only(problem)
 
     def fit(
         self,

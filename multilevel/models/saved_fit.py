@@ -7,46 +7,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from multilevel import __version__
-from multilevel.design.column_kinds import ColumnKind
 from multilevel.design.design_record import (
-    DesignEncoding,
     ModelDesign,
-    VariableCoding,
 )
-from multilevel.design.fixed_effects import ColumnPlan
-from multilevel.design.frames import ColumnTable
-from multilevel.design.grouping import GroupEncoding, GroupingFactor
-from multilevel.design.missing import DroppedRows
-from multilevel.design.random_effects import RandomTermDesign
 from multilevel.errors import DataError
 from multilevel.formula.environment import caller_namespace
-from multilevel.formula.terms import BarTerm, ModelFormula
 from multilevel.inference.denominator_df import DDF_METHODS
 from multilevel.models.saved_checks import refuse_wrong_design, refuse_wrong_fit
-from multilevel.optimize.fit_record import LMMFit, OptimizationReport
+from multilevel.optimize.fit_record import LMMFit
 from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.results.saved.container import Container, write_container
 from multilevel.results.saved.expressions import expression_kinds
+from multilevel.results.saved.record_types import records_within
 from multilevel.results.saved.values import Reader, RecordKind, Writer
 
-# Further records of a design are added here; a file with any other class is refused.
-_RECORDS = (
-    ModelDesign,
-    DesignEncoding,
-    VariableCoding,
-    ColumnKind,
-    ColumnPlan,
-    ColumnTable,
-    GroupEncoding,
-    GroupingFactor,
-    DroppedRows,
-    RandomTermDesign,
-    BarTerm,
-    ModelFormula,
-    LMMFit,
-    GLMMFit,
-    OptimizationReport,
-)
 _PARTS = {"multilevel", "model", "formula", "options", "design", "fit", "ddf"}
 
 
@@ -176,5 +150,6 @@ def _kinds(
     text: str, environment: Mapping[str, object], *, trust: bool
 ) -> dict[str, RecordKind]:
     """How the records of a design and a fit are written and read, by class name."""
-    plain = {record.__name__: RecordKind(record) for record in _RECORDS}
+    records = records_within(ModelDesign, LMMFit, GLMMFit)
+    plain = {name: RecordKind(record) for name, record in records.items()}
     return {**plain, **expression_kinds(text, environment, trust=trust)}

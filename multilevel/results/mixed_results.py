@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodModelResults
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.design.read_only import read_only
 from multilevel.errors import FitError
 from multilevel.inference.intervals import two_sided_p, wald_limits
 from multilevel.prediction.level_tables import (
@@ -19,6 +21,7 @@ from multilevel.prediction.level_tables import (
     level_tables,
 )
 from multilevel.results.hypothesis_tests import HypothesisTests
+from multilevel.results.kept_value import kept_value
 from multilevel.results.variance_components import (
     MovingRoot,
     TermCovariance,
@@ -52,6 +55,7 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
             params[kept] = fit.beta
             covariance = np.full((n_columns, n_columns), np.nan)
             covariance[np.ix_(kept, kept)] = fit.cov_beta
+        read_only((params, covariance, fit))
         super().__init__(model, params, normalized_cov_params=covariance, scale=1.0)
         self.fit_record = fit
         self.ddf_method = ddf_method
@@ -113,7 +117,7 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
         factor = self._covariance_factor if scale is None else scale
         return super().cov_params(r_matrix, column, factor, cov_p, other)
 
-    @cached_property
+    @kept_value
     def ddf(self) -> FloatVector:
         """Denominator degrees of freedom of each fixed effect's test."""
         kept = self.model.design.kept
@@ -121,7 +125,7 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
         degrees[kept] = self._denominators.df(np.eye(len(kept)))
         return degrees
 
-    @cached_property
+    @kept_value
     def pvalues(self) -> FloatVector:
         """Two-sided p-values of the fixed effects, with the chosen `ddf`."""
         return two_sided_p(np.asarray(self.tvalues), self.ddf)
@@ -191,12 +195,12 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
         components = self.variance_components
         return {factor: components.cov(factor) for factor in components.factors}
 
-    @cached_property
+    @kept_value
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Grouping factor -> conditional modes, levels in rows, effects in columns."""
         return level_tables(self.model.design, self.fit_record.modes)
 
-    @cached_property
+    @kept_value
     def coefficients(self) -> dict[str, pd.DataFrame]:
         """Grouping factor -> fixed effects plus its random effects, by level."""
         return coefficient_tables(
@@ -269,7 +273,8 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
     @property
     def optimization(self) -> OptimizationReport:
         """How the optimizer ended: evaluations, gradient, boundary, in plain words."""
-        return self.fit_record.report  # type: ignore[no-any-return]
+        report: OptimizationReport = self.fit_record.report
+        return replace(report, boundary=dict(report.boundary))
 
     @property
     def converged(self) -> bool:

@@ -35,6 +35,7 @@ from multilevel.prediction.predict import NewLevels, RandomParts
 from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.glm_summary import summarize_generalized_fit
 from multilevel.reporting.summary_document import SummaryDocument
+from multilevel.results.kept_value import kept_value
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixed_results import MixedResults
 
@@ -135,13 +136,13 @@ class MixedGLMResults(MixedResults):
         last = [fit.dispersion] if self.family.has_dispersion else []
         return np.concatenate([fit.beta, fit.theta, last])
 
-    @cached_property
+    @kept_value
     def random_effects_cov(self) -> dict[str, FloatArray]:
         """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
         covariances = conditional_covariances(self.model.problem, self.fit_record)
         return dict(zip(self.ngroups, covariances, strict=True))
 
-    @cached_property
+    @kept_value
     def llf_groups(self) -> pd.Series:
         """Contribution of each independent group to the log-likelihood."""
         problem, design = self.model.problem, self.model.design

@@ -35,6 +35,7 @@ from multilevel.prediction.predict import (
 from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
+from multilevel.results.kept_value import kept_value
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixed_results import MixedResults
 from multilevel.results.variance_components import MovingRoot
@@ -121,13 +122,13 @@ class MixedLMResults(MixedResults):
         fit = self.fit_record
         return np.concatenate([fit.beta, fit.theta, [fit.sigma]])
 
-    @cached_property
+    @kept_value
     def random_effects_cov(self) -> dict[str, FloatArray]:
         """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
         covariances = conditional_covariances(self.model.problem, self.fit_record)
         return dict(zip(self.ngroups, covariances, strict=True))
 
-    @cached_property
+    @kept_value
     def llf_groups(self) -> pd.Series:
         """Contribution of each independent group to the log-likelihood (ML)."""
         problem, design = self.model.problem, self.model.design
@@ -135,13 +136,13 @@ class MixedLMResults(MixedResults):
         factor = design.factors[independent_factor(problem)]
         return pd.Series(values, index=factor.levels.rename(factor.name))
 
-    @cached_property
+    @kept_value
     def fittedvalues(self) -> FloatVector:
         """X beta + offset + Z b, random effects included."""
         fit = self.fit_record
         return linear_predictor(self.model.design, fit.beta, fit.modes)
 
-    @cached_property
+    @kept_value
     def resid(self) -> FloatVector:
         """Response less `fittedvalues`."""
         return np.asarray(self.model.endog - self.fittedvalues)

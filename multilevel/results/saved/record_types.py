@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Hashable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -44,6 +44,35 @@ def declared_types(kind: type) -> Mapping[str, Any]:
     """
     hints = get_type_hints(kind, localns={"pd": _PANDAS})
     return {found.name: hints[found.name] for found in fields(kind)}
+
+
+def records_within(*kinds: type) -> dict[str, type]:
+    """The dataclasses that records of some classes are made of, by name.
+
+    Parameters
+    ----------
+    *kinds : type
+        Dataclasses; they are among the answer.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> from multilevel.optimize.fit_record import LMMFit
+    >>> sorted(records_within(LMMFit))
+    ['LMMFit', 'OptimizationReport']
+    """
+    found: dict[str, type] = {}
+    waiting: list[Any] = list(kinds)
+    while waiting:
+        kind = waiting.pop()
+        waiting += get_args(kind)
+        if isinstance(kind, type) and is_dataclass(kind) and kind.__name__ not in found:
+            found[kind.__name__] = kind
+            waiting += declared_types(kind).values()
+    return found
 
 
 def conforms(value: Any, wanted: Any) -> bool:
