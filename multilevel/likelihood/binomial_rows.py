@@ -12,7 +12,10 @@ from multilevel.likelihood.effect_rows import counted_sums
 from multilevel.likelihood.inverse_links import InverseLink
 from multilevel.likelihood.log_probabilities import LogProbabilities
 from multilevel.likelihood.row_likelihood import DispersionTerms, RowTerms
-from multilevel.likelihood.stable_logs import poisson_norm
+from multilevel.likelihood.stable_logs import log_less, poisson_norm
+
+MANY = 1e5
+"""Trials from which the likelihood is written by ratios to the rows' own shares."""
 
 
 def log_choose(successes: FloatVector, failures: FloatVector) -> FloatVector:
@@ -82,11 +85,30 @@ class BinomialRows:
     def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
-        total = _sum_where(self.successes, yes.value - self.log_yes)
-        total += _sum_where(self.failures, no.value - self.log_no)
+        above, below = self._gaps(yes.value, no.value)
+        total = _sum_where(self.successes, above) + _sum_where(self.failures, below)
         score = self.successes * yes.first + self.failures * no.first
         weight = -(self.successes * yes.second + self.failures * no.second)
         return RowTerms(total, score, weight)
+
+    def _gaps(
+        self, log_yes: FloatArray, log_no: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """What one success, one failure brings over the rows' own shares, (..., n).
+
+        Multiplied by the counts their first-order parts add up to zero; where the
+        counts are huge they are left out, as they would not cancel to the last digit.
+        """
+        above, below = log_yes - self.log_yes, log_no - self.log_no
+        trials = self.successes + self.failures
+        if not trials.max(initial=0.0) > MANY:
+            return above, below
+        both = (self.successes > 0.0) & (self.failures > 0.0)
+        with np.errstate(all="ignore"):
+            return (
+                np.where(both, log_less(np.exp(above)), above),
+                np.where(both, log_less(np.exp(below)), below),
+            )
 
     def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """w'."""
@@ -103,8 +125,9 @@ class BinomialRows:
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
-        value = _times_where(self.successes, yes.value - self.log_yes)
-        value = value + _times_where(self.failures, no.value - self.log_no)
+        above, below = self._gaps(yes.value, no.value)
+        value = _times_where(self.successes, above)
+        value = value + _times_where(self.failures, below)
         return value, self.successes * yes.first + self.failures * no.first
 
     def normalizer(self, log_dispersion: float) -> FloatVector:

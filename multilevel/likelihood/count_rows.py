@@ -23,6 +23,9 @@ from multilevel.likelihood.row_likelihood import (
 )
 from multilevel.likelihood.stable_logs import size_norm, size_slope
 
+MANY = 1e5
+"""Counts from which the likelihood is written by their ratio to the mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoissonLogRows:
@@ -56,12 +59,25 @@ class PoissonLogRows:
         """Sum of the log-likelihood, l' and w."""
         with np.errstate(over="ignore"):
             mean = np.exp(eta)
-        excess = self.y - mean
-        # Less the density at mean y: huge counts would cancel otherwise.
-        value = self.y * (eta - self.log_y)
-        value += excess
+            value, excess = self._value_and_excess(eta, mean)
         total = value.sum() if self.prior is None else self.prior @ value
         return RowTerms(float(total), self._weighted(excess), self._weighted(mean))
+
+    def _value_and_excess(
+        self, eta: FloatVector, mean: FloatVector
+    ) -> tuple[FloatVector, FloatVector]:
+        """log p less that at mean y, which huge counts would cancel, and y - mean."""
+        above = eta - self.log_y
+        if self.y.max(initial=0.0) > MANY:
+            # By their ratio, or the two parts below would still cancel.
+            grown = np.expm1(above)
+            some = self.y > 0.0
+            value = np.where(some, self.y * (above - grown), -mean)
+            return value, np.where(some, -self.y * grown, -mean)
+        excess = self.y - mean
+        above *= self.y
+        above += excess
+        return above, excess
 
     def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """w' = w."""

@@ -77,13 +77,8 @@ def starting_point(
             x = np.concatenate([pooled.beta, theta, [pooled.log_dispersion]])
             x = x[: problem.n_parameters]
         beta, theta, log_dispersion = split_parameters(problem, x)
-        modes = find_modes(
-            problem.rows,
-            problem.X @ beta + problem.offset,
-            problem.working.factors(theta),
-            log_dispersion,
-            tolerance=1e-6,
-        )
+        base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
+        modes = find_modes(problem.rows, base, lams, log_dispersion, tolerance=1e-6)
         if problem.n_dispersion and params is None:
             x[-1] = best_dispersion(problem, modes.eta, log_dispersion)
         return StartingPoint(x, modes, rough_hessian(problem, x, modes))
