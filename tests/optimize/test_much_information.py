@@ -59,6 +59,23 @@ def test_standard_errors_are_those_of_the_weighted_linear_model(
     assert_allclose(result.params[1:], [0.1, 0.05], atol=5e-4)
 
 
+# glmmTMB 1.1.5 on the data of seed 1: log-likelihood and standard errors.
+GLMMTMB = {
+    "poisson": (-3581.8516, [9.6663789e-2, 5.6373561e-5, 5.1012875e-5]),
+    "binomial": (-3806.5804, [9.6649982e-2, 3.7662851e-5, 3.2693333e-5]),
+    "gamma": (2377.1493, [9.6660592e-2, 1.8917809e-5, 1.6499560e-5]),
+}
+
+
+@pytest.mark.parametrize("kind", list(GLMMTMB))
+def test_standard_errors_are_those_of_glmmtmb(kind: str) -> None:
+    data, given, _ = _drawn(kind, 1)
+    result = ml.mixedglm("y ~ x + z + (1 | g) + (1 | h)", data, **given).fit()
+    llf, bse = GLMMTMB[kind]
+    assert_allclose(result.llf, llf, atol=2e-4)
+    assert_allclose(result.bse, bse, rtol=3e-4)
+
+
 def _trade(mean: float) -> MixedGLMResults:
     """Counts that vary far more than a Poisson's do, in another unit."""
     data, rng = _crossed(0)
