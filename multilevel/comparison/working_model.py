@@ -9,7 +9,6 @@ import numpy as np
 from multilevel.array_types import FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.families import Family, bind_rows
-from multilevel.optimize.linear_problem import LinearProblem, build_problem
 
 
 def working_weights(
@@ -29,10 +28,10 @@ def working_weights(
     return np.maximum(weight, 1e-10 * np.nanmax(weight))
 
 
-def working_linear_problem(
+def working_design(
     family: Family, design: ModelDesign, eta: FloatVector, dispersion: float
-) -> LinearProblem:
-    """Cross-products of the working responses ``eta + l'/W`` with weights W.
+) -> ModelDesign:
+    """The design with working responses ``eta + l'/W`` and weights W.
 
     Parameters
     ----------
@@ -49,5 +48,4 @@ def working_linear_problem(
     likelihood = bind_rows(family, design.y, design.weights)
     weight = working_weights(family, design, eta, dispersion)
     score = likelihood.terms(eta, float(np.log(dispersion))).score
-    response = eta + score / weight
-    return build_problem(replace(design, y=response, weights=weight))
+    return replace(design, y=eta + score / weight, weights=weight, offset=None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 from scipy.special import chdtrc
 
 from multilevel.inference.chi_bar_square import ChiBarSquare
+
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class LRTest:
         The formulas of the two models.
     criterion : str
         ``"ML"``, or ``"REML"`` when restricted likelihoods are compared.
+    null_distribution : ChiBarSquare
+        The null distribution as a value: weights and degrees of freedom.
+    notes : tuple of str
+        What was done to make the models comparable.
 
     Examples
     --------
@@ -57,6 +63,8 @@ class LRTest:
     restricted: str
     full: str
     criterion: str = "ML"
+    null_distribution: ChiBarSquare | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def _rows(self) -> list[tuple[str, str]]:
         """Label and text of each line."""
@@ -69,6 +77,7 @@ class LRTest:
         ]
         if self.null != f"chi2({self.df})":
             rows.append(("naive p", f"{self.pvalue_chi2:.4g}  chi2({self.df})"))
+        rows += [("note", note) for note in self.notes]
         return rows
 
     def __str__(self) -> str:
@@ -97,6 +106,7 @@ def likelihood_ratio_test(
     restricted: str,
     full: str,
     criterion: str,
+    notes: tuple[str, ...] = (),
 ) -> LRTest:
     """Test statistic and p-values from two maximized log-likelihoods.
 
@@ -112,6 +122,7 @@ def likelihood_ratio_test(
         Formulas.
     criterion : str
         ``"ML"`` or ``"REML"``.
+    notes : tuple of str
 
     Returns
     -------
@@ -119,6 +130,8 @@ def likelihood_ratio_test(
     """
     # Below zero only by what the optimizer left on the table at a boundary.
     statistic = max(2.0 * (llf_full - llf_restricted), 0.0)
+    if statistic < _NOTHING * (1.0 + 1e-7 * abs(llf_full)):
+        statistic = 0.0  # rounding: at zero the mixture has a point mass
     return LRTest(
         statistic=statistic,
         df=df,
@@ -128,4 +141,6 @@ def likelihood_ratio_test(
         restricted=restricted,
         full=full,
         criterion=criterion,
+        null_distribution=null,
+        notes=notes,
     )

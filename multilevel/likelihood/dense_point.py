@@ -112,9 +112,9 @@ class DensePoint:
         """Exact second derivatives of the deviance along dG_a, (m, m)."""
         products = self.working_products(directions)
         quadratic, correction = profiled_curvature(self.profiled, *products)
-        return 2.0 * quadratic - correction - self._traces(directions)
+        return 2.0 * quadratic - correction - self.trace_products(directions)
 
-    def _traces(self, directions: Sequence[FloatArray]) -> FloatMatrix:
+    def trace_products(self, directions: Sequence[FloatArray]) -> FloatMatrix:
         """tr(D dG_a D dG_b) with D projected, over every pair of factors."""
         total = np.zeros((len(directions[0]),) * 2)
         sizes = self.system.sizes

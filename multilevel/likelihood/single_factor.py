@@ -12,6 +12,7 @@ Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,10 +124,11 @@ class SingleFactorPoint:
         """
         products = self.working_products(directions)
         quadratic, correction = profiled_curvature(self.profiled, *products)
-        return 2.0 * quadratic - correction - self._traces(directions[0])
+        return 2.0 * quadratic - correction - self.trace_products(directions)
 
-    def _traces(self, dG: FloatArray) -> FloatMatrix:
+    def trace_products(self, directions: Sequence[FloatArray]) -> FloatMatrix:
         """tr(D dG_a D dG_b), with the fixed effects projected out for REML."""
+        (dG,) = directions
         size, levels = len(self.D), self.D.shape[2]
         D = self.D.reshape(size * size, levels)
         traces = _contract(D @ D.T, dG)

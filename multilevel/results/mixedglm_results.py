@@ -11,7 +11,6 @@ import pandas as pd
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.comparison.nested_models import compare_nested
 from multilevel.comparison.pooled_glm import compare_with_pooled_glm, pooled_glm
-from multilevel.comparison.working_model import working_linear_problem
 from multilevel.diagnostics.glm_residuals import (
     FittedRows,
     generalized_residuals,
@@ -339,16 +338,7 @@ class MixedGLMResults(MixedResults):
         -------
         LRTest
         """
-
-        def linear_problem() -> Any:
-            return working_linear_problem(
-                self.family,
-                self.model.design,
-                restricted.fit_record.eta,
-                restricted.dispersion,
-            )
-
-        return compare_nested(restricted, self, linear_problem)
+        return compare_nested(restricted, self)
 
     def summary(
         self, alpha: float = 0.05, *, exponentiate: bool = False

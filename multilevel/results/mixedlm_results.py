@@ -301,7 +301,7 @@ class MixedLMResults(MixedResults):
         -------
         LRTest
         """
-        return compare_nested(restricted, self, lambda: self.model.problem)
+        return compare_nested(restricted, self)
 
     def summary(self, alpha: float = 0.05) -> SummaryDocument:
         """The fit as a table: text, HTML and LaTeX.

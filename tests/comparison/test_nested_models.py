@@ -83,7 +83,7 @@ def test_what_cannot_be_compared_is_refused(fitted, sleep):
     with pytest.raises(ComparisonError, match="by ML, the other by REML"):
         full.compare_lr_test(fitted("(1 | Subject)", reml=False))
     with pytest.raises(ComparisonError, match=r"cov\(Days, Intercept \| Subject\)"):
-        fitted("(1 | Subject)").compare_lr_test(full)
+        fitted("(Days + late || Subject)").compare_lr_test(full)
     shorter = ml.mixedlm("Reaction ~ Days + (1 | Subject)", sleep.iloc[:150]).fit()
     with pytest.raises(ComparisonError, match="150 and 180 rows"):
         full.compare_lr_test(shorter)
@@ -93,7 +93,7 @@ def test_what_cannot_be_compared_is_refused(fitted, sleep):
     with pytest.raises(ComparisonError, match="compare_pooled"):
         full.compare_lr_test(full.pooled)
     other = fitted("(1 | Subject)", "late", reml=False)
-    with pytest.raises(ComparisonError, match="order of the models"):
+    with pytest.raises(ComparisonError, match="neither model is"):
         fitted("(1 | Subject)", reml=False).compare_lr_test(other)
 
 
