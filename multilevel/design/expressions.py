@@ -137,14 +137,13 @@ class FittedExpression:
     transforms: dict[str, Learned]
 
     @property
-    def knot_range(self) -> tuple[float, float] | None:
-        """Between what its spline is defined; None without such a spline."""
-        for name in self.expression.stateful:
-            learned = getattr(self.transforms[name], "transform", None)
-            if learned is not None and hasattr(learned, "knot_range"):
-                low, high = learned.knot_range
-                return float(low), float(high)
-        return None
+    def knot_ranges(self) -> list[tuple[float, float]]:
+        """Between what each of its splines that end is defined."""
+        learned: list[Any] = [
+            getattr(self.transforms[name], "transform", None)
+            for name in self.expression.stateful
+        ]
+        return [each.knot_range for each in learned if hasattr(each, "knot_range")]
 
     def forget(self) -> None:
         """Let it learn anew."""

@@ -325,6 +325,8 @@ def _write_ingredient(
 class Splines(BS):
     """``bs(x, ...)`` that is NaN outside of its knots, where patsy raises an error."""
 
+    _all_knots: FloatVector
+
     @property
     def knot_range(self) -> tuple[float, float]:
         """The outermost knots."""

@@ -257,7 +257,7 @@ def _complete_rows(
         if not causes:
             return values
         for code in causes:
-            if encoding.expressions[code].knot_range is not None:
+            if encoding.expressions[code].knot_ranges:
                 beyond = outside.setdefault(code, np.zeros(table.n_rows, dtype=bool))
                 beyond[slice(None) if rows is None else rows] = causes[code]
         complete = ~np.any(list(causes.values()), axis=0)

@@ -93,10 +93,11 @@ def _report(message: str, check: Check, category: type[Warning]) -> None:
 
 def _outside_message(design: ModelDesign, code: str, outside: BoolVector) -> str:
     assert design.encoding is not None
-    low, high = design.encoding.expressions[code].knot_range or (np.nan, np.nan)
+    ranges = design.encoding.expressions[code].knot_ranges
+    between = ", ".join(f"between {low:g} and {high:g}" for low, high in ranges)
     return (
         f"{int(outside.sum())} of {len(outside)} rows lie outside of the knots of "
-        f"{code!r}, which the fit put between {low:g} and {high:g}"
+        f"{code!r}, which the fit put {between}"
     )
 
 

@@ -180,3 +180,14 @@ def test_splines_of_a_saved_fit_predict_the_same(spline, tmp_path):
     result = fitted(f"y ~ {spline} + (1 | g)", sample())
     result.save(tmp_path / "fit")
     assert_allclose(ml.load(tmp_path / "fit").predict(NEW), result.predict(NEW))
+
+
+def test_two_splines_in_one_expression_are_both_named():
+    data = sample().assign(z=lambda d: 10 + np.cos(np.arange(len(d))))
+    product = "te(bs(x, df=3), bs(z, df=3))"
+    result = fitted(f"y ~ {product} + (1 | g)", data)
+    with pytest.warns(
+        DroppedRowsWarning, match="between .* and .*, between 9.* and 11"
+    ):
+        predicted = result.predict(pd.DataFrame({"x": 0.0, "z": [10.0, 99], "g": 1}))
+    assert_array_equal(np.isnan(predicted), [False, True])
