@@ -21,6 +21,7 @@ from multilevel.design.expressions import Scope
 from multilevel.design.frames import ColumnTable, column_names, read_columns
 from multilevel.design.grouping import GroupEncoding
 from multilevel.design.labels import Labels, cross_labels, match_levels, shown_levels
+from multilevel.design.new_columns import NewColumns
 from multilevel.design.response import refuse_infinite
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import read_row_values, refuse_unknown_column
@@ -31,7 +32,6 @@ from multilevel.design.variables import (
     Variable,
     as_floats,
 )
-from multilevel.design.whole_columns import NewColumns
 from multilevel.errors import DataError
 
 

@@ -1,9 +1,8 @@
-"""Expressions that may look at other rows: on all rows of a fit, and on new rows.
+"""Expressions that may look at other rows, on all rows of the data of a fit.
 
-In the fit they are evaluated once on all rows of the data, in the data's order, before
-any is dropped: ``x.shift(1)`` is the row before in the data, as in R. For new rows
-nobody can say what such an expression means, unless the new rows alone give the same as
-together with those of the fit; so that is tried, and refused if it is not so.
+They are evaluated once on all rows, in the data's order, before any is dropped:
+``x.shift(1)`` is the row before in the data, as in R. For new rows see
+`new_columns.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from multilevel.design.values_by_row import (
     rows_of,
     spread,
 )
-from multilevel.errors import DataError, FormulaError
+from multilevel.errors import FormulaError
 
 
 class WholeColumns(Protocol):
@@ -68,87 +67,10 @@ class FitColumns:
         if rows is not None and fitted.expression.stateful:
             model_rows = np.zeros(self.table.n_rows, dtype=bool)
             model_rows[rows] = True
-        value = _evaluated(fitted, self.table, self.scope, model_rows, learns=True)
+        value = evaluated(fitted, self.table, self.scope, model_rows, learns=True)
         if not fitted.expression.stateful:
             self._values[code] = value
         return value
-
-
-@dataclass(frozen=True, slots=True)
-class NewColumns:
-    """All rows of new data, checked against the rows of the fit.
-
-    Attributes
-    ----------
-    table : ColumnTable
-        The new columns.
-    scope : Scope
-        For errors.
-    fit : ColumnTable or None
-        The columns of the fit; None if no expression needs them.
-    """
-
-    table: ColumnTable
-    scope: Scope
-    fit: ColumnTable | None
-
-    def covers(self, expression: Expression) -> bool:
-        """Whether it may look at other rows, given what was learned in the fit."""
-        return not expression.is_row_wise
-
-    def value(self, fitted: FittedExpression, rows: IntVector | None) -> Any:
-        """The value on all new rows.
-
-        Raises
-        ------
-        DataError
-            If it depends on which other rows there are.
-        """
-        names = fitted.expression.columns
-        new = self.table
-        if self.fit is None:
-            return _evaluated(fitted, new, self.scope)
-        fit = ColumnTable({n: self.fit.columns[n] for n in names}, self.fit.index)
-        if _has_same_rows(new, fit):
-            return _evaluated(fitted, fit, self.scope)
-        try:
-            alone = _evaluated(fitted, new, self.scope)
-        except FormulaError as error:
-            example = f"for the new rows alone, {error.message}"
-            raise _unsettled(fitted.expression.code, example) from None
-        self._refuse_dependence(fitted, fit, new, alone)
-        return alone
-
-    def _refuse_dependence(
-        self, fitted: FittedExpression, fit: ColumnTable, new: ColumnTable, alone: Any
-    ) -> None:
-        code = fitted.expression.code
-        in_fit = _evaluated(fitted, fit, self.scope)
-        try:
-            both = _evaluated(fitted, _stacked(fit, new), self.scope)
-        except FormulaError as error:
-            example = f"together with the rows of the fit, {error.message}"
-            raise _unsettled(code, example) from None
-        n_fit, n_all = fit.n_rows, fit.n_rows + new.n_rows
-        lengths = ((alone, new.n_rows), (in_fit, n_fit), (both, n_all))
-        if not all(has_rows(value, n_rows) for value, n_rows in lengths):
-            raise _unsettled(code, "it does not give one value per row")
-        found = first_difference(alone, rows_of(both, np.arange(n_fit, n_all)))
-        if found:
-            row, a, b = found
-            raise _unsettled(
-                code,
-                f"in row {_label(new, row)} it is {_shown(a)} among the new rows alone "
-                f"and {_shown(b)} after the rows of the fit",
-            )
-        found = first_difference(in_fit, rows_of(both, np.arange(n_fit)))
-        if found:
-            row, a, b = found
-            raise _unsettled(
-                code,
-                f"with the new rows added it changes in row {_label(fit, row)} of the "
-                f"fit from {_shown(a)} to {_shown(b)}",
-            )
 
 
 def kept_columns(
@@ -171,7 +93,7 @@ def kept_columns(
     return ColumnTable(columns, table.index)
 
 
-def _evaluated(
+def evaluated(
     fitted: FittedExpression,
     table: ColumnTable,
     scope: Scope,
@@ -248,54 +170,3 @@ def _complete_rows(columns: Iterable[pd.Series[Any]]) -> BoolVector | None:
     missing = [missing_rows(column) for column in columns]
     found = [rows for rows in missing if rows is not None]
     return ~np.any(found, axis=0) if found else None
-
-
-def _has_same_rows(new: ColumnTable, fit: ColumnTable) -> bool:
-    """Whether the new data are the very data of the fit."""
-    if new.n_rows != fit.n_rows:
-        return False
-    return all(
-        first_difference(new.columns[name].array, column.array) is None
-        for name, column in fit.columns.items()
-    )
-
-
-def _stacked(fit: ColumnTable, new: ColumnTable) -> ColumnTable:
-    columns = {
-        name: _joined(column, new.columns[name]) for name, column in fit.columns.items()
-    }
-    if columns:
-        return ColumnTable(columns, next(iter(columns.values())).index)
-    return ColumnTable({}, pd.RangeIndex(fit.n_rows + new.n_rows))
-
-
-def _joined(fit: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[Any]:
-    if isinstance(new.dtype, pd.CategoricalDtype):
-        if isinstance(fit.dtype, pd.CategoricalDtype):
-            fit = fit.cat.set_categories(new.cat.categories)
-        else:
-            new = new.astype(object)
-    elif fit.dtype != new.dtype and bool(new.isna().all()):
-        # pandas 2 warns of columns without a value, whose type says nothing.
-        nothing = fit.iloc[:0].reset_index(drop=True).reindex(range(len(new)))
-        new = nothing.set_axis(new.index)
-    both: pd.Series[Any] = pd.concat([in_full_precision(fit), in_full_precision(new)])
-    return both
-
-
-def _unsettled(code: str, example: str) -> DataError:
-    return DataError(
-        f"{code!r} looks at other rows, so its value in new rows is not settled: "
-        f"{example}. Compute it before the fit, in the data of the fit and in the new "
-        "data, and use the column's name in the formula; what is learned from the fit "
-        "and kept is center(x), scale(x), poly(x, 2), or x.mean() and the like"
-    )
-
-
-def _label(table: ColumnTable, row: int) -> str:
-    """A row's label, as Python's own numbers and texts are printed."""
-    return repr(table.index[[row]].tolist()[0])
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else repr(value)

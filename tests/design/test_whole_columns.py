@@ -176,6 +176,20 @@ def test_new_rows_that_change_those_of_the_fit_are_refused(expression):
         encode_new_data(design, new)
 
 
+@pytest.mark.parametrize("last", [0, 1, None])
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_lag_is_refused_whatever_stands_at_the_ends(last, step):
+    # Before the first new row nothing is known, and that may be what stands there.
+    data = frame(100).assign(k=lambda d: d.k.astype(float) % 2)
+    data.loc[[0, 1, 98, 99], "k"] = last
+    for expression in (f"k.shift({step}).fillna(0)", f"k.shift({step})"):
+        design = _design(f"y ~ {expression} + (1 | g)", data)
+        with pytest.raises(DataError, match="looks at other rows"):
+            encode_new_data(design, data.iloc[::-1])
+        with pytest.raises(DataError, match="looks at other rows"):
+            encode_new_data(design, data.iloc[[98]])
+
+
 @pytest.mark.parametrize("cut", ["pd.cut(x, 4)", "pd.qcut(x, 4)"])
 def test_a_value_outside_the_learned_intervals_is_a_level_that_was_not_seen(cut):
     data = frame(100)

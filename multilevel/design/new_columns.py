@@ -1,0 +1,196 @@
+"""Expressions that may look at other rows, in new data: settled, or refused.
+
+Nobody can say what ``x.rank()`` means in a new row. But an expression of which nothing
+is known may go row by row all the same; then it gives the same for the new rows alone
+as among those of the fit, whichever of these come before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import IntVector
+from multilevel.design.expressions import Expression, FittedExpression, Scope
+from multilevel.design.frames import ColumnTable
+from multilevel.design.integer_columns import in_full_precision
+from multilevel.design.learned import missing_rows
+from multilevel.design.values_by_row import first_difference, has_rows, rows_of
+from multilevel.design.whole_columns import evaluated
+from multilevel.errors import DataError, FormulaError
+
+
+@dataclass(frozen=True, slots=True)
+class NewColumns:
+    """All rows of new data, checked against the rows of the fit.
+
+    Attributes
+    ----------
+    table : ColumnTable
+        The new columns.
+    scope : Scope
+        For errors.
+    fit : ColumnTable or None
+        The columns of the fit; None if no expression needs them.
+    """
+
+    table: ColumnTable
+    scope: Scope
+    fit: ColumnTable | None
+
+    def covers(self, expression: Expression) -> bool:
+        """Whether it may look at other rows, given what was learned in the fit."""
+        return not expression.is_row_wise
+
+    def value(self, fitted: FittedExpression, rows: IntVector | None) -> Any:
+        """The value on all new rows.
+
+        Raises
+        ------
+        DataError
+            If it depends on which other rows there are.
+        """
+        if self.fit is None:
+            return evaluated(fitted, self.table, self.scope)
+        columns = {n: self.fit.columns[n] for n in fitted.expression.columns}
+        fit = ColumnTable(columns, self.fit.index)
+        if _has_same_rows(self.table, fit):
+            return evaluated(fitted, fit, self.scope)
+        trial = _Trial(fitted, self.scope, fit, self.table)
+        alone = trial.value(None, "for the new rows alone")
+        in_order = np.arange(fit.n_rows)
+        both = trial.refuse_dependence(alone, in_order, in_order[:0])
+        trial.refuse_change_of_the_fit(rows_of(both, in_order))
+        for order in _orders(fit):
+            trial.refuse_dependence(alone, order, order)
+        return alone
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """An expression on new rows, with rows of the fit around them."""
+
+    fitted: FittedExpression
+    scope: Scope
+    fit: ColumnTable
+    new: ColumnTable
+
+    def value(self, stacked: ColumnTable | None, where: str) -> Any:
+        """The value on all rows of a table; None for the new ones."""
+        table = self.new if stacked is None else stacked
+        try:
+            value = evaluated(self.fitted, table, self.scope)
+        except FormulaError as error:
+            raise self._unsettled(f"{where}, {error.message}") from None
+        if not has_rows(value, table.n_rows):
+            raise self._unsettled(f"{where} it does not give one value per row")
+        return value
+
+    def refuse_change_of_the_fit(self, with_new: Any) -> None:
+        """Refuse what new rows change in those of the fit."""
+        in_fit = self.value(self.fit, "for the rows of the fit")
+        found = first_difference(in_fit, with_new)
+        if found:
+            row, a, b = found
+            raise self._unsettled(
+                f"with the new rows added it changes in row {_label(self.fit, row)} of "
+                f"the fit from {_shown(a)} to {_shown(b)}"
+            )
+
+    def refuse_dependence(self, alone: Any, before: IntVector, after: IntVector) -> Any:
+        """Refuse what rows of the fit, before and after, change in the new ones.
+
+        Returns the value on all of them.
+        """
+        where = "among" if len(after) else "after"
+        where += " the rows of the fit"
+        both = self.value(self._among(before, after), where)
+        rows = np.arange(len(before), len(before) + self.new.n_rows)
+        found = first_difference(alone, rows_of(both, rows))
+        if found:
+            row, a, b = found
+            raise self._unsettled(
+                f"in row {_label(self.new, row)} it is {_shown(a)} among the new rows "
+                f"alone and {_shown(b)} {where}"
+            )
+        return both
+
+    def _among(self, before: IntVector, after: IntVector) -> ColumnTable:
+        columns = {}
+        for name, column in self.fit.columns.items():
+            of_fit, new = _alike(column, self.new.columns[name])
+            pieces = [of_fit.iloc[before], new, of_fit.iloc[after]]
+            columns[name] = pd.concat(pieces)
+        index = pd.RangeIndex(len(before) + self.new.n_rows + len(after))
+        if columns and not isinstance(self.fit.index, pd.RangeIndex):
+            index = next(iter(columns.values())).index
+        columns = {name: column.set_axis(index) for name, column in columns.items()}
+        return ColumnTable(columns, index)
+
+    def _unsettled(self, example: str) -> DataError:
+        return DataError(
+            f"{self.fitted.expression.code!r} looks at other rows, so its value in new "
+            f"rows is not settled: {example}. Compute it before the fit, in the data "
+            "of the fit and in the new data, and use the column's name in the formula; "
+            "what is learned from the fit and kept is center(x), scale(x), "
+            "poly(x, 2), or x.mean() and the like"
+        )
+
+
+def _orders(fit: ColumnTable) -> Iterator[IntVector]:
+    """Rows of the fit in several orders, with different ones at both ends.
+
+    One would not do: what ``x.shift(1).fillna(0)`` takes from the row before may
+    happen to be 0, or nothing. Rows in which something is missing are left out.
+    """
+    missing = [missing_rows(column) for column in fit.columns.values()]
+    found = [rows for rows in missing if rows is not None]
+    complete = np.arange(fit.n_rows)
+    if found:
+        complete = np.flatnonzero(~np.any(found, axis=0))
+    yield complete
+    for column in fit.columns.values():
+        values = column.iloc[complete]
+        try:
+            codes, _ = pd.factorize(values, sort=True)
+        except TypeError:  # of kinds that have no order
+            codes, _ = pd.factorize(values)
+        ascending = complete[np.argsort(codes, kind="stable")]
+        yield ascending
+        yield ascending[::-1]
+
+
+def _has_same_rows(new: ColumnTable, fit: ColumnTable) -> bool:
+    """Whether the new data are the very data of the fit."""
+    if new.n_rows != fit.n_rows:
+        return False
+    return all(
+        first_difference(new.columns[name].array, column.array) is None
+        for name, column in fit.columns.items()
+    )
+
+
+def _alike(
+    fit: pd.Series[Any], new: pd.Series[Any]
+) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Both as expressions see them, of types that can be put together."""
+    if isinstance(fit.dtype, pd.CategoricalDtype):
+        return fit.cat.set_categories(new.cat.categories), new
+    if fit.dtype != new.dtype and bool(new.isna().all()):
+        # pandas 2 warns of columns without a value, whose type says nothing.
+        nothing = fit.iloc[:0].reset_index(drop=True).reindex(range(len(new)))
+        new = nothing.set_axis(new.index)
+    return in_full_precision(fit), in_full_precision(new)
+
+
+def _label(table: ColumnTable, row: int) -> str:
+    """A row's label, as Python's own numbers and texts are printed."""
+    return repr(table.index[[row]].tolist()[0])
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
