@@ -162,7 +162,9 @@ def chi_square_df(
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = gradient / variance[:, None]
         spread = np.einsum("ra,ab,rb->r", relative, covariance, relative)
-        return np.asarray(2.0 / spread)
+        df = 2.0 / spread
+    # What has no variance is known: a row of zeros to predict.
+    return np.where(variance == 0.0, np.inf, df)
 
 
 def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:

@@ -79,6 +79,14 @@ def test_limits_know_no_units_and_no_origin(seed, shift, unit, random):
     assert_allclose(other.to_numpy(), expected, rtol=1e-3, atol=1.0)
 
 
+def test_a_mean_of_zero_without_fixed_effects_is_known():
+    data = _one_way(6, 5, seed=1)
+    result = _fit("y ~ 0 + (1 | g)", data)
+    frame = result.get_prediction(random="none").summary_frame()
+    assert (frame[["mean_ci_lower", "mean_ci_upper"]] == 0.0).all(axis=None)
+    assert (frame["obs_ci_upper"] > 1.96 * result.sigma).all()
+
+
 def test_missing_rows_stay_missing():
     data = _one_way(5, 6, seed=2)
     new = pd.DataFrame({"x": [0.0, np.nan], "g": [0, 1]})
