@@ -55,10 +55,27 @@ class Estimability:
         alone = ~L[:, self.dropped].any(axis=1)
         return np.asarray(alone | (missed <= _NOT_ESTIMABLE * size).all(axis=1))
 
-    def combinations(self, L: FloatMatrix) -> FloatMatrix:
-        """Combinations (c, rows) of the rows of L that have an estimate."""
+    def estimable_part(
+        self, L: FloatMatrix, q: FloatVector
+    ) -> tuple[FloatMatrix, FloatVector]:
+        """What of the hypotheses L beta = q has an estimate, in the kept columns.
+
+        Parameters
+        ----------
+        L : (rows, p_all)
+        q : (rows,)
+
+        Returns
+        -------
+        (c, p) and (c,) arrays
+        """
         if self.estimable(L).all():
-            return np.eye(len(L))
+            return L[:, self.kept], q
+        combined = self._combinations(L)
+        return combined @ L[:, self.kept], combined @ q
+
+    def _combinations(self, L: FloatMatrix) -> FloatMatrix:
+        """Combinations (c, rows) of the rows of L that have an estimate."""
         missed, size = self._missed(L, signed=True)
         scaled = missed / np.maximum(size.max(axis=0), 1e-300)
         dropped = L[:, self.dropped]
@@ -136,17 +153,17 @@ def independent_rows(
         raise FitError("a hypothesis says that zero is another number")
     scaled, lengths = scaled[some] / lengths[some, None], lengths[some]
     L, q = L[some] / lengths[:, None], q[some] / lengths
-    left, values, _ = np.linalg.svd(scaled, full_matrices=True)
+    left, values, _ = np.linalg.svd(scaled, full_matrices=False)
     rank = int((values > _RANK).sum())
     if rank == len(L):
         return L, q
-    null = left[:, rank:].T
-    if np.any(np.abs(null @ q) > 1e-6 * (np.abs(null) @ np.abs(q))):
+    left = left[:, :rank]
+    if np.linalg.norm(q - left @ (left.T @ q)) > 1e-6 * np.linalg.norm(q):
         raise FitError(
             "the hypotheses contradict each other: some are combinations of others "
             "but for their right-hand sides; leave these out"
         )
-    return left[:, :rank].T @ L, left[:, :rank].T @ q
+    return left.T @ L, left.T @ q
 
 
 def _left_null(matrix: FloatMatrix) -> FloatMatrix:

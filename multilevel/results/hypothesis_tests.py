@@ -112,10 +112,10 @@ class HypothesisTests:
         if invcov is not None or df_constraints is not None:
             raise FitError("wald_test does not support invcov and df_constraints")
         contrasts, values = self.model.linear_constraints(r_matrix)
-        combined = self._estimability.combinations(contrasts)
+        contrasts, values = self._estimability.estimable_part(contrasts, values)
         return wald_test(
-            combined @ contrasts[:, self.model.design.kept],
-            combined @ values,
+            contrasts,
+            values,
             self.fit_record.beta,
             self._covariance_root(cov_p),
             self._denominators,
