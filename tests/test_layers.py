@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    "errors array_types datasets formula design covariance likelihood optimize "
-    "prediction inference comparison diagnostics streaming "
+    "errors option_values array_types datasets formula design covariance likelihood "
+    "optimize prediction inference comparison diagnostics streaming "
     "reporting plots results models cli"
 ).split()
 PACKAGE = Path(__file__).parents[1] / "multilevel"

@@ -130,10 +130,11 @@ def describe(name: str) -> str:
 
 def _found(name: str) -> DataSet:
     """Return the entry of this name, or refuse with the closest names there are."""
+    text = str(name).lower()
     try:
-        return CATALOGUE[name.lower()]
+        return CATALOGUE[text]
     except KeyError:
-        close = difflib.get_close_matches(name.lower(), CATALOGUE, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(text, CATALOGUE, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
         known = ", ".join(CATALOGUE)
         raise DataError(

@@ -32,6 +32,7 @@ from multilevel.design.validation import (
 )
 from multilevel.design.variables import Variable, as_floats, as_variable
 from multilevel.errors import DataError
+from multilevel.option_values import refuse_other_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,7 @@ def design_from_arrays(
     >>> design.exog_names, design.terms[0].effects, design.terms[0].shared
     (('const', 'x1'), ('Intercept',), (0,))
     """
-    if missing not in ("drop", "raise"):
-        raise DataError(f"missing={missing!r}; it is 'drop' or 'raise'")
+    refuse_other_words(missing, ("drop", "raise"), "missing")
     if not random:
         raise DataError("no random term; give random=[RandomTerm(groups)]")
     responses = _response_columns(endog)

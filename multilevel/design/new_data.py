@@ -127,6 +127,7 @@ def encode_new_data(
         for name, is_asked in zip(design.factor_names, asked, strict=True)
     )
     wanted = _Wanted.of(design, encoding, asked, with_columns)
+    _refuse_second_offset(encoding, offset)
     offset = encoding.offset_column if offset is None else offset
     if offset is None and encoding.offset_was_array:
         raise DataError(
@@ -189,6 +190,19 @@ def _encoding_of(design: ModelDesign) -> DesignEncoding:
             "from a formula for that"
         )
     return design.encoding
+
+
+def _refuse_second_offset(encoding: DesignEncoding, offset: Any) -> None:
+    """``offset=`` stands for the one of the fit, not for one of the formula."""
+    if offset is None or encoding.offset_column or encoding.offset_was_array:
+        return
+    own = "".join(
+        f"; offset({code}) of the formula is computed from the new data"
+        for code in encoding.offsets
+    )
+    raise DataError(
+        "the model was fitted without offset=, so that new rows have none either" + own
+    )
 
 
 def _asked_factors(

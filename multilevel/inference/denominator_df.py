@@ -93,7 +93,7 @@ def known_ddf(method: str) -> str:
     >>> known_ddf("residual")
     'residual'
     """
-    if method not in DDF_METHODS:
+    if not isinstance(method, str) or method not in DDF_METHODS:
         raise FitError(
             f"ddf={method!r} is not available; "
             f"use one of {', '.join(map(repr, DDF_METHODS))}"

@@ -15,9 +15,24 @@ from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import Denominators
 from multilevel.inference.estimability import independent_rows
+from multilevel.option_values import as_tail_share
 
 _SINGULAR = 1e-13
 """Share of a contrast's standard error that is rounding."""
+
+
+class CheckedContrasts(ContrastResults):
+    """statsmodels' table of contrasts, which takes no coverage for a tail's share."""
+
+    def conf_int(self, alpha: float = 0.05) -> FloatMatrix:
+        """Confidence limits of each contrast, (rows, 2).
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the coverage.
+        """
+        return np.asarray(super().conf_int(as_tail_share(alpha)))
 
 
 def t_tests(
@@ -57,8 +72,10 @@ def t_tests(
         statistic = (effect - q) / sd
     if use_t:
         df = denominators.df(L) + unknown
-        return ContrastResults(effect=effect, t=statistic, sd=sd + unknown, df_denom=df)
-    return ContrastResults(
+        return CheckedContrasts(
+            effect=effect, t=statistic, sd=sd + unknown, df_denom=df
+        )
+    return CheckedContrasts(
         effect=effect, statistic=statistic, sd=sd + unknown, distribution="norm"
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.option_values import as_tail_share
 
 
 def two_sided_p(statistic: FloatVector, df: FloatVector) -> FloatVector:
@@ -42,6 +43,6 @@ def wald_limits(
     -------
     (n, 2) array
     """
-    upper = 1.0 - alpha / 2.0
+    upper = 1.0 - as_tail_share(alpha) / 2.0
     quantile = np.where(np.isinf(df), ndtri(upper), stdtrit(df, upper))
     return np.column_stack([estimate - quantile * se, estimate + quantile * se])

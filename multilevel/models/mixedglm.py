@@ -20,13 +20,14 @@ from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.likelihood.families import Family
 from multilevel.models.given_family import family_document, read_family
-from multilevel.models.given_start import read_start
+from multilevel.models.given_numbers import read_params, read_start
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import glm_likelihood
-from multilevel.optimize.fit_glmm import fit_glmm
+from multilevel.optimize.fit_glmm import checked_nodes, fit_glmm
 from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.optimize.glm_problem import GeneralizedProblem, build_glm_problem
+from multilevel.option_values import as_switch
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixedglm_results import MixedGLMResults
 
@@ -223,7 +224,7 @@ class MixedGLM(MixedModel):
             self.problem,
             nagq=nagq,
             start=read_start(start),
-            on_step=progress_writer() if progress else None,
+            on_step=progress_writer() if as_switch(progress, "progress") else None,
         )
         return self.result_of(fit, "normal")
 
@@ -257,7 +258,9 @@ class MixedGLM(MixedModel):
         -------
         float
         """
-        return glm_likelihood.loglike(self.problem, params, nagq=nagq)
+        return glm_likelihood.loglike(
+            self.problem, read_params(params), nagq=checked_nodes(self.problem, nagq)
+        )
 
     def score(self, params: FloatVector, *, nagq: int = 1) -> FloatVector:
         """Gradient of the approximate log-likelihood.
@@ -271,7 +274,9 @@ class MixedGLM(MixedModel):
         -------
         (d,) array
         """
-        return glm_likelihood.score(self.problem, params, nagq=nagq)
+        return glm_likelihood.score(
+            self.problem, read_params(params), nagq=checked_nodes(self.problem, nagq)
+        )
 
     def hessian(self, params: FloatVector, *, nagq: int = 1) -> FloatMatrix:
         """Second derivatives of the approximate log-likelihood.
@@ -285,7 +290,9 @@ class MixedGLM(MixedModel):
         -------
         (d, d) array
         """
-        return glm_likelihood.hessian(self.problem, params, nagq=nagq)
+        return glm_likelihood.hessian(
+            self.problem, read_params(params), nagq=checked_nodes(self.problem, nagq)
+        )
 
     def saved_options(self) -> dict[str, Any]:
         """What a saved fit needs besides the design."""

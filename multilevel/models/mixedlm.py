@@ -21,7 +21,7 @@ from multilevel.errors import FitError
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.inference.denominator_df import known_ddf
-from multilevel.models.given_start import read_start
+from multilevel.models.given_numbers import read_params, read_start
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import joint_likelihood
@@ -29,6 +29,7 @@ from multilevel.optimize.fit_lmm import fit_lmm
 from multilevel.optimize.fit_record import LMMFit
 from multilevel.optimize.identification import refuse_unidentified
 from multilevel.optimize.linear_problem import LinearProblem, build_problem
+from multilevel.option_values import as_switch
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixedlm_results import MixedLMResults
 
@@ -186,9 +187,9 @@ class MixedLM(MixedModel):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             fit = fit_lmm(
                 self.problem,
-                reml=reml,
+                reml=as_switch(reml, "reml", _ML_HINT),
                 start=read_start(start),
-                on_step=progress_writer() if progress else None,
+                on_step=progress_writer() if as_switch(progress, "progress") else None,
             )
         _refuse_exact_fit(self.design, fit.sigma)
         return self.result_of(fit, method)
@@ -220,7 +221,7 @@ class MixedLM(MixedModel):
         -------
         float
         """
-        return joint_likelihood.loglike(self.problem, np.asarray(params))
+        return joint_likelihood.loglike(self.problem, read_params(params))
 
     def score(self, params: FloatVector) -> FloatVector:
         """Gradient of the log-likelihood.
@@ -233,7 +234,7 @@ class MixedLM(MixedModel):
         -------
         (p + m + 1,) array
         """
-        return joint_likelihood.score(self.problem, np.asarray(params))
+        return joint_likelihood.score(self.problem, read_params(params))
 
     def hessian(self, params: FloatVector) -> FloatMatrix:
         """Second derivatives of the log-likelihood.
@@ -246,7 +247,10 @@ class MixedLM(MixedModel):
         -------
         (p + m + 1, p + m + 1) array
         """
-        return joint_likelihood.hessian(self.problem, np.asarray(params))
+        return joint_likelihood.hessian(self.problem, read_params(params))
+
+
+_ML_HINT = "reml=False fits by maximum likelihood, reml=True by restricted"
 
 
 def _refuse_exact_fit(design: ModelDesign, sigma: float) -> None:

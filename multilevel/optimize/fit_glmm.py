@@ -88,7 +88,7 @@ def checked_nodes(problem: GeneralizedProblem, nagq: int) -> int:
         For several grouping factors, or too many effects a level, and nagq above 1.
     """
     try:
-        n_nodes = operator.index(nagq)
+        n_nodes = 0 if isinstance(nagq, bool) else operator.index(nagq)
     except TypeError:
         n_nodes = 0
     if n_nodes < 1:

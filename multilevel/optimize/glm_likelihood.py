@@ -31,19 +31,19 @@ def check_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVecto
 
     Raises
     ------
-    ValueError
+    FitError
         If the length is wrong or the dispersion is not positive.
     """
     params = np.asarray(params, dtype=float)
     p, m, d = problem.n_fixed, problem.terms.n_theta, problem.n_parameters
     if params.shape != (d,):
         last = " and the dispersion" if problem.n_dispersion else ""
-        raise ValueError(
+        raise FitError(
             f"params has shape {params.shape}; this model has {p} fixed effects, "
             f"{m} covariance parameters theta{last}: {d} in all"
         )
     if problem.n_dispersion and not params[-1] > 0:
-        raise ValueError(f"the dispersion is {params[-1]:g}; it must be positive")
+        raise FitError(f"the dispersion is {params[-1]:g}; it must be positive")
     return params
 
 
@@ -67,7 +67,7 @@ def point_at(
 
     Raises
     ------
-    ValueError
+    FitError
         If params do not fit the model.
     FitError
         If the likelihood cannot be evaluated there.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.errors import FitError
 from multilevel.likelihood.evaluation import LikelihoodPoint, has_exact_hessian
 from multilevel.likelihood.profiled import LOG_2PI, profiled_curvature
 from multilevel.likelihood.theta_derivatives import (
@@ -39,13 +40,13 @@ def split_params(
 
     Raises
     ------
-    ValueError
+    FitError
         If the length is not p + m + 1.
     """
     params = np.asarray(params, dtype=float)
     p, m = problem.n_fixed, problem.terms.n_theta
     if params.shape != (p + m + 1,):
-        raise ValueError(
+        raise FitError(
             f"params has shape {params.shape}; this model has {p} fixed effects, "
             f"{m} covariance parameters theta and sigma: {p + m + 1} in all"
         )

@@ -19,6 +19,8 @@ from multilevel.errors import (
     RankDeficiencyWarning,
     warn_caller,
 )
+from multilevel.option_values import refuse_other_words
+from multilevel.prediction.prediction_options import CHECKS
 
 Check: TypeAlias = Literal["warn", "raise"]
 
@@ -59,7 +61,7 @@ def rows_without_mean(
     DroppedRowsWarning
         With the splines, and the ranges of their knots.
     """
-    refuse_unknown_check(check)
+    refuse_other_words(check, CHECKS, "check")
     for code, outside in rows.outside.items():
         _report(_outside_message(design, code, outside), check, DroppedRowsWarning)
     unknown = ~rows.missing & ~estimable_rows(design, rows)
@@ -67,12 +69,6 @@ def rows_without_mean(
         message = _not_estimable_message(design, rows, data, unknown)
         _report(message, check, RankDeficiencyWarning)
     return np.asarray(rows.missing | unknown)
-
-
-def refuse_unknown_check(check: str) -> None:
-    """Raise a DataError for another word than "warn" and "raise"."""
-    if check not in ("warn", "raise"):
-        raise DataError(f'check={check!r} is not known; use "warn" or "raise"')
 
 
 def estimable_rows(design: ModelDesign, rows: NewRows) -> BoolVector:

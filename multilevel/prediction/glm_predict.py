@@ -17,7 +17,6 @@ from multilevel.errors import DataError, FitError
 from multilevel.likelihood.families import Family, bind_rows
 from multilevel.prediction.estimable_rows import (
     Check,
-    refuse_unknown_check,
     rows_without_mean,
 )
 from multilevel.prediction.marginal_mean import marginal_mean
@@ -36,6 +35,7 @@ from multilevel.prediction.prediction_error import (
     prediction_variance,
     unused_variance,
 )
+from multilevel.prediction.prediction_options import refuse_bad_options
 from multilevel.prediction.prediction_rows import rows_to_predict
 from multilevel.prediction.prediction_table import Prediction
 
@@ -77,7 +77,7 @@ def predict_glm(
 ) -> pd.Series:
     """Predictions of one kind; see `MixedGLMResults.predict`."""
     reject_unknown_kind(kind, ("response", "link", "marginal"))
-    refuse_unknown_check(check)
+    refuse_bad_options(data, new_levels=new_levels, check=check, offset=offset)
     if kind == "marginal":
         return _marginal(fitted, data, random, offset, check)
     if data is None:

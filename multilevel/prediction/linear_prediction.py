@@ -17,6 +17,7 @@ from multilevel.optimize.estimates import fixed_root
 from multilevel.optimize.fit_record import LMMFit
 from multilevel.optimize.linear_problem import LinearProblem
 from multilevel.optimize.theta_hessian import theta_scales
+from multilevel.option_values import as_tail_share
 from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.predict import NewLevels, RandomParts
 from multilevel.prediction.prediction_error import (
@@ -168,5 +169,5 @@ def prediction_of_lmm(
 
 def _quantiles(alpha: float, df: FloatVector) -> FloatVector:
     """Student's t that is exceeded on either side with probability alpha, (n,)."""
-    upper = 1.0 - alpha / 2.0
+    upper = 1.0 - as_tail_share(alpha) / 2.0
     return np.where(np.isinf(df), ndtri(upper), stdtrit(df, upper))

@@ -13,6 +13,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import NewRows, encode_new_data
 from multilevel.errors import DataError
 from multilevel.prediction.estimable_rows import Check, rows_without_mean
+from multilevel.prediction.prediction_options import NEW_LEVELS, asked_factors
 
 NewLevels: TypeAlias = Literal["raise", "population", "missing"]
 RandomParts: TypeAlias = Literal["all", "none"] | Sequence[str]
@@ -88,7 +89,7 @@ def factor_positions(names: Sequence[str], random: RandomParts) -> list[int]:
     """
     if isinstance(random, str) and random in ("all", "none"):
         return list(range(len(names))) if random == "all" else []
-    asked = [random] if isinstance(random, str) else list(random)
+    asked = asked_factors(random, list(names))
     unknown = [name for name in asked if name not in names]
     if unknown:
         raise DataError(
@@ -180,7 +181,7 @@ def refuse_new_levels(
     DataError
         For unseen levels with ``new_levels="raise"``, and for another word.
     """
-    if new_levels not in ("raise", "population", "missing"):
+    if new_levels not in NEW_LEVELS:
         raise DataError(
             f"new_levels={new_levels!r} is not known; "
             'use "raise", "population" or "missing"'

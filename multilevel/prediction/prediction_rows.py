@@ -16,7 +16,6 @@ from multilevel.design.new_data import encode_new_data
 from multilevel.design.row_values import read_row_values, refuse_unknown_column
 from multilevel.prediction.estimable_rows import (
     Check,
-    refuse_unknown_check,
     rows_without_mean,
 )
 from multilevel.prediction.predict import (
@@ -26,6 +25,7 @@ from multilevel.prediction.predict import (
     refuse_new_levels,
 )
 from multilevel.prediction.prediction_error import PredictedRows
+from multilevel.prediction.prediction_options import refuse_bad_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,9 @@ def rows_to_predict(
     RowsToPredict
     """
     positions = factor_positions(design.factor_names, random)
-    refuse_unknown_check(check)
+    refuse_bad_options(
+        data, new_levels=new_levels, check=check, offset=offset, weights=weights
+    )
     if data is None:
         return _rows_of_the_fit(design, positions)
     names = design.factor_names

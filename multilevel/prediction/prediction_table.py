@@ -12,6 +12,7 @@ from scipy.special import ndtri, stdtrit
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.inverse_links import InverseLink
+from multilevel.option_values import as_tail_share
 
 _POLE = ("inverse", "power")
 """First words of the links that are defined for a positive linear predictor only."""
@@ -79,7 +80,7 @@ class Prediction:
         alpha : float
             One minus the coverage.
         """
-        upper, normal = 1.0 - alpha / 2.0, np.isinf(self.df)
+        upper, normal = 1.0 - as_tail_share(alpha) / 2.0, np.isinf(self.df)
         quantile = np.where(normal, ndtri(upper), stdtrit(self.df, upper))
         reach = quantile * self.se_linpred
         limits = np.column_stack([self.linpred - reach, self.linpred + reach])

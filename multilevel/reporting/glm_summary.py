@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from multilevel.option_values import as_switch
 from multilevel.reporting.fit_summary import (
     convergence_lines,
     criteria_text,
@@ -80,7 +81,11 @@ def summarize_generalized_fit(
         results.variance_components.as_table(),
     ]
     if len(results.params):
-        table = ratio_table if exponentiate else fixed_effects_table
+        table = (
+            ratio_table
+            if as_switch(exponentiate, "exponentiate")
+            else fixed_effects_table
+        )
         sections.append(table(results, alpha=alpha))
     key = (results.family.name, results.family.link.name)
     notes = [

@@ -22,7 +22,7 @@ from multilevel.inference.satterthwaite import variance_parameter_covariance
 from multilevel.optimize.estimates import fitted_point, fixed_root
 from multilevel.optimize.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
-from multilevel.prediction.estimable_rows import Check, refuse_unknown_check
+from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.linear_prediction import prediction_of_lmm
 from multilevel.prediction.predict import (
     NewLevels,
@@ -32,6 +32,7 @@ from multilevel.prediction.predict import (
     predict_new_rows,
     reject_unknown_kind,
 )
+from multilevel.prediction.prediction_options import refuse_bad_options
 from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
@@ -204,7 +205,7 @@ class MixedLMResults(MixedResults):
         Series
         """
         reject_unknown_kind(kind, ("response", "link"))
-        refuse_unknown_check(check)
+        refuse_bad_options(data, new_levels=new_levels, check=check, offset=offset)
         design, fit = self.model.design, self.fit_record
         if data is not None:
             return predict_new_rows(

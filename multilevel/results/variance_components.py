@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.errors import DataError
+from multilevel.option_values import as_switch, as_tail_share
 from multilevel.reporting.number_text import column_text
 from multilevel.reporting.text_table import TextTable
 
@@ -192,7 +193,9 @@ class VarianceComponents:
             # None in object columns and NaN in those of text are the same to pandas.
             texts = [np.nan if text is None else text for text in frame[name]]
             frame[name] = pd.Series(texts, dtype=frame[name].dtype)
-        return frame if not se else frame.assign(**self._uncertainty(rows, alpha))
+        if not as_switch(se, "se"):
+            return frame
+        return frame.assign(**self._uncertainty(rows, alpha))
 
     def components(
         self, roots: Sequence[MovingRoot] | None = None
@@ -257,7 +260,7 @@ class VarianceComponents:
             width = np.where(is_sd, se / value, se / (1.0 - value**2))
         edge = np.where(is_sd, value <= 0, np.abs(value) >= 1)
         se[edge] = width[edge] = np.nan
-        reach = ndtri(1.0 - alpha / 2.0) * width
+        reach = ndtri(1.0 - as_tail_share(alpha) / 2.0) * width
         with np.errstate(over="ignore"):  # no limit at all is infinite
             ends = [
                 np.where(is_sd, np.exp(inner + step), np.tanh(inner + step))

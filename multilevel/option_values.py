@@ -1,0 +1,101 @@
+"""What an option may be: one check a kind, with what was given in the message."""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from multilevel.errors import DataError
+
+__all__ = ["as_switch", "as_tail_share", "refuse_other_words"]
+
+
+def as_switch(value: Any, name: str, hint: str = "") -> bool:
+    """An option that is on or off: a boolean, or the numbers 0 and 1.
+
+    Parameters
+    ----------
+    value : bool
+        As given; numpy's booleans too.
+    name : str
+        Of the option.
+    hint : str
+        What to write instead of the usual mistake.
+
+    Raises
+    ------
+    DataError
+        For text, None and everything else, which Python would take for true or false.
+
+    Examples
+    --------
+    >>> from multilevel.option_values import as_switch
+    >>> as_switch(False, "reml")
+    False
+    """
+    is_number = isinstance(value, numbers.Integral | np.bool_)
+    if is_number and value in (0, 1):
+        return bool(value)
+    raise DataError(
+        f"{name}={value!r} is neither True nor False" + (f"; {hint}" if hint else "")
+    )
+
+
+def as_tail_share(alpha: Any) -> float:
+    """One minus the coverage of an interval, between 0 and 1.
+
+    Raises
+    ------
+    DataError
+        For anything else; a coverage in per cent is told.
+
+    Examples
+    --------
+    >>> from multilevel.option_values import as_tail_share
+    >>> as_tail_share(0.1)
+    0.1
+    """
+    is_number = isinstance(alpha, numbers.Real) and not isinstance(alpha, bool)
+    if is_number and 0.0 < float(alpha) < 1.0:
+        return float(alpha)
+    hint = "give alpha=0.05 for limits of 95 %"
+    if is_number and 1.0 < float(alpha) < 100.0:
+        coverage = float(alpha) if float(alpha) >= 50.0 else 100.0 - float(alpha)
+        hint = f"give alpha={1.0 - coverage / 100.0:.6g} for limits of {coverage:g} %"
+    raise DataError(
+        f"alpha={alpha!r} is not between 0 and 1; it is one minus the coverage: {hint}"
+    )
+
+
+def refuse_other_words(value: Any, words: Iterable[str], name: str) -> None:
+    """Refuse what is none of the words that an option knows.
+
+    Parameters
+    ----------
+    value : str
+    words : iterable of str
+    name : str
+        Of the option.
+
+    Raises
+    ------
+    DataError
+        Naming the closest word, or all of them.
+
+    Examples
+    --------
+    >>> from multilevel.option_values import refuse_other_words
+    >>> refuse_other_words("drop", ("drop", "raise"), "missing")
+    """
+    known = list(words)
+    if isinstance(value, str) and value in known:
+        return
+    lowered = value.lower() if isinstance(value, str) else ""
+    close = difflib.get_close_matches(lowered, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(map(repr, known[:-1]))
+    raise DataError(f"{name}={value!r}; it is {listed} or {known[-1]!r}{hint}")
