@@ -59,8 +59,13 @@ def fit_command(arguments: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 1 if the fit did not converge (it is printed all the same).
+        0, or 1 if the fit did not converge (it is printed all the same), or 2 if it
+        could not be saved (it is printed all the same).
     """
+    if arguments.save:
+        from multilevel.results.saved.replaced_file import refuse_unwritable
+
+        refuse_unwritable(arguments.save)
     result = _fitted(arguments)
     if arguments.json:
         from multilevel.cli.fit_document import as_json
@@ -69,9 +74,26 @@ def fit_command(arguments: argparse.Namespace) -> int:
     else:
         options = {"exponentiate": True} if arguments.exponentiate else {}
         print(result.summary(**options))
-    if arguments.save:
-        result.save(arguments.save)
+    if arguments.save and not _saved(result, arguments.save):
+        return BAD_INPUT
     return DONE if result.converged else NOT_CONVERGED
+
+
+def _saved(result: MixedResults, path: str) -> bool:
+    """Whether the result could be saved; the reason is printed if not."""
+    from multilevel.errors import MultilevelError
+
+    sys.stdout.flush()  # what was found stands before the complaint, and is not lost
+    try:
+        result.save(path)
+    except (MultilevelError, OSError) as problem:
+        why = getattr(problem, "strerror", None) or problem
+        print(
+            f"multilevel: the fit above could not be saved to {path!r}: {why}",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def datasets_command(arguments: argparse.Namespace) -> int:

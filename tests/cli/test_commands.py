@@ -270,3 +270,31 @@ def test_options_that_do_not_go_together(
     assert out == ""
     assert complaint in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("place", ["absent/a.fit", ""])
+def test_a_place_that_cannot_be_written_is_found_before_the_fit(
+    place, tmp_path, capsys, monkeypatch
+):
+    def fit(*args, **options):
+        raise AssertionError("it was fitted first")
+
+    monkeypatch.setattr("multilevel.models.mixedlm.MixedLM.fit", fit)
+    path = str(tmp_path / place)
+    assert main(["fit", SLEEP, "sleepstudy", "--save", path]) == 2
+    said = capsys.readouterr().err
+    assert "a.fit" in said or "is a folder" in said
+
+
+def test_a_fit_that_cannot_be_saved_is_printed(tmp_path, capsys, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("multilevel.results.mixed_results.MixedResults.save", full)
+    path = tmp_path / "a.fit"
+    assert main(["fit", SLEEP, "sleepstudy", "--save", str(path)]) == 2
+    printed = capsys.readouterr()
+    assert "Days" in printed.out
+    assert "could not be saved" in printed.err
+    assert "No space left on device" in printed.err
+    assert not path.exists()

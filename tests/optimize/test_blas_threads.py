@@ -1,0 +1,157 @@
+"""BLAS is held to one thread during fits, and only then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from multilevel.optimize import blas_threads as module
+from multilevel.optimize.blas_threads import SHARED_FROM, blas_threads
+
+
+class FakeBlas:
+    """A library with a number of threads for the whole process."""
+
+    def __init__(self):
+        self.threads = 2
+        self.n_limits = 0
+
+    def limit(self, *, limits):
+        self.n_limits += 1
+        before, self.threads = self.threads, limits
+
+        class Limiter:
+            def restore_original_limits(limiter):  # noqa: N805
+                self.threads = before
+
+        return Limiter()
+
+
+@pytest.fixture
+def blas(monkeypatch):
+    fake = FakeBlas()
+    monkeypatch.setattr(module, "_controller", lambda: fake)
+    return fake
+
+
+def test_one_thread_inside_and_as_before_outside(blas):
+    with blas_threads(10):
+        assert blas.threads == 1
+        with blas_threads(10):
+            assert blas.threads == 1
+        assert blas.threads == 1
+    assert blas.threads == 2
+    with blas_threads(SHARED_FROM):
+        assert blas.threads == 2
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_an_error_gives_the_threads_back(blas, error):
+    with pytest.raises(error), blas_threads(10):
+        raise error
+    assert blas.threads == 2
+
+
+def test_an_interrupt_while_the_threads_are_changed_gives_them_back(blas, monkeypatch):
+    limit = blas.limit
+
+    def interrupted(*, limits):
+        limit(limits=limits)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(blas, "limit", interrupted)
+    with pytest.raises(KeyboardInterrupt), blas_threads(10):
+        pass
+    monkeypatch.undo()
+    assert module._ONE_THREAD._users == set()
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")], ids=str)
+def test_fits_that_overlap_give_the_threads_back(blas, order):
+    inside = {name: threading.Event() for name in order}
+    end = {name: threading.Event() for name in order}
+
+    def fit(name):
+        with blas_threads(10):
+            inside[name].set()
+            end[name].wait(10)
+
+    threads = {
+        name: threading.Thread(target=fit, args=(name,)) for name in ("one", "two")
+    }
+    for name, thread in threads.items():
+        thread.start()
+        assert inside[name].wait(10)
+    end[order[0]].set()
+    threads[order[0]].join(10)
+    assert blas.threads == 1
+    end[order[1]].set()
+    threads[order[1]].join(10)
+    assert blas.threads == 2
+
+
+def test_many_fits_at_once_give_the_threads_back(blas):
+    def fits():
+        for _ in range(50):
+            with blas_threads(10):
+                assert blas.threads == 1
+                time.sleep(0)
+
+    threads = [threading.Thread(target=fits) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert blas.threads == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_forked_during_a_fit_starts_anew(blas):
+    with blas_threads(10):
+        process = os.fork()
+        if process == 0:
+            status = 1
+            try:
+                # The fit that was running elsewhere is not in this process.
+                assert blas.threads == 2
+                with blas_threads(10):
+                    assert blas.threads == 1
+                assert blas.threads == 2
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(process, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert blas.threads == 1
+    assert blas.threads == 2
+
+
+SCRIPT = """
+import threading
+from threadpoolctl import threadpool_info
+import multilevel as ml
+
+def n_threads():
+    return [i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"]
+
+data = ml.datasets.load("sleepstudy")
+model = ml.mixedlm("Reaction ~ Days + (Days | Subject)", data)
+model.fit()
+before = n_threads()
+threads = [threading.Thread(target=lambda: [model.fit() for _ in range(5)])
+           for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert n_threads() == before, (before, n_threads())
+"""
+
+
+def test_the_library_itself_is_as_before_after_fits_in_threads():
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True)
