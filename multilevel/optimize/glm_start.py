@@ -80,8 +80,30 @@ def starting_point(
         base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
         modes = find_modes(problem.rows, base, lams, log_dispersion, tolerance=1e-6)
         if problem.n_dispersion and params is None:
-            x[-1] = best_dispersion(problem, modes.eta, log_dispersion)
+            modes = _settle_dispersion(problem, x, modes)
         return StartingPoint(x, modes, rough_hessian(problem, x, modes))
+
+
+def _settle_dispersion(
+    problem: GeneralizedProblem, x: FloatVector, modes: ConditionalModes
+) -> ConditionalModes:
+    """Set the dispersion to that of the modes' residuals, and the modes to fit it.
+
+    Without random effects it takes in what they explain, which may be nearly all.
+    """
+    for _ in range(6):
+        beta, theta, before = split_parameters(problem, x)
+        x[-1] = best_dispersion(problem, modes.eta, before)
+        if abs(x[-1] - before) < 2.0:
+            break
+        base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
+        try:
+            modes = find_modes(
+                problem.rows, base, lams, x[-1], start=modes, tolerance=1e-6
+            )
+        except np.linalg.LinAlgError:
+            break
+    return modes
 
 
 def moment_theta(problem: GeneralizedProblem, pooled: PooledFit) -> FloatVector:

@@ -102,10 +102,14 @@ def running_off(
         return RunningOff((), (), 0)
     random = _wide_terms(problem, factors)
     p = problem.n_fixed
+    if not p:
+        return RunningOff((), random, 0)
     terms = point.modes.terms
     told = (np.abs(terms.score) < TOLD) & (np.abs(terms.weight) < TOLD)
-    flat = p > 0 and np.linalg.eigvalsh(hessian[:p, :p])[0] < FLAT
-    if not p or not (told.any() or flat):
+    flat = np.linalg.eigvalsh(hessian[:p, :p])[0] < FLAT
+    # Rows that are not told yet do not change along a direction that runs off.
+    room = told.any() and _null_space(problem.X[~told]).shape[1] > 0
+    if not (room or flat):
         return RunningOff((), random, 0)
     log_dispersion = float(point.x[-1]) if problem.n_dispersion else 0.0
     direction = separating_direction(problem.X, ends_of(problem, log_dispersion))

@@ -46,18 +46,18 @@ def test_value_is_the_dense_formula(family, link, structure):
     assert_allclose(point.value, expected, rtol=1e-12)
 
 
-def differences(case: RandomCase):
+def differences(case: RandomCase, step: float):
     """Central differences in beta, the factors' lower triangles and log dispersion."""
     delta = case.log_dispersion
     start = deviance_at(case, case.beta, case.lams, delta).modes
 
     def slope(ahead, behind):
         values = [deviance_at(case, *at, start=start).value for at in (ahead, behind)]
-        return (values[0] - values[1]) / (2.0 * STEP)
+        return (values[0] - values[1]) / (2.0 * step)
 
     found = []
     for j in range(len(case.beta)):
-        shift = STEP * np.eye(len(case.beta))[j]
+        shift = step * np.eye(len(case.beta))[j]
         found.append(
             slope(
                 (case.beta + shift, case.lams, delta),
@@ -67,13 +67,13 @@ def differences(case: RandomCase):
     for k, lam in enumerate(case.lams):
         for row, col in zip(*np.tril_indices(len(lam)), strict=True):
             moved = []
-            for way in (STEP, -STEP):
+            for way in (step, -step):
                 lams = [other.copy() for other in case.lams]
                 lams[k][row, col] += way
                 moved.append((case.beta, lams, delta))
             found.append(slope(*moved))
     if case.rows.likelihood.has_dispersion:
-        both = [(case.beta, case.lams, delta + way) for way in (STEP, -STEP)]
+        both = [(case.beta, case.lams, delta + way) for way in (step, -step)]
         found.append(slope(*both))
     return np.array(found)
 
@@ -93,8 +93,11 @@ def analytic(case: RandomCase):
 @given(seed=st.integers(0, 2**32 - 1), singular=st.booleans())
 def test_gradient_against_central_differences(family, link, structure, seed, singular):
     case = draw_case(seed, family, link, structure, n_rows=50, singular=singular)
-    expected, actual = differences(case), analytic(case)
+    expected, actual = differences(case, STEP), analytic(case)
     scale = 1.0 + np.abs(expected).max()
+    if not np.allclose(actual, expected, rtol=2e-5, atol=2e-6 * scale):
+        # Next to where D is not convex the third derivatives are huge.
+        expected = (4.0 * differences(case, STEP / 2.0) - expected) / 3.0
     assert_allclose(actual, expected, rtol=2e-5, atol=2e-6 * scale)
 
 
