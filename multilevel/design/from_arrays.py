@@ -14,9 +14,9 @@ from multilevel.design.design_record import ModelDesign
 from multilevel.design.fixed_effects import INTERCEPT
 from multilevel.design.frames import ColumnTable
 from multilevel.design.grouping import GroupingFactor, build_factor
-from multilevel.design.labels import Labels, distinct_labels, encode_labels
+from multilevel.design.labels import Labels, encode_labels
 from multilevel.design.magnitudes import refuse_extreme_numbers
-from multilevel.design.missing import RowFilter, warn_of_dropped_rows
+from multilevel.design.missing import RowFilter, by_cause, warn_of_dropped_rows
 from multilevel.design.plain_columns import plain_column
 from multilevel.design.random_effects import (
     RandomTerm,
@@ -57,9 +57,11 @@ class NamedColumns:
 
     def missing(self) -> dict[str, BoolVector]:
         """Name -> rows in which it is missing, for the columns that have such."""
-        names = distinct_labels(self.names)
-        found = {n: np.isnan(c) for n, c in zip(names, self.values.T, strict=True)}
-        return {name: rows for name, rows in found.items() if rows.any()}
+        found = (
+            (name, np.isnan(column))
+            for name, column in zip(self.names, self.values.T, strict=True)
+        )
+        return by_cause((name, rows) for name, rows in found if rows.any())
 
 
 def design_from_arrays(
@@ -134,11 +136,15 @@ def design_from_arrays(
     labels = _labels_by_name(random, index)
     effects = [_effect_columns(term, index, fixed) for term in random]
     rows = RowFilter(len(index), refuse_missing=missing == "raise")
-    causes = per_row.unusable() | fixed.missing()
-    causes |= {str(c.name): c.isna().to_numpy() for c in responses if c.hasnans}
-    for columns in effects:
-        causes |= {k: v for k, v in columns.missing().items() if k not in causes}
-    causes |= {k: v.missing for k, v in labels.items() if v.missing.any()}
+    causes = by_cause(
+        [
+            *per_row.unusable().items(),
+            *fixed.missing().items(),
+            *((str(c.name), c.isna().to_numpy()) for c in responses if c.hasnans),
+            *(found for columns in effects for found in columns.missing().items()),
+            *((k, v.missing) for k, v in labels.items() if v.missing.any()),
+        ]
+    )
     if causes:
         rows.drop(causes)
     names = [str(column.name) for column in responses]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +46,27 @@ class DroppedRows:
         parts = ["missing: " + ", ".join(missing)] if missing else []
         parts += [f"{name} ({n})" for name, n in by_weight.items()]
         return f"{self.n} of {self.total} rows dropped; " + "; ".join(parts)
+
+
+def by_cause(found: Iterable[tuple[str, BoolVector]]) -> dict[str, BoolVector]:
+    """Rows by what is missing in them; of things with one name, rows of either.
+
+    Parameters
+    ----------
+    found : iterable of (name, (n,) booleans)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.design.missing import by_cause
+    >>> first, second = np.array([True, False]), np.array([False, True])
+    >>> by_cause([("x", first), ("x", second)])["x"].tolist()
+    [True, True]
+    """
+    causes: dict[str, BoolVector] = {}
+    for name, rows in found:
+        causes[name] = causes[name] | rows if name in causes else rows
+    return causes
 
 
 def _is_weight(cause: str) -> bool:

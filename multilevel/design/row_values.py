@@ -13,6 +13,7 @@ from pandas.api.extensions import ExtensionArray
 
 from multilevel.array_types import BoolVector, FloatVector, IntVector
 from multilevel.design.frames import ColumnTable
+from multilevel.design.missing import by_cause
 from multilevel.design.plain_columns import plain_column
 from multilevel.design.variables import as_floats
 from multilevel.errors import DataError
@@ -146,13 +147,13 @@ class RowNumbers:
 
     def unusable(self) -> dict[str, BoolVector]:
         """Cause -> rows that are missing or have weight zero, (n,)."""
-        causes = {}
+        found = []
         if self.weights is not None:
-            causes[self.weights_name] = np.isnan(self.weights)
-            causes[f"{self.weights_name} = 0"] = self.weights == 0
+            found.append((self.weights_name, np.isnan(self.weights)))
+            found.append((f"{self.weights_name} = 0", self.weights == 0))
         if self.offset is not None:
-            causes[self.offset_column or "offset"] = np.isnan(self.offset)
-        return {cause: rows for cause, rows in causes.items() if rows.any()}
+            found.append((self.offset_column or "offset", np.isnan(self.offset)))
+        return by_cause((cause, rows) for cause, rows in found if rows.any())
 
     def of_rows(self, rows: IntVector | None) -> RowNumbers:
         """The same, on the rows that are left; None for all."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from multilevel.array_types import BoolVector
 from multilevel.design.expressions import Expression, FittedExpression, Scope
-from multilevel.design.missing import RowFilter
+from multilevel.design.missing import RowFilter, by_cause
 from multilevel.design.response import Response, read_response
 from multilevel.design.row_evaluation import ColumnStore, RowEvaluation
 from multilevel.design.row_values import RowNumbers
@@ -101,7 +101,8 @@ def settle_rows(
     binomial : bool
         Reads the response as successes out of trials.
     """
-    causes = _missing_columns(parts, expressions, store) | per_row.unusable()
+    missing = _missing_columns(parts, expressions, store)
+    causes = by_cause([*missing, *per_row.unusable().items()])
     if causes:
         rows.drop(causes)
     whole = FitColumns(store.table, scope)
@@ -151,12 +152,8 @@ class _Learner:
 
 def _missing_columns(
     parts: FormulaParts, expressions: Mapping[str, Expression], store: ColumnStore
-) -> dict[str, BoolVector]:
-    """Column -> rows in which it is missing, for the columns that have such rows."""
-    causes = {}
-    for code in parts.codes:
-        for name in expressions[code].checked_columns:
-            missing = None if str(name) in causes else store.missing(name)
-            if missing is not None:
-                causes[str(name)] = missing
-    return causes
+) -> list[tuple[str, BoolVector]]:
+    """Columns and the rows in which they are missing, where there are such rows."""
+    names = (name for code in parts.codes for name in expressions[code].checked_columns)
+    found = ((str(name), store.missing(name)) for name in dict.fromkeys(names))
+    return [(name, missing) for name, missing in found if missing is not None]

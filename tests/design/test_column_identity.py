@@ -226,3 +226,47 @@ def test_groups_of_one_and_of_the_text_one_print_apart():
     assert modes["4"] != modes[4]
     new = pd.DataFrame({"x": 0.0, "g": pd.Series([4, "4"], dtype=object)})
     assert_allclose(result.predict(new) - result.params["Intercept"], modes[[4, "4"]])
+
+
+@pytest.mark.parametrize("name", ["weights", "offset"])
+def test_missing_values_of_a_column_and_of_an_array_of_one_name_both_count(name):
+    data = sample().rename(columns={"x": name})
+    data.loc[3, name] = np.nan
+    given = np.ones(len(data))
+    given[8] = np.nan
+    with pytest.warns(ml.errors.DroppedRowsWarning, match="2 of 240"):
+        model = ml.mixedlm(f"y ~ {name} + (1 | g)", data, **{name: given})
+    assert model.nobs == len(data) - 2
+    assert np.isfinite(model.exog).all()
+
+
+def test_missing_values_of_columns_that_print_alike_all_count():
+    data = sample().assign(z=lambda d: d["x"] ** 2)
+    data.loc[3, "x"] = data.loc[8, "z"] = np.nan
+    data = data.rename(columns={"x": 0, "z": "0"})
+    with pytest.warns(ml.errors.DroppedRowsWarning, match="2 of 240"):
+        model = ml.mixedlm("y ~ Q(0) + Q('0') + (1 | g)", data)
+    assert np.isfinite(model.exog).all()
+
+
+@pytest.mark.parametrize("other", ["effects", "response", "groups", "weights"])
+def test_missing_values_of_arrays_of_one_name_all_count(other):
+    data = sample()
+    slope = "weights" if other == "weights" else "x1"
+    exog = pd.DataFrame({"const": 1.0, slope: data["x"]})
+    exog.loc[3, slope] = np.nan
+    gap = np.where(np.arange(len(data)) == 8, np.nan, 1.0)
+    random, y, options = [ml.RandomTerm(data["g"])], data["y"], {}
+    if other == "effects":
+        effects = pd.DataFrame({"x1": data["x"] ** 2 * gap})
+        random.append(ml.RandomTerm(data["g"], effects))
+    elif other == "response":
+        y = (y * gap).rename("x1")
+    elif other == "groups":
+        random = [ml.RandomTerm((data["g"] * gap).rename("g"), name="x1")]
+    else:
+        options = {"weights": gap}
+    with pytest.warns(ml.errors.DroppedRowsWarning, match="2 of 240"):
+        model = ml.MixedLM(y, exog, random=random, **options)
+    assert model.nobs == len(data) - 2
+    assert np.isfinite(model.exog).all()
