@@ -21,6 +21,9 @@ _FIRST_STEP = 0.2
 
 _HALVINGS = 8
 
+_WIDEST = 10.0
+"""Largest move, in units of the largest entry of a factor and of the residuals."""
+
 _ENOUGH = 1e-9
 """Relative error estimate at which steps are not halved further."""
 
@@ -64,13 +67,20 @@ def theta_scales(
     By the size of the terms that make up the information about it, which has no sign:
     far from the optimum the curvature may be negative.
     """
-    jacobians = theta_map.jacobians(theta)
-    directions = covariance_directions(theta_map.factors(theta), jacobians)
+    lams, jacobians = theta_map.factors(theta), theta_map.jacobians(theta)
+    directions = covariance_directions(lams, jacobians)
     information = np.abs(np.diag(point.hessian(directions)))
+    length = np.zeros(len(theta))
     for gamma, jacobian in zip(point.gradients(), jacobians, strict=True):
         across = np.einsum("aij,ik,akj->a", jacobian, gamma, jacobian)
         information = information + 2.0 * np.abs(across)
-    return np.asarray(1.0 / np.sqrt(np.maximum(information, 1e-300)))
+        length = np.maximum(length, np.abs(jacobian).max(axis=(1, 2), initial=0.0))
+    # Of a parameter that the deviance does not depend on, as far as the factors of the
+    # unit-free columns are wide.
+    widest = max((float(np.abs(lam).max(initial=0.0)) for lam in lams), default=0.0)
+    most = _WIDEST * (1.0 + widest) / np.maximum(length, 1e-300)
+    with np.errstate(divide="ignore"):
+        return np.minimum(1.0 / np.sqrt(information), most)
 
 
 def difference_hessian(

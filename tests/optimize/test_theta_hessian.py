@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,3 +95,12 @@ def test_hessian_of_all_parameters_holds_away_from_the_optimum(
     assert_allclose(
         found / np.outer(units, units), expected / np.outer(units, units), atol=1e-4
     )
+
+
+def test_a_parameter_without_any_information_has_a_scale() -> None:
+    data, formula = MODELS["one factor"]
+    problem = ml.mixedlm(formula, ml.datasets.load(data)).problem
+    point = problem.point(problem.working.factors(np.zeros(3)), reml=True)
+    nothing = replace(point, D=np.zeros_like(point.D), E=np.zeros_like(point.E))
+    scales = theta_scales(nothing, problem.working, np.zeros(3))
+    assert_allclose(scales, 10.0)
