@@ -14,17 +14,20 @@ class Dependence(IntEnum):
     CONSTANT = 0  # one value, written down or learned
     LISTED = 1  # several such values, for a function's argument
     ROWS = 2  # a value per row, each of its own row
-    WHOLE = 3  # perhaps of other rows
+    PART = 3  # such values of some of the rows, as x[g == 0], to take a mean of
+    WHOLE = 4  # perhaps of other rows
 
 
-CONSTANT, LISTED, ROWS, WHOLE = Dependence
+CONSTANT, LISTED, ROWS, PART, WHOLE = Dependence
 
 
 def joined(*pieces: Dependence) -> Dependence:
     """Of a value that is computed from several, row by row."""
     found = max(pieces, default=CONSTANT)
-    # A list written in the formula is matched with the rows by position.
-    return WHOLE if found >= ROWS and LISTED in pieces else found
+    # A list written in the formula is matched with the rows by position, and some rows
+    # with all of them by label.
+    is_mixed = found >= ROWS and LISTED in pieces
+    return WHOLE if is_mixed or (found == PART and ROWS in pieces) else found
 
 
 @dataclass(frozen=True, slots=True)

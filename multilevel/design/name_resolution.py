@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from multilevel.design.dependence import WHOLE
+from multilevel.design.dependence import ROWS
 from multilevel.design.expressions import Expression, Scope
 from multilevel.design.row_dependence import RowReader
 from multilevel.errors import FormulaError
@@ -91,7 +91,7 @@ def resolve(code: str, scope: Scope) -> Expression:
         sources=names.sources,
         stateful=names.stateful,
         learned={name: make() for name, make in reader.learned.items()},
-        is_row_wise=dependence < WHOLE,
+        is_row_wise=dependence <= ROWS,
     )
 
 

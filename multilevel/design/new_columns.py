@@ -155,13 +155,22 @@ def _orders(fit: ColumnTable) -> Iterator[IntVector]:
     yield complete
     for column in fit.columns.values():
         values = column.iloc[complete]
-        try:
-            codes, _ = pd.factorize(values, sort=True)
-        except TypeError:  # of kinds that have no order
-            codes, _ = pd.factorize(values)
+        codes = _sorted_codes(values)
         ascending = complete[np.argsort(codes, kind="stable")]
         yield ascending
         yield ascending[::-1]
+
+
+def _sorted_codes(values: pd.Series[Any]) -> IntVector:
+    """Numbers in the order of the values, as far as they have one."""
+    try:
+        return pd.factorize(values, sort=True)[0]
+    except TypeError:
+        pass
+    try:
+        return pd.factorize(values)[0]
+    except TypeError:  # lists and the like
+        return np.arange(len(values))
 
 
 def _has_same_rows(new: ColumnTable, fit: ColumnTable) -> bool:

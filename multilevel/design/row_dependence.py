@@ -21,6 +21,7 @@ from multilevel.design import known_functions as known
 from multilevel.design.dependence import (
     CONSTANT,
     LISTED,
+    PART,
     ROWS,
     WHOLE,
     CallPieces,
@@ -158,6 +159,8 @@ class RowReader:
             ast.unparse(node.slice.elts[0]) == ":"
         )
         is_per_row = value == ROWS and place <= LISTED and (of_text or one_column)
+        if value == place == ROWS:
+            return node, PART
         return node, ROWS if is_per_row else WHOLE
 
     def _call(self, node: ast.Call) -> tuple[ast.expr, Dependence]:
@@ -208,6 +211,8 @@ class RowReader:
             node.args[0] = _wide_enough(node.args[0], name)
         if found.largest == WHOLE:
             return node, WHOLE
+        if found.largest == PART:
+            return self._of_part(node, function, found)
         if function is _STATEFUL:
             return node, ROWS
         if found.largest <= LISTED:
@@ -222,6 +227,15 @@ class RowReader:
             return _of_ufunc(node, function, found)
         return node, self._row_function(function, found)
 
+    def _of_part(
+        self, node: ast.Call, function: Any, found: CallPieces
+    ) -> tuple[ast.expr, Dependence]:
+        """What is computed from some of the rows is learned, or unknown."""
+        if _is_among(function, known.REDUCTIONS):
+            return self._reduction(node, function, found)
+        is_ufunc = isinstance(function, np.ufunc)
+        return _of_ufunc(node, function, found) if is_ufunc else (node, WHOLE)
+
     def _reduction(
         self, node: ast.Call, function: Any, found: CallPieces
     ) -> tuple[ast.expr, Dependence]:
@@ -229,7 +243,8 @@ class RowReader:
         # What follows is an axis, except for these.
         most = 2 if name.endswith(("quantile", "percentile")) else 1
         is_weighted = function is np.average and found.first == ROWS
-        is_known = (found.is_of_first or is_weighted) and len(node.args) <= most
+        is_single = found.first in (ROWS, PART) and found.rest <= LISTED
+        is_known = (is_single or is_weighted) and len(node.args) <= most
         if not is_known or found.is_shaped:
             return node, WHOLE
         kind = LISTED if found.rest == LISTED else CONSTANT
@@ -258,7 +273,9 @@ class RowReader:
             return node, CONSTANT
         if method in known.ACCUMULATING and owner >= ROWS:
             node.func.value = _wide_enough(node.func.value, method)
-        if owner != ROWS or found.largest == WHOLE or found.is_shaped:
+        if owner == PART and method not in known.REDUCING_METHODS:
+            return node, WHOLE
+        if owner not in (ROWS, PART) or found.largest > ROWS or found.is_shaped:
             return node, WHOLE
         if accessor == "str":
             return node, ROWS if method in known.TEXT_METHODS else WHOLE
