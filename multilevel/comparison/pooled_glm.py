@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.tools.sm_exceptions import DomainWarning
+from statsmodels.tools.sm_exceptions import DomainWarning, HessianInversionWarning
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled import pooled_formula
@@ -18,14 +18,17 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.pooled_glm_null import pooled_glm_null
-from multilevel.likelihood.families import Family
+from multilevel.likelihood.families import Family, bind_rows
 from multilevel.optimize.glm_problem import GeneralizedProblem
 from multilevel.optimize.pooled_glm import fit_pooled
 
 if TYPE_CHECKING:
     from statsmodels.base.wrapper import ResultsWrapper
+    from statsmodels.discrete.discrete_model import NegativeBinomial
 
 MAX_STEPS = 100
+_NEAR_POISSON = 9.0  # log(size / mean) above which alpha is as good as zero
+_STEP = 1e-2  # of log size, in differences of the fourth order
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +194,11 @@ def pooled_glm(
                 rcond=None,
             )[0]
             model = NegativeBinomial(endog, exog, offset=design.offset)
-            start = np.append(beta, 1.0 / size)
-            return model.fit(start_params=start, method="newton", disp=0)
+            covariance = _covariance(family, design, pooled)
+            params = np.append(beta, 1.0 / size)
+            ones = np.ones((len(problem.X), 1))
+            constant = pooled_maximum(replace(problem, X=ones))
+            return _at_estimates(model, params, covariance, (pooled.llf, constant.llf))
     options: dict[str, Any] = {"offset": design.offset}
     if family.name == "binomial" and design.weights is not None:
         endog = _successes_and_failures(design)
@@ -203,6 +209,78 @@ def pooled_glm(
         # The mixed model was fitted with this link, whatever its range.
         warnings.simplefilter("ignore", DomainWarning)
         return GLM(endog, exog, family=instance, **options).fit(tol=1e-10)
+
+
+def _at_estimates(
+    model: NegativeBinomial,
+    params: FloatVector,
+    covariance: FloatMatrix,
+    llfs: tuple[float, float],
+) -> ResultsWrapper:
+    """statsmodels' results at estimates that were found elsewhere.
+
+    Its own optimizers step to alpha < 0 where counts are hardly overdispersed, and do
+    not come back.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HessianInversionWarning)
+        fitted = model.fit(
+            start_params=params,
+            method="newton",
+            maxiter=0,
+            disp=0,
+            skip_hessian=True,
+            warn_convergence=False,
+        )
+    inner = fitted._results
+    inner.params = params
+    inner.normalized_cov_params = inner.cov_params_default = covariance
+    # Its own log-likelihood is rounding where 1 / alpha is huge, and that of a constant
+    # alone would come from its own optimizers.
+    inner._cache["llf"], inner._cache["llnull"] = llfs
+    inner.mle_retvals = {"converged": True, "iterations": 0}
+    return fitted
+
+
+def _covariance(
+    family: Family, design: ModelDesign, pooled: PooledMaximum
+) -> FloatMatrix:
+    """Inverse observed information of beta and alpha = 1 / size, (p + 1, p + 1).
+
+    On the edge at alpha = 0 the curvature is that next to it; where there is none, the
+    variance of alpha is NaN.
+    """
+    rows, columns = bind_rows(family, design.y, design.weights), design.X
+    at = float(np.log(pooled.dispersion))
+    weight = rows.terms(pooled.eta, at).weight
+    mean = float(family.link.mean(pooled.eta).mean())
+    at = min(at, np.log(mean) + _NEAR_POISSON)
+    steps = _STEP * np.array([-2.0, -1.0, 1.0, 2.0])
+    shares = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * _STEP)
+    slopes = [rows.dispersion(pooled.eta, at + step).total for step in steps]
+    scores = [rows.terms(pooled.eta, at + step).score for step in steps]
+    # By the chain rule from log size = -log alpha.
+    alpha = np.exp(-at)
+    curve = (shares @ slopes + rows.dispersion(pooled.eta, at).total) / alpha**2
+    across = columns.T @ (shares @ np.array(scores)) / alpha
+    information = np.zeros((columns.shape[1] + 1,) * 2)
+    information[:-1, :-1] = columns.T @ (columns * weight[:, None])
+    if at == np.log(pooled.dispersion):  # else on the edge, where alpha is not free
+        information[:-1, -1] = information[-1, :-1] = across
+    information[-1, -1] = -curve
+    return _inverse_or_beta(information)
+
+
+def _inverse_or_beta(information: FloatMatrix) -> FloatMatrix:
+    """The inverse; of the first rows alone if the last parameter has no curvature."""
+    size = np.abs(np.diag(information))
+    units = np.sqrt(np.where(size > 0.0, size, 1.0))
+    unit = information / np.outer(units, units)
+    if np.linalg.eigvalsh(unit)[0] > 1e-12:
+        return np.asarray(np.linalg.inv(unit) / np.outer(units, units))
+    out = np.full_like(information, np.nan)
+    out[:-1, :-1] = np.linalg.pinv(unit[:-1, :-1]) / np.outer(units[:-1], units[:-1])
+    return out
 
 
 def _successes_and_failures(design: ModelDesign) -> FloatMatrix:

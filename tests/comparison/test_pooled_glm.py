@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from statsmodels.discrete.discrete_model import NegativeBinomialResults
+from statsmodels.discrete.discrete_model import (
+    NegativeBinomial,
+    NegativeBinomialResults,
+)
 from statsmodels.genmod import families
 from statsmodels.genmod.families import links
 
@@ -127,3 +131,39 @@ def test_two_variances_at_once(data):
     assert "chi2(0)" in test.null
     assert "chi2(2)" in test.null
     assert test.pvalue < test.pvalue_chi2
+
+
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 18, 34])
+def test_counts_without_overdispersion_have_a_pooled_model(seed):
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(12), 10)
+    x = rng.normal(size=120)
+    means = np.exp(0.5 + 0.3 * x + (0.3 * rng.normal(size=12)[g] if seed % 2 else 0.0))
+    counts = pd.DataFrame({"g": g, "x": x, "y": rng.poisson(means)})
+    result = ml.mixedglm("y ~ x + (1 | g)", counts, family="negativebinomial").fit()
+    pooled = result.pooled
+    maximum = pooled_maximum(result.model.problem)
+    assert_allclose(pooled.params["alpha"], 1.0 / maximum.dispersion)
+    assert_allclose(pooled.llf, maximum.llf, rtol=1e-12)
+    assert np.isfinite(pooled.bse[:2]).all()
+    assert "alpha" in str(pooled.summary())
+    poisson = ml.mixedglm("y ~ x + (1 | g)", counts, family="poisson").fit().pooled
+    assert pooled.llf >= poisson.llf - 1e-6
+    if maximum.dispersion > 1e6:
+        assert_allclose(pooled.params[:2], poisson.params, atol=1e-5)
+        assert_allclose(pooled.bse[:2], poisson.bse, rtol=1e-4)
+
+
+def test_standard_errors_are_those_of_statsmodels(data):
+    pooled = (
+        ml.mixedglm("overdispersed ~ x + (1 | g)", data, family="negativebinomial")
+        .fit()
+        .pooled
+    )
+    expected = NegativeBinomial(pooled.model.endog, pooled.model.exog).fit(
+        method="bfgs", maxiter=500, gtol=1e-9, disp=0
+    )
+    assert_allclose(pooled.params, expected.params, rtol=1e-5)
+    assert_allclose(pooled.bse, expected.bse, rtol=1e-5)
+    assert_allclose(pooled.llf, expected.llf, rtol=1e-10)
