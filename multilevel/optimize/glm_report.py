@@ -14,6 +14,9 @@ from multilevel.optimize.separation import RunningOff, columns_along, ends_of
 ENOUGH = 1e-4
 """Expected fall of the deviance with which a fit has converged."""
 
+NEAR_EDGE = 1e-3
+"""Distance of a probability from 0 or 1 at which a link may hold up the fit."""
+
 SIMPLIFY = "Simplify the random terms or check the data for groups that determine them."
 
 
@@ -66,6 +69,12 @@ def obstacle_of(
             f"{stopped}. The deviance is {end.point.value:.3g}, of which doubles keep "
             f"{rounding:.1g}: give the response in another unit, such as thousands"
         )
+    at_edge = _probabilities_at_an_edge(problem, end)
+    if at_edge:
+        return (
+            f"{stopped}: the probability of {at_edge} rows has come to the edge of "
+            f"what a {problem.family.link.name} link allows. Use the logit link"
+        )
     if unknown:
         return (
             f"the likelihood does not change with {', '.join(unknown)} as far as "
@@ -81,6 +90,21 @@ def _responses_without_mean(problem: GeneralizedProblem, end: SearchEnd) -> int:
         return 0
     below = ends_of(problem, float(end.point.x[-1])) < 0.0
     return int(below[problem.row_of].sum())
+
+
+def _probabilities_at_an_edge(problem: GeneralizedProblem, end: SearchEnd) -> int:
+    """Rows whose probability a link lets leave [0, 1], and that are about to."""
+    link = problem.family.link
+    if problem.family.name != "binomial" or link.name not in (
+        "log",
+        "logc",
+        "identity",
+    ):
+        return 0
+    mean = np.asarray(link.mean(end.point.modes.eta))
+    above = (mean > 1.0 - NEAR_EDGE) & (link.name != "logc")
+    below = (mean < NEAR_EDGE) & (link.name != "log")
+    return int((above | below)[problem.row_of].sum())
 
 
 def report_of(

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -121,6 +122,29 @@ def test_a_rare_level_with_one_outcome_is_found_among_many_rows() -> None:
         assert (
             not ml.mixedglm("y ~ d + (1 | g)", data, family="binomial").fit().converged
         )
+
+
+@pytest.mark.parametrize(
+    "link", ["Probit", "CLogLog", "LogLog", "Cauchy", "Log", "LogC"]
+)
+@pytest.mark.parametrize("outcome", [0.0, 1.0])
+def test_a_level_with_one_outcome_is_told_for_every_link(
+    link: str, outcome: float
+) -> None:
+    rng = np.random.default_rng(3)
+    g, d = np.arange(400) % 20, rng.choice(list("abc"), 400)
+    p = np.exp(-1.2 + 0.3 * rng.normal(size=20)[g])
+    y = (rng.random(400) < (1.0 - p if link == "LogC" else p)).astype(float)
+    y[d == "c"] = outcome
+    family = sm.families.Binomial(link=getattr(sm.families.links, link)())
+    data = pd.DataFrame({"y": y, "d": d, "g": g})
+    # A log link reaches a probability of one at a finite eta: there is an edge instead.
+    edge = (link, outcome) in (("Log", 1.0), ("LogC", 0.0))
+    words = (
+        "Use the logit link" if edge else rf"d\[T.c\] exists.* {(d == 'c').sum()} rows"
+    )
+    with pytest.warns(ConvergenceWarning, match=words):
+        assert not ml.mixedglm("y ~ d + (1 | g)", data, family=family).fit().converged
 
 
 @settings(max_examples=30, deadline=None)
