@@ -119,3 +119,29 @@ def test_hypotheses_that_contradict_each_other_are_refused() -> None:
     result = _fit("y ~ x + z + (1 | g)", _data(4))
     with pytest.raises(FitError, match="contradict"):
         result.f_test("x = 0, z = 0, x + z = 1")
+
+
+@given(seed=st.integers(0, 10_000))
+def test_coding_of_random_effects_changes_no_test(seed: int) -> None:
+    """Levels, treatment and sum contrasts of a factor span the same random effects."""
+    data = _data(seed, n_groups=20).assign(two=lambda d: np.where(d.z > 0, "p", "q"))
+    fits = [
+        _fit(f"y ~ x + two + ({coding} | g)", data)
+        for coding in ("0 + two", "two", "C(two, Sum)")
+    ]
+    # A fit stops when a ten-thousandth of a standard error is left at most; next to a
+    # singular one the degrees of freedom notice.
+    if any(fit.is_singular for fit in fits):
+        return
+    for other in fits[1:]:
+        assert_allclose(other.ddf, fits[0].ddf, rtol=2e-3)
+        assert_allclose(
+            _joint(other, "x = 0, two[T.q] = 0"),
+            _joint(fits[0], "x = 0, two[T.q] = 0"),
+            rtol=2e-3,
+        )
+        one, two = (
+            fit.get_prediction(random="none").summary_frame()
+            for fit in (fits[0], other)
+        )
+        assert_allclose(two, one, rtol=1e-3, atol=1e-5)
