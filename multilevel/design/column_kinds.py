@@ -27,11 +27,15 @@ class ColumnKind:
         Of a categorical, in its order.
     is_ordered : bool
         Whether that order means something.
+    is_whole : bool
+        Whether it was a column of integers, which as text are ``"1"`` and not
+        ``"1.0"``.
     """
 
     holds: str
     categories: pd.Index[Any] | None = None
     is_ordered: bool = False
+    is_whole: bool = False
 
 
 def column_kinds(
@@ -76,7 +80,7 @@ def _kind_of(column: pd.Series[Any]) -> ColumnKind:
         categories = column.dtype.categories
         holds = _holds(categories.to_series())
         return ColumnKind(holds, categories, bool(column.dtype.ordered))
-    return ColumnKind(_holds(column))
+    return ColumnKind(_holds(column), is_whole=_is_of_integers(column))
 
 
 def _holds(values: pd.Series[Any]) -> str:
@@ -102,8 +106,25 @@ def _in_kind(column: pd.Series[Any], kind: ColumnKind, name: Hashable) -> Any:
     if kind.categories is not None:
         return _recategorized(column, kind.categories, kind.is_ordered)
     if is_categorical:
-        return pd.Series(np.asarray(column), index=column.index)
-    return column
+        column = pd.Series(np.asarray(column), index=column.index)
+    return _in_number_type(column, kind) if kind.holds == "numbers" else column
+
+
+def _in_number_type(column: pd.Series[Any], kind: ColumnKind) -> pd.Series[Any]:
+    """Integers where the fit had integers, if they are; a gap makes floats of them."""
+    if not is_numeric(column) or kind.is_whole == _is_of_integers(column):
+        return column
+    floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = pd.Series(floats, index=column.index)
+    if not kind.is_whole:
+        return numbers
+    present = floats[~np.isnan(floats)]
+    fits = bool(np.all((present == np.floor(present)) & (np.abs(present) < 2.0**63)))
+    return numbers.astype("Int64") if fits else column
+
+
+def _is_of_integers(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_integer_dtype(column.dtype))
 
 
 def _is_plain_number(column: pd.Series[Any]) -> bool:

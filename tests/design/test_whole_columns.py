@@ -452,3 +452,19 @@ def test_numbers_that_have_become_text_are_refused(expression):
             encode_new_data(design, text.assign(k=text["k"].astype(kind)))
     with pytest.raises(DataError, match="to the same type"):
         encode_new_data(_design(formula.format("'2'"), text), numbers)
+
+
+@pytest.mark.parametrize(
+    ("fit", "new"), [("int64", "float64"), ("Int8", "object"), ("float64", "int8")]
+)
+def test_numbers_are_written_as_in_the_fit(fit, new):
+    data = frame(100)
+    data["k"] = data["k"].astype(fit)
+    design = _design("y ~ k.astype(str).str.len() * x + (1 | k.astype(str))", data)
+    rows = data.iloc[:6].assign(k=data["k"][:6].astype(new))
+    coded = encode_new_data(design, rows)
+    assert_allclose(coded.exog, design.exog[:6])
+    assert_array_equal(coded.codes[0], design.factors[0].codes[:6])
+    rows["k"] = rows["k"].astype(object).where([True] * 5 + [False])
+    gappy = encode_new_data(design, rows)
+    assert_array_equal(gappy.codes[0], [*design.factors[0].codes[:5], -1])
