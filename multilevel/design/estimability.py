@@ -106,7 +106,7 @@ class EstimableSpace:
         # A row of the space is c'X; its own left-over is then at most |c| times that
         # of the fit, and the shortest such c has this length.
         reach = np.zeros((len(rows), 1))
-        if len(self.kept):
+        if inside.size:
             shortest = solve_triangular(self.root, inside.T, trans="T")
             reach = np.linalg.norm(shortest, axis=0)[:, np.newaxis]
         allowed = _ROUNDING * sizes + _NEGLIGIBLE * self.spread

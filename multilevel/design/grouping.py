@@ -133,7 +133,9 @@ def refuse_unusable_factor(
         For a single level, and if there are not fewer random effects than rows.
     """
     n_rows, n_levels = len(factor.codes), factor.n_levels
-    term = f"({' + '.join(effects).replace('Intercept', '1')} | {factor.name})"
+    written = ["1" if effect == "Intercept" else effect for effect in effects]
+    written = written if "1" in written else ["0", *written]
+    term = f"({' + '.join(written)} | {factor.name})"
     if n_levels == 1:
         raise DataError(
             f"the grouping factor {factor.name!r} has only one level, "

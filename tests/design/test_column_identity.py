@@ -270,3 +270,23 @@ def test_missing_values_of_arrays_of_one_name_all_count(other):
         model = ml.MixedLM(y, exog, random=random, **options)
     assert model.nobs == len(data) - 2
     assert np.isfinite(model.exog).all()
+
+
+@pytest.mark.parametrize("random", ["0 + C(f, Diff)", "C(f, Sum)", "0 + C(f, same)"])
+def test_the_coding_of_a_generalized_model_does_not_change_the_fit(random):
+    same = SameSuffixes()  # found by the formula
+    assert same.code_with_intercept([1, 2]).column_suffixes == [".0", ".1"]
+    data = sample().assign(b=lambda d: (d["y"] > 2).astype(int))
+    results = []
+    for formula in ("b ~ f + (0 + f | g)", f"b ~ C(f, Diff) + ({random} | g)"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ml.errors.SingularFitWarning)
+            results.append(ml.mixedglm(formula, data, family="binomial").fit())
+    assert results[1].llf == pytest.approx(results[0].llf, abs=1e-5)
+    assert_allclose(results[1].predict(data), results[0].predict(data), atol=2e-3)
+
+
+def test_columns_are_called_the_intercept_in_errors_only_if_they_are():
+    data = sample().rename(columns={"x": "Interception"}).assign(one="a")
+    with pytest.raises(ml.errors.DataError, match=r"\(0 \+ Interception|Interception"):
+        ml.mixedlm("y ~ f + (0 + Interception | one)", data)
