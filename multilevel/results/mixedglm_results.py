@@ -329,6 +329,9 @@ class MixedGLMResults(MixedResults):
     def compare_lr_test(self, restricted: Any) -> LRTest:
         """Likelihood-ratio test of a nested model against this one.
 
+        Rows, groups and columns are compared by content; the two may come in either
+        order.
+
         Parameters
         ----------
         restricted : MixedGLMResults

@@ -293,6 +293,9 @@ class MixedLMResults(MixedResults):
     def compare_lr_test(self, restricted: Any) -> LRTest:
         """Likelihood-ratio test of a nested model against this one.
 
+        Rows, groups and columns are compared by content; the two may come in either
+        order.
+
         Parameters
         ----------
         restricted : MixedLMResults
