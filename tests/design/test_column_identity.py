@@ -288,5 +288,35 @@ def test_the_coding_of_a_generalized_model_does_not_change_the_fit(random):
 
 def test_columns_are_called_the_intercept_in_errors_only_if_they_are():
     data = sample().rename(columns={"x": "Interception"}).assign(one="a")
-    with pytest.raises(ml.errors.DataError, match=r"\(0 \+ Interception|Interception"):
+    with pytest.raises(
+        ml.errors.DataError, match=r"Leave \(0 \+ Interception \| one\)"
+    ):
         ml.mixedlm("y ~ f + (0 + Interception | one)", data)
+
+
+@pytest.mark.parametrize("fixed", ["f", "0 + f", "C(f, Diff)", "x + C(f, Sum)", "f*x"])
+@pytest.mark.parametrize(
+    "random",
+    [
+        "(0 + f | g)",
+        "(C(f, Helmert) | g)",
+        "(C(f, Diff) || g)",
+        "(f | g) + (0 + x | g)",
+    ],
+)
+def test_coefficients_of_a_group_give_its_fitted_values(fixed, random):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = ml.mixedlm(f"y ~ {fixed} + {random}", sample()).fit()
+    design = result.model.design
+    alone = [
+        column
+        for term in design.terms
+        for column, shared in zip(term.columns.T, term.shared, strict=True)
+        if shared not in design.kept
+    ]
+    columns = np.column_stack([design.X, *alone])
+    table = result.coefficients["g"].to_numpy()
+    assert table.shape[1] == columns.shape[1]
+    fitted_values = (columns * table[design.factors[0].codes]).sum(axis=1)
+    assert_allclose(fitted_values, result.fittedvalues, rtol=1e-8)
