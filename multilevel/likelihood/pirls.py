@@ -36,6 +36,9 @@ square of the accuracy wanted."""
 
 MAX_STEPS = 100
 
+CRAWL, MAX_CRAWLS = 1e-2, 5
+"""Share of what a step promises that is next to nothing; how often is enough."""
+
 FAILED, FAILED_SHARE = 1e-7, 1e-12
 """Decrement, and share of the deviance, above which modes have not converged."""
 
@@ -126,7 +129,7 @@ def find_modes(
         If the likelihood is not finite anywhere near, or not concave at its mode.
     """
     position = _first_position(rows, base, lams, log_dispersion, start)
-    last, steps = np.inf, 0
+    last, steps, crawls = np.inf, 0, 0
     while True:
         steps += 1
         factor, observed = _eliminate(rows, position, lams, log_dispersion)
@@ -142,6 +145,12 @@ def find_modes(
         sure = decrement < SURE
         moved = _move(rows, base, log_dispersion, position, r, change, factor, sure)
         if moved is None:
+            break
+        # Against the edge of a link's domain the steps become ever shorter.
+        fall = position.deviance - moved.deviance
+        seen = decrement > SURE + FAILED_SHARE * abs(position.deviance)
+        crawls = crawls + 1 if seen and fall < CRAWL * decrement else 0
+        if crawls == MAX_CRAWLS:
             break
         position = moved
     if decrement > max(tolerance, FAILED + FAILED_SHARE * abs(position.deviance)):

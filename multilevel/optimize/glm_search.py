@@ -31,6 +31,7 @@ NEAR_THE_EDGE = 1e-2
 """Standard deviation, in units of what a row tells, next to which zero is tried."""
 
 MAX_EVALUATIONS = 1000
+"""Of a whole search, but for the last line search and Hessian."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class ApproximateSearch:
             inverse,
             gain_tolerance=GAIN,
             reach=self._reach(first),
-            max_evaluations=MAX_EVALUATIONS,
+            max_evaluations=max(MAX_EVALUATIONS - self._evaluations, 0),
             on_step=told,
         )
         self._evaluations += objective.evaluations
@@ -153,7 +154,8 @@ class ApproximateSearch:
             hessian = self._hessian(point)
             gain = hessian.expected_gain(point.gradient)
             x = self._off_the_saddle(point, hessian)
-            if gain < POLISH and x is point.x:
+            settled = gain < POLISH and x is point.x
+            if settled or self._evaluations >= MAX_EVALUATIONS:
                 break
             again = replace(first, modes=point.modes)
             inverse = hessian.positive_inverse()
