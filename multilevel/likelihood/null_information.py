@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+
+_CHUNK = 100_000
 
 
 def null_information(
@@ -24,7 +27,7 @@ def null_information(
     information of entries a, b is ``tr(P dV_a P dV_b) / 2``, where P is W (ML) or
     ``W - W X (X'W X)^-1 X'W`` (REML). Every trace is an inner product of sparse
     level-by-level cross-products less a matrix of rank p, so no (n, n) or dense
-    (q, q) matrix is formed.
+    (q, q) matrix is formed. Terms that share an array of codes are handled together.
 
     Parameters
     ----------
@@ -47,27 +50,148 @@ def null_information(
     Harville (1977), JASA 72, 320-338, section 4.
     """
     root = np.ones(len(X)) if weights is None else np.sqrt(weights)
+    factors = _stacked(terms)
     entries = [
-        (t, row, column)
-        for t, (_, columns) in enumerate(terms)
+        (k, start + row, start + column)
+        for (k, start), (_, columns) in zip(factors.places, terms, strict=True)
         for column in range(columns.shape[1])
         for row in range(column, columns.shape[1])
     ]
-    sides = [_level_columns(codes, columns, root) for codes, columns in terms]
-    projected = _projections(sides, X * root[:, None], reml=reml)
-    information = np.empty((len(entries) + 1,) * 2)
-    information[0, 0] = np.count_nonzero(root) - (X.shape[1] if reml else 0)
-    for a, (t, row, column) in enumerate(entries, start=1):
-        once = 1.0 if row == column else 2.0
-        total = np.sum(sides[t][row].multiply(sides[t][column]))
-        total -= np.sum(projected[t][row] * projected[t][column])
-        information[0, a] = information[a, 0] = once * total
-    products = _LevelProducts(sides, projected)
-    for a, first in enumerate(entries, start=1):
-        for b, second in enumerate(entries[:a], start=1):
-            value = products.trace(first, second)
-            information[a, b] = information[b, a] = value
-    return information / 2.0
+    sides = [columns * root[:, None] for columns in factors.columns]
+    basis = _fixed_basis(X * root[:, None], reml=reml)
+    projected = [
+        _level_products(codes, side, basis)
+        for codes, side in zip(factors.codes, sides, strict=True)
+    ]
+    traces = np.zeros((len(entries) + 1,) * 2)
+    traces[0, 0] = np.count_nonzero(root) - basis.shape[1]
+    for k, (side, U) in enumerate(zip(sides, projected, strict=True)):
+        own = side.T @ side - np.einsum("jrp,jsp->rs", U, U)
+        for a, (factor, row, column) in enumerate(entries, start=1):
+            if factor == k:
+                once = 1.0 if row == column else 2.0
+                traces[0, a] = traces[a, 0] = once * own[row, column]
+    for k, m in product(range(len(sides)), repeat=2):
+        if m <= k:
+            inner = _inner_products(
+                (factors.codes[k], sides[k], projected[k]),
+                (factors.codes[m], sides[m], projected[m]),
+            )
+            _fill(traces, inner, entries, k, m)
+    return traces / 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Factors:
+    """Terms with the same levels side by side.
+
+    Parameters
+    ----------
+    codes : one (n,) for each factor
+    columns : one (n, S) for each factor
+    places : for each term, its factor and its first column there
+    """
+
+    codes: list[IntVector]
+    columns: list[FloatMatrix]
+    places: list[tuple[int, int]]
+
+
+def _stacked(terms: Sequence[tuple[IntVector, FloatMatrix]]) -> _Factors:
+    """Put terms that share one array of codes together."""
+    known: dict[int, int] = {}
+    codes: list[IntVector] = []
+    parts: list[list[FloatMatrix]] = []
+    places = []
+    for own, columns in terms:
+        if id(own) not in known:
+            known[id(own)] = len(codes)
+            codes.append(own)
+            parts.append([])
+        k = known[id(own)]
+        places.append((k, sum(part.shape[1] for part in parts[k])))
+        parts[k].append(columns)
+    return _Factors(codes, [np.column_stack(part) for part in parts], places)
+
+
+def _fixed_basis(X: FloatMatrix, *, reml: bool) -> FloatMatrix:
+    """An orthonormal basis of X, (n, p); (n, 0) for ML."""
+    if not reml or X.shape[1] == 0:
+        return np.zeros((len(X), 0))
+    scaled = X / np.maximum(np.abs(X).max(axis=0), 1e-300)
+    return np.asarray(np.linalg.qr(scaled)[0], dtype=float)
+
+
+def _level_products(
+    codes: IntVector, first: FloatMatrix, second: FloatMatrix
+) -> FloatArray:
+    """Sums (J, S, T) over the rows of each level of the products of columns."""
+    shape = (int(codes.max()) + 1, len(codes))
+    ones, rows = np.ones(len(codes)), np.arange(len(codes))
+    indicator = csr_array((ones, (codes, rows)), shape=shape)
+    # One column at a time: (n, S, T) numbers would be many.
+    parts = [indicator @ (column[:, None] * second) for column in first.T]
+    return np.stack(parts, axis=1)
+
+
+def _inner_products(
+    left: tuple[IntVector, FloatMatrix, FloatArray],
+    right: tuple[IntVector, FloatMatrix, FloatArray],
+) -> FloatArray:
+    """<Z_r'P Z_s, Z_c'P Z_v> for effects r, c of one factor and s, v of another.
+
+    Z_r'W Z_s has entries at the pairs of levels that occur together only; the rest of
+    Z_r'P Z_s has rank p.
+
+    Returns
+    -------
+    (S, T, S, T) array
+        By r, s, c, v.
+    """
+    (codes, side, U), (others, other, V) = left, right
+    if codes is others:
+        first = second = np.arange(len(U))
+        pair = codes
+    else:
+        keys, pair = np.unique(codes * len(V) + others, return_inverse=True)
+        first, second = np.divmod(keys, len(V))
+    whole = _level_products(pair, side, other)
+    size = side.shape[1] * other.shape[1]
+    A = whole.reshape(-1, size)
+    products = A.T @ A
+    if U.shape[2]:
+        low = np.zeros((size, size))
+        for start in range(0, len(A), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            D = np.einsum("jrp,jsp->jrs", U[first[part]], V[second[part]])
+            low += A[part].T @ D.reshape(-1, size)
+        UU = np.einsum("jrp,jcq->rpcq", U, U, optimize=True)
+        VV = np.einsum("jsp,jvq->spvq", V, V, optimize=True)
+        rank = np.einsum("rpcq,spvq->rscv", UU, VV, optimize=True)
+        products = products - low - low.T + rank.reshape(size, size)
+    return np.asarray(
+        products.reshape(side.shape[1], other.shape[1], -1, other.shape[1])
+    )
+
+
+def _fill(
+    traces: FloatMatrix,
+    inner: FloatArray,
+    entries: Sequence[tuple[int, int, int]],
+    k: int,
+    m: int,
+) -> None:
+    """tr(P dV_a P dV_b) of the entries of two factors, from inner products."""
+    lefts = [(a, r, c) for a, (f, r, c) in enumerate(entries, start=1) if f == k]
+    rights = [(b, s, v) for b, (f, s, v) in enumerate(entries, start=1) if f == m]
+    at, r, c = np.array(lefts).T[:, :, None]
+    on, s, v = np.array(rights).T[:, None, :]
+    # dV_a = Z_r Z_c' + Z_c Z_r', or one of them if r = c.
+    twice_left, twice_right = np.where(r == c, 1.0, 2.0), np.where(s == v, 1.0, 2.0)
+    total = (inner[r, s, c, v] + inner[r, v, c, s]) / 2.0
+    value = total * twice_left * twice_right
+    traces[at, on] = value
+    traces[on.T, at.T] = value.T
 
 
 def orthonormal_columns(
@@ -112,59 +236,3 @@ def cone_blocks(
         blocks += [(codes, orthonormal_columns(part, weights)) for part in parts]
         sizes += [part.shape[1] for part in parts]
     return blocks, sizes
-
-
-def _level_columns(
-    codes: IntVector, columns: FloatMatrix, root: FloatVector
-) -> list[csr_array]:
-    """For each effect the columns of sqrt(W) Z, one for each level, sparse (n, J)."""
-    rows = np.arange(len(codes))
-    shape = (len(codes), int(codes.max()) + 1)
-    return [
-        csr_array((column * root, (rows, codes)), shape=shape) for column in columns.T
-    ]
-
-
-def _projections(
-    sides: list[list[csr_array]], X: FloatMatrix, *, reml: bool
-) -> list[list[FloatMatrix]]:
-    """Z'Q for an orthonormal basis Q of X, (J, p) for each effect; (J, 0) for ML."""
-    if not reml or X.shape[1] == 0:
-        return [[np.zeros((side.shape[1], 0)) for side in term] for term in sides]
-    Q = np.linalg.qr(X / np.maximum(np.abs(X).max(axis=0), 1e-300))[0]
-    return [[np.asarray(side.T @ Q) for side in term] for term in sides]
-
-
-class _LevelProducts:
-    """Inner products of the matrices Z_r'P Z_s, kept as sparse less low rank."""
-
-    def __init__(
-        self, sides: list[list[csr_array]], projected: list[list[FloatMatrix]]
-    ) -> None:
-        self._sides = sides
-        self._projected = projected
-        self._sparse: dict[tuple[int, int, int, int], csr_array] = {}
-
-    def trace(self, first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
-        """tr(P dV_a P dV_b) of two entries (term, row, column)."""
-        (t, *rows), (u, *columns) = first, second
-        lefts = {tuple(rows), tuple(reversed(rows))}
-        rights = {tuple(columns), tuple(reversed(columns))}
-        return sum(
-            self._inner(t, u, r, s, c, v) for (r, c), (s, v) in product(lefts, rights)
-        )
-
-    def _inner(self, t: int, u: int, r: int, s: int, c: int, v: int) -> float:
-        """<Z_r'P Z_s, Z_c'P Z_v> for effects r, c of term t and s, v of term u."""
-        A, B = self._product(t, r, u, s), self._product(t, c, u, v)
-        Ur, Us = self._projected[t][r], self._projected[u][s]
-        Uc, Uv = self._projected[t][c], self._projected[u][v]
-        total = np.sum(A.multiply(B)) - np.sum(Uc * (A @ Uv)) - np.sum(Ur * (B @ Us))
-        return float(total + np.sum((Ur.T @ Uc) * (Us.T @ Uv)))
-
-    def _product(self, t: int, r: int, u: int, s: int) -> csr_array:
-        """Z_r'W Z_s, sparse (J_t, J_u), computed once."""
-        key = (t, r, u, s)
-        if key not in self._sparse:
-            self._sparse[key] = (self._sides[t][r].T @ self._sides[u][s]).tocsr()
-        return self._sparse[key]
