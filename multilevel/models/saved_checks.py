@@ -58,7 +58,7 @@ def _refuse_wrong_terms(design: ModelDesign) -> None:
     n, p = design.exog.shape
     for factor in design.factors:
         codes, n_levels = factor.codes, len(factor.levels)
-        _require(codes.shape == (n,) and n_levels > 0, f"codes of {factor.name}")
+        _require(codes.shape == (n,) and 0 < n_levels <= n, f"codes of {factor.name}")
         inside = codes.min() >= 0 and codes.max() < n_levels
         _require(inside and (factor.sizes > 0).all(), f"codes of {factor.name}")
         _require(factor.levels.is_unique, f"levels of {factor.name}")
@@ -89,6 +89,7 @@ def _refuse_wrong_encoding(design: ModelDesign, encoding: DesignEncoding) -> Non
         parts = len(group.expressions)
         _require(parts > 0 and len(group.part_levels) == parts, "groups")
         _require(group.cells.shape == (len(factor.levels), parts), "cells")
+        _require(all(len(part) <= design.nobs for part in group.part_levels), "groups")
         for cells, levels in zip(group.cells.T, group.part_levels, strict=True):
             _require(cells.min() >= 0 and cells.max() < len(levels), "cells")
         _require(set(group.expressions) <= encoding.expressions.keys(), "groups")

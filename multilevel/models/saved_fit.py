@@ -119,7 +119,8 @@ def _result_in(
     text = document["formula"]
     if not isinstance(text, str):
         raise DataError("its formula is no text")
-    reader = Reader(_kinds(text, environment, trust=trust), container.array)
+    kinds = _kinds(text, environment, trust=trust)
+    reader = Reader(kinds, container.array, sum(container.sizes.values()))
     options, design, fit = (
         reader.value(document[part]) for part in ("options", "design", "fit")
     )

@@ -331,6 +331,20 @@ def test_every_field_is_checked(saved, tmp_path, record, field, value):
         ml.load(path)
 
 
+def test_levels_that_are_only_counted_take_no_memory(saved, tmp_path):
+    def change(header):
+        text = json.dumps(header)
+        start = text.index('"levels": {"index"')
+        end = text.index("}}", text.index('"names"', start)) + 2
+        counted = '"levels": {"index": {"range": [0, 1000000000, 1], "names": [0]}}'
+        header.clear()
+        header.update(json.loads(text[:start] + counted + text[end:]))
+
+    path = rewritten(saved["linear"], tmp_path / "bad.fit", change)
+    with pytest.raises(DataError, match="counts more labels"):
+        ml.load(path)
+
+
 def npy(header, data=b""):
     text = header.encode() + b" " * (118 - len(header)) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data

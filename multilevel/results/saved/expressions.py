@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
+
 from multilevel.design.expressions import (
     Expression,
     FittedExpression,
@@ -182,8 +184,19 @@ def _teach(transform: Any, learned: dict[str, Any]) -> None:
                 type(n) is str and re.fullmatch(r"_?[a-z]\w*", n) for n in value
             ):
                 raise DataError("what a transform of it has learned has no names")
+            if any(_has_nan(part) for part in value.values()):
+                raise DataError("what a transform of it has learned is not a number")
             done = object.__new__(transform.kind)
             vars(done).update(value)
             transform.transform = done
         else:
             setattr(transform, name, value)
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_has_nan(entry) for entry in value)
+    is_float = isinstance(value, float) or (
+        isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    )
+    return is_float and bool(np.isnan(value).any())

@@ -11,7 +11,7 @@ import decimal
 import re
 import uuid
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,22 @@ from multilevel.errors import DataError
 
 Tree: TypeAlias = Any
 Put: TypeAlias = Callable[[np.ndarray[Any, Any]], Tree]
-Take: TypeAlias = Callable[[Tree], np.ndarray[Any, Any]]
+
+
+class Source(Protocol):
+    """Where the arrays of labels come from.
+
+    Attributes
+    ----------
+    longest : int
+        Entries that no index can exceed, since every row takes a byte elsewhere.
+    """
+
+    longest: int
+
+    def take(self, tree: Tree) -> np.ndarray[Any, Any]:
+        """An array that the document names."""
+
 
 # A time zone's name; "dateutil/..." would open any file.
 _DTYPE_NAME = re.compile(r"[\w\[\], +\-/.:<>|()]{1,200}")
@@ -182,19 +197,21 @@ def index_tree(index: pd.Index[Any], put: Put) -> Tree:
     return tree
 
 
-def index_of(tree: Tree, take: Take) -> pd.Index[Any]:
+def index_of(tree: Tree, source: Source) -> pd.Index[Any]:
     """The index that `index_tree` described."""
     names = [scalar_of(name) for name in tree["names"]]
     index: Any
     if "range" in tree:
         start, stop, step = map(int, tree["range"])
+        if len(range(start, stop, step)) > source.longest:
+            raise DataError("it counts more labels than it can have")
         return pd.RangeIndex(start, stop, step, name=names[0])
     if "levels" in tree:
-        levels = [index_of(level, take) for level in tree["levels"]]
-        codes = [take(code) for code in tree["codes"]]
+        levels = [index_of(level, source) for level in tree["levels"]]
+        codes = [source.take(code) for code in tree["codes"]]
         index = pd.MultiIndex(levels, codes, names=names)  # type: ignore[arg-type]
         return cast("pd.Index[Any]", index)
-    values = values_of(tree["values"], take)
+    values = values_of(tree["values"], source)
     index = pd.Index(values, name=names[0], tupleize_cols=False, dtype=values.dtype)
     if "freq" in tree:
         index.freq = str(tree["freq"])
@@ -247,8 +264,8 @@ def _text_tree(objects: Any, put: Put) -> Tree:
     return {"text": put(whole), "lengths": put(lengths)}
 
 
-def _texts_of(tree: Tree, take: Take) -> list[str]:
-    whole, lengths = take(tree["text"]).tobytes(), take(tree["lengths"])
+def _texts_of(tree: Tree, source: Source) -> list[str]:
+    whole, lengths = source.take(tree["text"]).tobytes(), source.take(tree["lengths"])
     ends = np.cumsum(lengths)
     if (lengths < 0).any() or (ends[-1] if len(ends) else 0) != len(whole):
         raise DataError("its texts are not as long as it says")
@@ -259,26 +276,26 @@ def _texts_of(tree: Tree, take: Take) -> list[str]:
     ]
 
 
-def values_of(tree: Tree, take: Take) -> Any:
+def values_of(tree: Tree, source: Source) -> Any:
     """The array that `values_tree` described."""
     if "of" in tree:
-        categories = index_of(tree["of"], take)
-        codes = take(tree["codes"])
+        categories = index_of(tree["of"], source)
+        codes = source.take(tree["codes"])
         ordered = bool(tree["ordered"])
         return pd.Categorical.from_codes(codes, categories, ordered=ordered)
     if "sides" in tree:
-        left, right = (index_of(side, take) for side in tree["sides"])
+        left, right = (index_of(side, source) for side in tree["sides"])
         return pd.arrays.IntervalArray.from_arrays(left, right, tree["closed"])
     if "dense" in tree:
-        dense = values_of(tree["dense"], take)
+        dense = values_of(tree["dense"], source)
         return pd.arrays.SparseArray(dense, fill_value=scalar_of(tree["fill"]))
     if "counts" in tree:
-        return _times_of(take(tree["counts"]), _dtype(tree["dtype"]))
+        return _times_of(source.take(tree["counts"]), _dtype(tree["dtype"]))
     if "mask" in tree:
-        return _masked_of(tree, take)
+        return _masked_of(tree, source)
     if "plain" in tree:
-        return take(tree["plain"])
-    return _objects_of(tree, take)
+        return source.take(tree["plain"])
+    return _objects_of(tree, source)
 
 
 def _times_of(counts: Any, dtype: Any) -> Any:
@@ -292,9 +309,9 @@ def _times_of(counts: Any, dtype: Any) -> Any:
     return pd.array(counts.view(dtype), dtype=dtype)
 
 
-def _masked_of(tree: Tree, take: Take) -> Any:
+def _masked_of(tree: Tree, source: Source) -> Any:
     dtype = _dtype(tree["dtype"])
-    values, mask = take(tree["plain"]), take(tree["mask"])
+    values, mask = source.take(tree["plain"]), source.take(tree["mask"])
     numpy_dtype = getattr(dtype, "numpy_dtype", None)
     if numpy_dtype is None or values.dtype != numpy_dtype or mask.dtype != bool:
         raise DataError(f"{tree['dtype']!r:.40} is no nullable type")
@@ -305,9 +322,9 @@ def _masked_of(tree: Tree, take: Take) -> Any:
     return kind(values.copy(), mask.copy())
 
 
-def _objects_of(tree: Tree, take: Take) -> Any:
+def _objects_of(tree: Tree, source: Source) -> Any:
     if "text" in tree:
-        values: list[Any] = _texts_of(tree, take)
+        values: list[Any] = _texts_of(tree, source)
     else:
         values = [scalar_of(value) for value in tree["each"]]
     if tree["dtype"] == "object":

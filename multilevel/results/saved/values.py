@@ -173,10 +173,13 @@ class Reader:
         Name -> how its records are read.
     array : callable
         Name -> array of the file, each once.
+    longest : int
+        Bytes of the file once it is read.
     """
 
     kinds: Mapping[str, RecordKind]
     array: Callable[[str], Array]
+    longest: int
     depth: int = 0
     _wide: dict[str, Array] = field(default_factory=dict)
 
@@ -214,17 +217,17 @@ class Reader:
         if kind == "array":
             return self._array(content)
         if kind == "index":
-            return index_of(content, self.take)
+            return index_of(content, self)
         if kind == "series":
             values, index, name = content
-            labels = index_of(index, self.take)
+            labels = index_of(index, self)
             return pd.Series(
-                values_of(values, self.take), index=labels, name=scalar_of(name)
+                values_of(values, self), index=labels, name=scalar_of(name)
             )
         return {"values": self._values, "label": scalar_of}[kind](content)
 
     def _values(self, content: Tree) -> Any:
-        return values_of(content, self.take)
+        return values_of(content, self)
 
     def take(self, content: Tree) -> Array:
         """An array by its name, in the type that it had; read-only."""
