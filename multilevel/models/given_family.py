@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from multilevel.comparison.statsmodels_family import FAMILY_CLASSES
 from multilevel.errors import DataError, FitError
 from multilevel.likelihood.families import Family, family_of
@@ -97,14 +99,28 @@ def family_document(given: Any) -> dict[str, Any]:
 
 
 def family_from_document(document: Mapping[str, Any]) -> Any:
-    """What `family_document` described."""
+    """What `family_document` described.
+
+    Raises
+    ------
+    DataError
+        For a family or link that is none of statsmodels', and parameters of a link
+        that are no positive numbers.
+    """
     if len(document) == 1:
         return document["name"]
     if "link_name" in document:
         return family_with_link(document["name"], document["link_name"])
     from statsmodels.genmod import families
 
-    link = getattr(families.links, document["link"])(**document["link_parameters"])
+    kind = getattr(families.links, str(document["link"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, families.links.Link)):
+        raise DataError(f"there is no link {document['link']!r:.40}")
+    parameters = document["link_parameters"]
+    numbers = [value for value in (*parameters.values(), document["alpha"]) if value]
+    if not parameters.keys() <= {"power", "alpha"} or not np.isfinite(numbers).all():
+        raise DataError("the parameters of the link are none")
+    link = kind(**parameters)
     more = {} if document["alpha"] is None else {"alpha": document["alpha"]}
     return getattr(families, FAMILY_CLASSES[document["name"]])(
         link=link, check_link=False, **more

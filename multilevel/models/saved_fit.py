@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from multilevel import __version__
+from multilevel.comparison.statsmodels_family import FAMILY_CLASSES
 from multilevel.design.design_record import (
     ModelDesign,
 )
@@ -138,13 +139,15 @@ def _result_in(
     if document["model"] == "MixedGLM" and isinstance(fit, GLMMFit):
         _refuse_other(ddf, ("normal",))
         family = family_from_document(options["family"])
-        return MixedGLM._with_family(design, family).result_of(fit, ddf)
+        model = MixedGLM._with_family(design, family)
+        _refuse_other(model.family.name, FAMILY_CLASSES)
+        return model.result_of(fit, ddf)
     raise DataError("its model is of no known kind")
 
 
-def _refuse_other(ddf: Any, known: Any) -> None:
-    if not isinstance(ddf, str) or ddf not in known:
-        raise DataError(f"its degrees of freedom are {ddf!r:.40}")
+def _refuse_other(word: Any, known: Any) -> None:
+    if not isinstance(word, str) or word not in known:
+        raise DataError(f"it names {word!r:.40}")
 
 
 def _kinds(

@@ -345,6 +345,35 @@ def test_levels_that_are_only_counted_take_no_memory(saved, tmp_path):
         ml.load(path)
 
 
+@pytest.mark.parametrize(
+    "family",
+    [
+        {"name": "nothing"},
+        {"name": "poisson", "link_name": "__class__"},
+        {"name": "binomial", "alpha": None, "link": "np", "link_parameters": {}},
+        {
+            "name": "binomial",
+            "alpha": None,
+            "link": "Logit",
+            "link_parameters": {"x": 1},
+        },
+        {"name": 3},
+        {},
+    ],
+)
+def test_a_family_is_one_of_the_known_ones(saved, tmp_path, family):
+    def change(header):
+        pairs = [
+            [k, {"dict": [list(p) for p in v.items()]} if isinstance(v, dict) else v]
+            for k, v in family.items()
+        ]
+        header["document"]["options"] = {"dict": [["family", {"dict": pairs}]]}
+
+    path = rewritten(saved["generalized"], tmp_path / "bad.fit", change)
+    with pytest.raises(DataError):
+        ml.load(path)
+
+
 def npy(header, data=b""):
     text = header.encode() + b" " * (118 - len(header)) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
