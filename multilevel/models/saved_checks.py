@@ -188,12 +188,13 @@ def _refuse_wrong_glmm(fit: GLMMFit, n: int, n_means: int) -> None:
 
 
 def _refuse_covariance(name: str, matrix: Any, size: int, *, converged: bool) -> None:
-    """Symmetric with a diagonal that is not negative; NaN only without convergence."""
-    _require(matrix.shape == (size, size) and not np.isinf(matrix).any(), name)
-    _require(not (converged and np.isnan(matrix).any()), name)
-    scale = np.sqrt(np.abs(np.diag(matrix)))
-    apart = np.abs(matrix - matrix.T) > 1e-6 * np.outer(scale, scale) + 1e-300
-    _require(not apart.any() and not (np.diag(matrix) < 0).any(), name)
+    """Symmetric, the diagonal not negative; finite, unless estimates have diverged."""
+    _require(matrix.shape == (size, size), name)
+    _require(not converged or np.isfinite(matrix).all(), name)
+    known = np.where(np.isfinite(matrix), matrix, 0.0)
+    scale = np.sqrt(np.abs(np.diag(known)))
+    apart = np.abs(known - known.T) > 1e-6 * np.outer(scale, scale) + 1e-300
+    _require(not apart.any() and not (np.diag(known) < 0).any(), name)
 
 
 def _refuse_shape(name: str, values: Any, shape: tuple[int, ...]) -> None:
