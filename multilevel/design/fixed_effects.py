@@ -56,21 +56,6 @@ class ColumnPlan:
     recipes: tuple[tuple[Ingredient, ...], ...]
     terms: tuple[tuple[Term, int, int], ...]
 
-    def contents(self) -> list[frozenset[tuple[str, int | bytes]]]:
-        """What each column is, whatever it is called: equal for equal columns.
-
-        The numeric columns and the values of the levels that are multiplied; a factor
-        that is one for every level multiplies nothing.
-        """
-        return [
-            frozenset(
-                (piece, source if isinstance(source, int) else (source + 0.0).tobytes())
-                for piece, source in recipe
-                if isinstance(source, int) or (source != 1.0).any()
-            )
-            for recipe in self.recipes
-        ]
-
     def fill(
         self, out: FloatMatrix, variables: Mapping[str, Variable], columns: range
     ) -> None:
@@ -92,6 +77,24 @@ class ColumnPlan:
                 target[:] = 1.0
             for step, ingredient in enumerate(recipe):
                 _write_ingredient(target, ingredient, variables, multiply=step > 0)
+
+
+def factors_of(recipe: tuple[Ingredient, ...]) -> tuple[Ingredient, ...]:
+    """What a column is made of; one that is 1 at every level multiplies nothing."""
+    return tuple(
+        (piece, source)
+        for piece, source in recipe
+        if isinstance(source, int) or (source != 1.0).any()
+    )
+
+
+def content_of(recipe: tuple[Ingredient, ...]) -> frozenset[tuple[str, int | bytes]]:
+    """What a column is, whatever it is called: equal for equal columns."""
+    return frozenset(
+        # Adding zero makes -0.0 and 0.0 the same.
+        (piece, source if isinstance(source, int) else (source + 0.0).tobytes())
+        for piece, source in factors_of(recipe)
+    )
 
 
 def linear_constraints(

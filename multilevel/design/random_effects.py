@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.design.fixed_effects import INTERCEPT, ColumnPlan
+from multilevel.design.fixed_effects import (
+    INTERCEPT,
+    ColumnPlan,
+    content_of,
+    factors_of,
+)
 from multilevel.design.labels import distinct_labels
 from multilevel.design.variables import Variable
 
@@ -97,10 +102,7 @@ def term_columns(
     shared : tuple of int
         As `RandomTermDesign.shared`.
     """
-    position = {
-        content: number for number, content in reversed([*enumerate(fixed.contents())])
-    }
-    shared = tuple(position.get(content, -1) for content in plan.contents())
+    shared = _positions(plan, fixed)
     first = shared[0]
     if first >= 0 and shared == tuple(range(first, first + len(shared))):
         return exog[:, first : first + len(shared)], shared
@@ -112,6 +114,18 @@ def term_columns(
             target = columns[:, number : number + 1]
             plan.fill(target, variables, range(number, number + 1))
     return columns, shared
+
+
+def _positions(plan: ColumnPlan, fixed: ColumnPlan) -> tuple[int, ...]:
+    """For each column of a plan the first fixed one of the same content, or -1."""
+    contents = [content_of(recipe) for recipe in plan.recipes]
+    # A fixed factor of thousands of levels is not looked at without need.
+    wanted = {frozenset(piece for piece, _ in content) for content in contents}
+    position: dict[frozenset[tuple[str, int | bytes]], int] = {}
+    for number, recipe in enumerate(fixed.recipes):
+        if frozenset(piece for piece, _ in factors_of(recipe)) in wanted:
+            position.setdefault(content_of(recipe), number)
+    return tuple(position.get(content, -1) for content in contents)
 
 
 def told_apart(
