@@ -56,8 +56,6 @@ def compare_nested(restricted: Any, full: Any) -> LRTest:
         fixed effects, and models that are not nested.
     """
     _reject_other_results(restricted)
-    _reject_other_family(restricted, full)
-    _reject_other_criterion(restricted, full)
     notes = ("the models were given in the other order",)
     if restricted.df_model > full.df_model:
         return _compare(full, restricted, notes)
@@ -76,11 +74,13 @@ def _compare(restricted: Any, full: Any, notes: tuple[str, ...]) -> LRTest:
     """The test of a model that is nested in the other."""
     smaller, larger = restricted.model.design, full.model.design
     linear = getattr(full.model, "family", None) is None
+    edge = _dispersion_edge(restricted, full)
+    _reject_other_criterion(restricted, full)
     rows = match_rows(smaller, larger, linear=linear)
     llf = restricted.llf
     n_fixed, change_of_units = _fixed_part(smaller, larger, rows, full.criterion)
     change = covariance_change(smaller, larger, rows.order)
-    null = _null_distribution(restricted, full, change, rows, n_fixed)
+    null = _null_distribution(restricted, full, change, rows, n_fixed, edge)
     if change_of_units:
         notes = (*notes, "restricted likelihoods in the same fixed columns")
     return likelihood_ratio_test(
@@ -115,16 +115,27 @@ def _reject_other_criterion(restricted: Any, full: Any) -> None:
         )
 
 
-def _reject_other_family(restricted: Any, full: Any) -> None:
-    """Refuse to compare different families or links; a linear model has none."""
+def _dispersion_edge(restricted: Any, full: Any) -> bool:
+    """Whether the full model adds a dispersion that the restricted one has at its edge.
+
+    A Poisson model is a negative binomial one with alpha = 1 / size = 0. Other families
+    or links are refused; a linear model has none.
+    """
     families = [getattr(result.model, "family", None) for result in (restricted, full)]
     names = ["linear" if family is None else str(family) for family in families]
+    first, second = families
+    if first is not None and second is not None:
+        kinds = (first.name, second.name, second.has_dispersion)
+        same_link = first.link.name == second.link.name
+        if kinds == ("poisson", "negativebinomial", True) and same_link:
+            return True
     sizes = [getattr(family, "known_size", None) for family in families]
     if names[0] != names[1] or sizes[0] != sizes[1]:
         raise ComparisonError(
             f"the models have different families: {names[0]} and {names[1]}. The test "
             "needs one family and link"
         )
+    return False
 
 
 def _fixed_part(
@@ -159,9 +170,17 @@ def _null_distribution(
     change: CovarianceChange,
     rows: SameRows,
     n_fixed: int,
+    edge: bool,
 ) -> ChiBarSquare:
     """Chi-square if nothing is on the edge, else the mixture for the cones."""
     free, sizes = n_fixed + change.n_free, change.sizes
+    if edge and sizes:
+        raise ComparisonError(
+            "the models differ both in the dispersion and in variances that the "
+            "restricted one has at zero; test one after the other"
+        )
+    if edge:
+        return cone_mixture(np.eye(1), [1], free=free)
     if sizes in ([], [1]):
         return cone_mixture(np.eye(len(sizes)), sizes, free=free)
     family, design = getattr(full.model, "family", None), full.model.design

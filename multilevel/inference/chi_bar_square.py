@@ -86,7 +86,7 @@ class ChiBarSquare:
         if statistic <= 0:
             return 1.0
         tails = np.where(degrees > 0, chdtrc(np.maximum(degrees, 1), statistic), 0.0)
-        return float(np.dot(self.weights, tails))
+        return min(float(np.dot(self.weights, tails)), 1.0)
 
     def __str__(self) -> str:
         if len(self.weights) == 1:

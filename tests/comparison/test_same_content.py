@@ -174,3 +174,32 @@ def test_generalized_models_are_matched_too(data):
     tied = shuffled(data).reset_index(drop=True)
     with pytest.raises(ComparisonError, match="fit both to one data frame"):
         full.compare_lr_test(count("(1 | g)", tied))
+
+
+def test_poisson_is_a_negative_binomial_on_the_edge(data):
+    rng = np.random.default_rng(2)
+    more = data.assign(
+        count=rng.poisson(data["count"] * rng.gamma(3, 1 / 3, len(data)))
+    )
+
+    def count(random, family):
+        return ml.mixedglm(f"count ~ x + {random}", more, family=family).fit()
+
+    poisson, wide = count("(1 | g)", "poisson"), count("(1 | g)", "negativebinomial")
+    test = wide.compare_lr_test(poisson)
+    assert (test.df, test.null) == (1, "0.5 chi2(0) + 0.5 chi2(1)")
+    assert_allclose(test.statistic, 2 * (wide.llf - poisson.llf))
+    assert poisson.compare_lr_test(wide).pvalue == test.pvalue
+    with pytest.raises(ComparisonError, match="test one after the other"):
+        count("(x | g)", "negativebinomial").compare_lr_test(poisson)
+    with pytest.raises(ComparisonError, match="different families"):
+        count("(x | g)", "poisson").compare_lr_test(wide)
+
+
+def test_array_models_are_those_of_formulas(data, expected):
+    X = np.column_stack([np.ones(len(data)), data["x"]])
+    term = ml.RandomTerm(data["g"].to_numpy(), np.ones((len(data), 1)), name="any")
+    arrays = ml.MixedLM(data["y"].to_numpy(), X, [term]).fit()
+    test = fit("(x | g)", data).compare_lr_test(arrays)
+    assert_allclose(test.statistic, expected.statistic, atol=1e-6)
+    assert test.null == expected.null
