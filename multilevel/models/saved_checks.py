@@ -193,7 +193,9 @@ def _refuse_covariance(name: str, matrix: Any, size: int, *, converged: bool) ->
     _require(not converged or np.isfinite(matrix).all(), name)
     known = np.where(np.isfinite(matrix), matrix, 0.0)
     scale = np.sqrt(np.abs(np.diag(known)))
-    apart = np.abs(known - known.T) > 1e-6 * np.outer(scale, scale) + 1e-300
+    # Beside variances that have diverged the others' rounding is of their size.
+    rounding = 1e-6 * np.outer(scale, scale) + 1e-12 * scale.max(initial=0.0) ** 2
+    apart = np.abs(known - known.T) > rounding + 1e-300
     _require(not apart.any() and not (np.diag(known) < 0).any(), name)
 
 

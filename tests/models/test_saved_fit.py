@@ -287,12 +287,13 @@ def test_row_labels_of_every_kind_come_back(sleep, tmp_path, kind):
 
 
 def test_a_fit_with_estimates_that_diverge_comes_back(tmp_path):
-    g, c = (part.ravel() for part in np.indices((12, 8)))
-    rng = np.random.default_rng(0)
-    y = np.where(c % 2 == 1, 0.0, rng.poisson(3.0, len(g)))
-    frame = pd.DataFrame({"y": y, "g": g, "c": (c % 2).astype(str)})
+    g, c, t = (part.ravel() for part in np.indices((12, 4, 3)))
+    rng = np.random.default_rng(3)
+    mean = np.exp(1.0 + 0.3 * c - 0.2 * t + 0.5 * rng.normal(size=len(g)))
+    y = rng.poisson(mean) * ~(((c == 2) & (t == 1)) | ((c == 3) & (t == 0)))
+    frame = pd.DataFrame({"y": y, "g": g, "c": c.astype(str), "t": t.astype(str)})
     with pytest.warns(ml.errors.ConvergenceWarning):
-        result = ml.mixedglm("y ~ c + (1 | g)", frame, family="poisson").fit()
+        result = ml.mixedglm("y ~ c * t + (1 | g)", frame, family="poisson").fit()
     again = saved_and_read(result, tmp_path)
     assert not again.converged
     pd.testing.assert_series_equal(again.bse, result.bse)
