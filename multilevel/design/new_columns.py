@@ -62,11 +62,12 @@ class NewColumns:
             return evaluated(fitted, fit, self.scope)
         trial = _Trial(fitted, self.scope, fit, self.table)
         alone = trial.value(None, "for the new rows alone")
-        in_order = np.arange(fit.n_rows)
-        both = trial.refuse_dependence(alone, in_order, in_order[:0])
-        trial.refuse_change_of_the_fit(rows_of(both, in_order))
+        first_new, n_all = fit.n_rows, fit.n_rows + self.table.n_rows
+        both = trial.refuse_dependence(alone, np.arange(n_all), "after")
+        trial.refuse_change_of_the_fit(rows_of(both, np.arange(first_new)))
         for order in _orders(fit):
-            trial.refuse_dependence(alone, order, order)
+            for arrangement in _arrangements(order, np.arange(first_new, n_all)):
+                trial.refuse_dependence(alone, arrangement, "among")
         return alone
 
 
@@ -101,16 +102,17 @@ class _Trial:
                 f"the fit from {_shown(a)} to {_shown(b)}"
             )
 
-    def refuse_dependence(self, alone: Any, before: IntVector, after: IntVector) -> Any:
-        """Refuse what rows of the fit, before and after, change in the new ones.
+    def refuse_dependence(self, alone: Any, arrangement: IntVector, where: str) -> Any:
+        """Refuse what rows of the fit change in the new ones.
 
+        The arrangement has positions in the rows of the fit and then the new ones.
         Returns the value on all of them.
         """
-        where = "among" if len(after) else "after"
-        where += " the rows of the fit"
-        both = self.value(self._among(before, after), where)
-        rows = np.arange(len(before), len(before) + self.new.n_rows)
-        found = first_difference(alone, rows_of(both, rows))
+        where = f"{where} the rows of the fit"
+        both = self.value(self._arranged(arrangement), where)
+        found = first_difference(
+            alone, rows_of(both, np.flatnonzero(arrangement >= self.fit.n_rows))
+        )
         if found:
             row, a, b = found
             raise self._unsettled(
@@ -119,16 +121,14 @@ class _Trial:
             )
         return both
 
-    def _among(self, before: IntVector, after: IntVector) -> ColumnTable:
+    def _arranged(self, arrangement: IntVector) -> ColumnTable:
+        index: pd.Index[Any] = pd.RangeIndex(len(arrangement))
+        if not isinstance(self.fit.index, pd.RangeIndex):
+            index = self.fit.index.append(self.new.index)[arrangement]
         columns = {}
         for name, column in self.fit.columns.items():
-            of_fit, new = _alike(column, self.new.columns[name])
-            pieces = [of_fit.iloc[before], new, of_fit.iloc[after]]
-            columns[name] = pd.concat(pieces)
-        index = pd.RangeIndex(len(before) + self.new.n_rows + len(after))
-        if columns and not isinstance(self.fit.index, pd.RangeIndex):
-            index = next(iter(columns.values())).index
-        columns = {name: column.set_axis(index) for name, column in columns.items()}
+            both = pd.concat(_alike(column, self.new.columns[name]))
+            columns[name] = both.iloc[arrangement].set_axis(index)
         return ColumnTable(columns, index)
 
     def _unsettled(self, example: str) -> DataError:
@@ -159,6 +159,19 @@ def _orders(fit: ColumnTable) -> Iterator[IntVector]:
         ascending = complete[np.argsort(codes, kind="stable")]
         yield ascending
         yield ascending[::-1]
+
+
+def _arrangements(order: IntVector, new: IntVector) -> Iterator[IntVector]:
+    """Rows of the fit on both sides of the new ones, and between each two of them.
+
+    Groups of which the fit has no row are left together as far as they are concerned:
+    a lag within a new group is settled.
+    """
+    yield np.concatenate([order, new, order])
+    if len(new) > 1 and len(order):
+        between = np.resize(order, max(len(order), len(new) + 1))
+        places = np.arange(1, len(new) + 1) * len(between) // (len(new) + 1)
+        yield np.insert(between, places, new)
 
 
 def _sorted_codes(values: pd.Series[Any]) -> IntVector:

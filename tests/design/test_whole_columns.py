@@ -193,6 +193,28 @@ def test_a_lag_is_refused_whatever_stands_at_the_ends(last, step):
             encode_new_data(design, data.iloc[[98]])
 
 
+@pytest.mark.parametrize(
+    "expression",
+    ["np.where(z > 4.9, x.shift(1), z)", "pd.Series(x).interpolate()", "x.ffill()"],
+)
+def test_neighbours_among_the_new_rows_are_other_rows_too(expression):
+    data = frame(100)
+    design = _design(f"y ~ {expression} + (1 | g)", data)
+    new = data.iloc[40:60].assign(z=np.resize([1.0, 2.0, 5.0, 3.0], 20))
+    new.loc[[44, 50], "x"] = np.nan
+    with pytest.raises(DataError, match="looks at other rows"):
+        encode_new_data(design, new)
+
+
+def test_a_lag_within_new_groups_is_settled():
+    data = frame(100)
+    design = _design("y ~ x.groupby(g).shift(1) + (1 | k)", data)
+    new = data.iloc[:6].assign(g=[91, 92, 91, 92, 91, 92])
+    coded = encode_new_data(design, new)
+    assert_allclose(coded.exog[2:, 1], new["x"].iloc[:4])
+    assert coded.missing.tolist() == [True, True, False, False, False, False]
+
+
 @pytest.mark.parametrize("cut", ["pd.cut(x, 4)", "pd.qcut(x, 4)"])
 def test_a_value_outside_the_learned_intervals_is_a_level_that_was_not_seen(cut):
     data = frame(100)
