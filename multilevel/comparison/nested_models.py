@@ -240,7 +240,8 @@ def _coordinates(
         spans = [coefficients_of(working, s.columns) for s in inside]
         for s, span in zip(inside, spans, strict=True):
             factor = restricted.fit_record.factors[s.term][s.effects]
-            root = span @ factor * np.sqrt(rows.weight_ratio)
+            # Relative to sigma^2 over the full model's weights.
+            root = span @ factor / np.sqrt(rows.weight_ratio)
             covariances[term.factor_index][where, where] += root @ root.T
         turned = _turned(spans, len(block.names))
         for c in range(len(turned)):

@@ -203,3 +203,13 @@ def test_array_models_are_those_of_formulas(data, expected):
     test = fit("(x | g)", data).compare_lr_test(arrays)
     assert_allclose(test.statistic, expected.statistic, atol=1e-6)
     assert test.null == expected.null
+
+
+def test_a_factor_in_the_weights_leaves_the_null_alone(data):
+    full = fit("(x + z | g)", data, weights="w")
+    expected = full.compare_lr_test(fit("(1 | g)", data, weights="w"))
+    test = full.compare_lr_test(fit("(1 | g)", data.assign(w=7 * data.w), weights="w"))
+    assert_allclose(test.pvalue, expected.pvalue, rtol=1e-5)
+    assert_allclose(
+        test.null_distribution.weights, expected.null_distribution.weights, rtol=1e-5
+    )
