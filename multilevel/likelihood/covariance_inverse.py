@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from multilevel.array_types import FloatMatrix
@@ -26,7 +28,16 @@ def covariance_inverse(lam: FloatMatrix) -> FloatMatrix | None:
     if len(lam) == 1:
         variance = float(lam[0, 0]) ** 2
         return np.array([[1.0 / variance]]) if variance > 1e-200 else None
+    return _inverse_of(np.asarray(lam, dtype=float).tobytes(), len(lam))
+
+
+@lru_cache(maxsize=16)
+def _inverse_of(content: bytes, size: int) -> FloatMatrix | None:
+    """One evaluation asks for the same inverse in every step towards the modes."""
+    lam = np.frombuffer(content).reshape(size, size)
     left, sizes, _ = np.linalg.svd(lam)
     if not sizes[-1] > max(NARROW * sizes[0], 1e-100):
         return None
-    return np.asarray((left / sizes**2) @ left.T)
+    inverse = np.asarray((left / sizes**2) @ left.T)
+    inverse.setflags(write=False)
+    return inverse

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ import statsmodels.api as sm
 from numpy.testing import assert_allclose
 
 import multilevel as ml
-from multilevel.errors import ConvergenceWarning
+from multilevel.errors import ConvergenceWarning, SingularFitWarning
 from multilevel.results.mixedglm_results import MixedGLMResults
 
 links = sm.families.links
@@ -102,6 +104,35 @@ def test_the_unit_of_large_counts_moves_the_intercept_only() -> None:
 def test_counts_that_doubles_cannot_hold_are_said_to_need_another_unit() -> None:
     with pytest.warns(ConvergenceWarning, match="another unit"):
         assert not _trade(1e12).converged
+
+
+def test_a_small_variance_is_not_zero_where_rows_tell_much() -> None:
+    """A standard deviation of 8e-5, where a row tells 1e-5 of the rate's logarithm."""
+    rng = np.random.default_rng(5)
+    g, effects = np.repeat(np.arange(20), 20), 8e-5 * rng.normal(size=20)
+    data = pd.DataFrame({"y": rng.poisson(1e10 * np.exp(effects[g])) + 0.0, "g": g})
+    result = ml.mixedglm("y ~ 1 + (1 | g)", data, family="poisson").fit()
+    assert result.converged
+    assert not result.is_singular
+    assert_allclose(result.theta, effects.std(), rtol=0.1)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5])
+def test_a_singular_covariance_of_informative_rows_keeps_errors_finite(
+    slope: float,
+) -> None:
+    data, rng = _crossed(2)
+    g, h = 0.4 * rng.normal(size=20)[data["g"]], 0.3 * rng.normal(size=20)[data["h"]]
+    eta = 0.1 * data["x"] + g + slope * g * data["x"] + h
+    data["y"] = rng.poisson(1e6 * np.exp(eta)) + 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularFitWarning)
+        result = ml.mixedglm("y ~ x + (x | g) + (1 | h)", data, family="poisson").fit()
+    assert result.converged
+    # The mean of the effects of 20 levels, and the residuals where slopes do not vary.
+    least, most = (4.5e-5, 7e-5) if slope == 0.0 else (0.03, 0.06)
+    assert least < result.bse["x"] < most
+    assert 0.08 < result.bse["Intercept"] < 0.15
 
 
 @pytest.mark.parametrize("mean", [-20.0, -5.0, -1.0])
