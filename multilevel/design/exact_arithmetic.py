@@ -56,6 +56,19 @@ def multipliable(a: Any) -> Any:
     return a if fits else _as_floats(a)
 
 
+def in_doubles(function: Callable[..., Any], *args: Any) -> Any:
+    """``function(*args)``, not in half precision: np.exp of a boolean is 2.719."""
+    value = function(*args)
+    if not _is_short_float(value):
+        return value
+    return function(*(_as_floats(a) if np.ndim(a) else a for a in args))
+
+
+def _is_short_float(value: Any) -> bool:
+    dtype = getattr(value, "dtype", None)
+    return isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize < 8
+
+
 def _computed(
     compute: Callable[[Any, Any], Any],
     a: Any,
@@ -117,6 +130,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "_times": times,
     "_power": power,
     "_square": square,
+    "_in_doubles": in_doubles,
     "_summable": summable,
     "_multipliable": multipliable,
 }

@@ -209,6 +209,8 @@ class RowReader:
         name = getattr(function, "__name__", "")
         if name in known.ACCUMULATING and found.first >= ROWS:
             node.args[0] = _wide_enough(node.args[0], name)
+        if isinstance(function, np.ufunc) and found.largest > LISTED:
+            return _of_ufunc(node, function, found)
         if found.largest == WHOLE:
             return node, WHOLE
         if found.largest == PART:
@@ -223,18 +225,14 @@ class RowReader:
             return self._wrapped(node, lambda: RememberedBins(is_root)), ROWS
         if _is_among(function, known.REDUCTIONS):
             return self._reduction(node, function, found)
-        if isinstance(function, np.ufunc):
-            return _of_ufunc(node, function, found)
         return node, self._row_function(function, found)
 
     def _of_part(
         self, node: ast.Call, function: Any, found: CallPieces
     ) -> tuple[ast.expr, Dependence]:
         """What is computed from some of the rows is learned, or unknown."""
-        if _is_among(function, known.REDUCTIONS):
-            return self._reduction(node, function, found)
-        is_ufunc = isinstance(function, np.ufunc)
-        return _of_ufunc(node, function, found) if is_ufunc else (node, WHOLE)
+        is_known = _is_among(function, known.REDUCTIONS)
+        return self._reduction(node, function, found) if is_known else (node, WHOLE)
 
     def _reduction(
         self, node: ast.Call, function: Any, found: CallPieces
@@ -329,7 +327,7 @@ def _of_ufunc(
     operator = known.EXACT_UFUNCS.get(function)
     if operator and len(node.args) == (1 if operator == "_square" else 2):
         return _call_of(operator, *node.args), found.joined
-    return node, found.joined
+    return _call_of("_in_doubles", node.func, *node.args), found.joined
 
 
 def _of_constants(function: Any, largest: Dependence) -> Dependence:

@@ -135,6 +135,23 @@ def test_gaps_in_whole_numbers_may_be_filled():
     assert sorted(set(range(60)) - set(design.index)) == [0, 8]
 
 
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("np.exp(b)", lambda d: np.exp(1.0 * d.b)),
+        ("log1p(b)", lambda d: np.log1p(1.0 * d.b)),
+        ("np.sqrt(f.cat.codes)", lambda d: np.sqrt(1.0 * d.f.cat.codes)),
+        ("np.exp(x > 3)", lambda d: np.exp(1.0 * (d.x > 3))),
+        ("np.log1p(f.cat.codes * 100)", lambda d: np.log1p(100.0 * d.f.cat.codes)),
+        ("np.logical_and(b, x > 3) * 1", lambda d: 1.0 * (d.b & (d.x > 3))),
+    ],
+)
+def test_functions_of_booleans_and_codes_have_all_digits(expression, wanted):
+    data = frame(60)
+    design = _design(f"y ~ I({expression}) + (1 | g)", data)
+    assert_allclose(design.exog[:, 1], wanted(data), rtol=1e-14)
+
+
 WIDTHS = st.sampled_from(["int8", "int16", "int32", "int64", "uint8", "uint64"])
 NUMBERS = st.lists(st.integers(0, 120), min_size=3, max_size=3)
 
