@@ -202,8 +202,11 @@ def pooled_glm(
     options: dict[str, Any] = {"offset": design.offset}
     if family.name == "binomial" and design.weights is not None:
         endog = _successes_and_failures(design)
+        if design.trials is not None:
+            options["freq_weights"] = design.weights / design.trials
     elif design.weights is not None:
-        options["freq_weights"] = design.weights
+        counts = family.name in ("poisson", "negativebinomial")
+        options["freq_weights" if counts else "var_weights"] = design.weights
     instance = statsmodels_family(given, family, size)
     with warnings.catch_warnings():
         # The mixed model was fitted with this link, whatever its range.
@@ -250,7 +253,7 @@ def _covariance(
     On the edge at alpha = 0 the curvature is that next to it; where there is none, the
     variance of alpha is NaN.
     """
-    rows, columns = bind_rows(family, design.y, design.weights), design.X
+    rows, columns = bind_rows(family, design.y, design.weights, design.trials), design.X
     at = float(np.log(pooled.dispersion))
     weight = rows.terms(pooled.eta, at).weight
     mean = float(family.link.mean(pooled.eta).mean())
@@ -285,7 +288,7 @@ def _inverse_or_beta(information: FloatMatrix) -> FloatMatrix:
 
 def _successes_and_failures(design: ModelDesign) -> FloatMatrix:
     """The two columns (n, 2) that statsmodels takes for counts of trials."""
-    trials = np.asarray(design.weights)
+    trials = np.asarray(design.observation_weights)
     successes = design.y * trials
     return np.column_stack([successes, trials - successes])
 

@@ -55,6 +55,9 @@ def match_rows(smaller: ModelDesign, larger: ModelDesign, *, linear: bool) -> Sa
         )
     order, note = _order(smaller, larger)
     ratio = _weight_ratio(smaller.weights, larger.weights, order, linear=linear)
+    if not linear:  # the same product of trials and case weights is not enough
+        own = smaller.observation_weights, larger.observation_weights
+        _weight_ratio(*own, order, linear=False)
     _reject_other_offset(smaller.offset, larger, order)
     return SameRows(order, ratio, note)
 

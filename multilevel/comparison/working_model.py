@@ -23,7 +23,7 @@ def working_weights(
     eta : (n,)
     dispersion : float
     """
-    likelihood = bind_rows(family, design.y, design.weights)
+    likelihood = bind_rows(family, design.y, design.weights, design.trials)
     weight = likelihood.expected_weight(eta, float(np.log(dispersion)))
     return np.maximum(weight, 1e-10 * np.nanmax(weight))
 
@@ -45,7 +45,7 @@ def working_design(
     ----------
     Breslow & Clayton (1993), JASA 88, 9-25 (penalized quasi-likelihood).
     """
-    likelihood = bind_rows(family, design.y, design.weights)
+    likelihood = bind_rows(family, design.y, design.weights, design.trials)
     weight = working_weights(family, design, eta, dispersion)
     score = likelihood.terms(eta, float(np.log(dispersion))).score
     return replace(design, y=eta + score / weight, weights=weight, offset=None)

@@ -118,6 +118,9 @@ class ModelDesign:
         The two values of a categorical or boolean binomial response.
     rows : (n,) integers or None
         Positions of the rows in the data; None if none was left out.
+    trials : (n,) or None
+        Numbers of trials of a binomial response whose weights are these times case
+        weights; None where the weights are the trials, or there are none.
     """
 
     formula: ModelFormula | None
@@ -135,6 +138,7 @@ class ModelDesign:
     encoding: DesignEncoding | None = None
     response_levels: tuple[Any, Any] | None = None
     rows: IntVector | None = None
+    trials: FloatVector | None = None
 
     @property
     def X(self) -> FloatMatrix:  # noqa: N802 - the paper's letter
@@ -142,6 +146,14 @@ class ModelDesign:
         if len(self.kept) == self.exog.shape[1]:
             return self.exog
         return self.exog[:, self.kept]
+
+    @property
+    def observation_weights(self) -> FloatVector | None:
+        """Trials or prior weights of single observations, without case weights, (n,).
+
+        The case weights of counts are among them: no observation depends on those.
+        """
+        return self.weights if self.trials is None else self.trials
 
     @property
     def nobs(self) -> int:

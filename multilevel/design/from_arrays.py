@@ -157,7 +157,8 @@ def design_from_arrays(
     per_row = per_row.of_rows(rows.kept)
     all_weights = per_row.weights_with(response.trials)
     name = " + ".join(names)
-    refuse_unusable_response(response.y, all_weights, name, binomial=family_is_binomial)
+    trials = all_weights if response.trials is None else response.trials
+    refuse_unusable_response(response.y, trials, name, binomial=family_is_binomial)
     fixed = fixed.of_rows(rows.kept)
     factors = _factors(labels, rows.kept)
     terms = _terms(random, effects, fixed, factors, rows.kept)
@@ -180,6 +181,7 @@ def design_from_arrays(
         dropped=rows.dropped(),
         response_levels=response.levels,
         rows=rows.kept,
+        trials=per_row.trials_apart(response, binomial=family_is_binomial),
     )
     refuse_extreme_numbers(design)
     warn_of_dropped_rows(design.dropped)

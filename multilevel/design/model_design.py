@@ -171,7 +171,8 @@ def _assemble(
     variables = {code: values.variable(code) for code in parts.effects}
     refuse_unusable_variables(variables)
     weights = per_row.weights_with(response.trials)
-    refuse_unusable_response(response.y, weights, formula.response, binomial=binomial)
+    trials = weights if response.trials is None else response.trials
+    refuse_unusable_response(response.y, trials, formula.response, binomial=binomial)
     fixed = plan_columns(parts.fixed, variables, values.scope)
     exog = np.empty((values.n_rows, len(fixed.names)), order="F")
     fixed.fill(exog, variables, range(len(fixed.names)))
@@ -210,6 +211,7 @@ def _assemble(
         ),
         response_levels=response.levels,
         rows=rows.kept,
+        trials=per_row.trials_apart(response, binomial=binomial),
     )
 
 

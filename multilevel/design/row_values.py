@@ -15,6 +15,7 @@ from multilevel.array_types import BoolVector, FloatVector, IntVector
 from multilevel.design.frames import ColumnTable
 from multilevel.design.missing import by_cause
 from multilevel.design.plain_columns import plain_column
+from multilevel.design.response import Response
 from multilevel.design.variables import as_floats
 from multilevel.errors import DataError
 
@@ -171,6 +172,18 @@ class RowNumbers:
         if trials is None or self.weights is None:
             return self.weights if trials is None else trials
         return self.weights * trials
+
+    def trials_apart(self, response: Response, *, binomial: bool) -> FloatVector | None:
+        """Numbers of trials that are not the weights, which then are case weights.
+
+        Two columns say their trials, and zeros and ones are single trials.
+        """
+        if not binomial or self.weights is None:
+            return None
+        if response.trials is not None:
+            return response.trials
+        single = ((response.y == 0.0) | (response.y == 1.0)).all()
+        return np.ones_like(response.y) if single else None
 
 
 def read_row_numbers(

@@ -34,7 +34,9 @@ class FittedRows:
     y, eta, mean : (n,)
         Response, linear predictor and its mean, random effects included.
     weights : (n,) or None
-        Prior weights.
+        Prior weights, trials and case weights.
+    observation_weights : (n,) or None
+        The same without case weights.
     dispersion : float
         phi, or the size of a negative binomial.
     scale : float
@@ -46,6 +48,7 @@ class FittedRows:
     eta: FloatVector
     mean: FloatVector
     weights: FloatVector | None
+    observation_weights: FloatVector | None
     dispersion: float
     scale: float
 
@@ -101,15 +104,16 @@ def _zero_where_met(rows: FittedRows, residuals: FloatVector) -> FloatVector:
 
 def quantile_residuals(rows: FittedRows, seed: int) -> FloatVector:
     """Normal quantiles of the distribution function at y, drawn within its jumps."""
-    distribution = rows.distribution
+    distribution, own = rows.distribution, rows.observation_weights
+    prior = np.ones_like(rows.y) if own is None else own
 
     def tails(y: FloatVector) -> tuple[FloatVector, FloatVector]:
-        found = distribution.tails(y, rows.mean, rows.dispersion, rows.prior)
+        found = distribution.tails(y, rows.mean, rows.dispersion, prior)
         return found.lower, found.upper
 
     lower, upper = tails(rows.y)
     if distribution.is_discrete:
-        step = 1.0 / rows.prior if rows.family.name == "binomial" else 1.0
+        step = 1.0 / prior if rows.family.name == "binomial" else 1.0
         lower_before, upper_before = tails(rows.y - step)
         share = np.random.default_rng(seed).uniform(size=len(rows.y))
         lower = lower_before + share * (lower - lower_before)

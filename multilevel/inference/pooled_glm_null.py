@@ -178,7 +178,7 @@ def _information(
     own = moments.fourth - 2.0 * weight**2
     out[first:, first:] = linear + 0.25 * entries.T @ (entries * own[:, None])
     if family.has_dispersion:
-        likelihood = bind_rows(family, design.y, design.weights)
+        likelihood = bind_rows(family, design.y, design.weights, design.trials)
         at, step = np.log(dispersion), 1e-4
         slopes = [likelihood.dispersion(eta, at + s).total for s in (step, -step)]
         out[p, p] = max((slopes[1] - slopes[0]) / (2.0 * step), 1e-12)

@@ -67,15 +67,19 @@ class BinomialRows:
         failures: FloatVector,
         link: InverseLink,
         logs: LogProbabilities,
+        times: FloatVector | None = None,
     ) -> BinomialRows:
-        """Rows with their constants."""
+        """Rows with their constants, counted `times` (n,) each."""
         constant = (
             poisson_norm(successes)
             + poisson_norm(failures)
             - poisson_norm(successes + failures)
         )
         shares = _log_shares(successes, failures)
-        return cls(successes, failures, *shares, constant, link, logs)
+        counted = (successes, failures, *shares, constant)
+        if times is not None:
+            counted = (times * successes, times * failures, *shares, times * constant)
+        return cls(*counted, link, logs)
 
     @property
     def has_dispersion(self) -> bool:
@@ -209,11 +213,20 @@ class LogitRows:
     constant: FloatVector
 
     @classmethod
-    def of(cls, successes: FloatVector, failures: FloatVector) -> LogitRows:
-        """Rows with their constants."""
+    def of(
+        cls,
+        successes: FloatVector,
+        failures: FloatVector,
+        times: FloatVector | None = None,
+    ) -> LogitRows:
+        """Rows with their constants, counted `times` (n,) each."""
+        constant = log_choose(successes, failures)
+        if times is not None:
+            successes, failures = times * successes, times * failures
+            constant = times * constant
         single = (successes + failures == 1.0) & (successes * failures == 0.0)
         signs = successes - failures if single.all() else None
-        return cls(signs, successes, failures, log_choose(successes, failures))
+        return cls(signs, successes, failures, constant)
 
     @property
     def has_dispersion(self) -> bool:

@@ -198,7 +198,10 @@ def _named_link(name: str) -> InverseLink:
 
 
 def bind_rows(
-    family: Family, y: FloatVector, weights: FloatVector | None
+    family: Family,
+    y: FloatVector,
+    weights: FloatVector | None,
+    trials: FloatVector | None = None,
 ) -> RowLikelihood:
     """The likelihood of given rows.
 
@@ -208,8 +211,10 @@ def bind_rows(
     y : (n,)
         Response; for the binomial family the proportion of successes.
     weights : (n,) or None
-        Binomial: number of trials, one where None. Else case weights, which multiply
-        log p.
+        Binomial: number of trials, one where None. Counts: case weights, which
+        multiply log p. Else prior weights: the dispersion of a row is phi / weight.
+    trials : (n,), optional
+        Binomial: number of trials where `weights` is this number times a case weight.
 
     Raises
     ------
@@ -218,7 +223,7 @@ def bind_rows(
     """
     refuse_impossible(family, y)
     if family.name == "binomial":
-        return _binomial(family, y, weights)
+        return _binomial(family, y, weights, trials)
     if family.name == "negativebinomial":
         size, constant = family.known_size, _count_constant(y, weights)
         if family.link.name == "log":
@@ -232,19 +237,27 @@ def bind_rows(
 
 
 def _binomial(
-    family: Family, y: FloatVector, weights: FloatVector | None
+    family: Family,
+    y: FloatVector,
+    weights: FloatVector | None,
+    trials: FloatVector | None,
 ) -> RowLikelihood:
-    trials = np.ones_like(y) if weights is None else weights
-    # y is a quotient; the count it came from was a whole number.
+    total = np.ones_like(y) if weights is None else weights
+    successes, failures = _counts(y, total if trials is None else trials)
+    times = None if trials is None else total / trials
+    if family.link.name == "logit" and total.max(initial=0.0) < MANY_TRIALS:
+        return LogitRows.of(successes, failures, times)
+    logs = log_probabilities(family.link)
+    return BinomialRows.of(successes, failures, family.link, logs, times)
+
+
+def _counts(y: FloatVector, trials: FloatVector) -> tuple[FloatVector, FloatVector]:
+    """Successes and failures; y is a quotient of what were whole numbers."""
     successes = trials * y
     whole = np.round(successes)
     near = np.abs(successes - whole) <= 1e-9 * np.maximum(trials, 1.0)
     successes = np.where(near, whole, successes)
-    failures = trials - successes
-    if family.link.name == "logit" and trials.max(initial=0.0) < MANY_TRIALS:
-        return LogitRows.of(successes, failures)
-    logs = log_probabilities(family.link)
-    return BinomialRows.of(successes, failures, family.link, logs)
+    return successes, trials - successes
 
 
 _RANGES: Mapping[str, tuple[float, float, bool, str]] = MappingProxyType(

@@ -1,7 +1,8 @@
 """Variance, deviance and distribution function of a response with a given mean.
 
-A row with prior weight w is the mean of w responses: phi/w in place of phi, or w
-trials. Counts with case weights keep their own distribution.
+A row of a continuous family with prior weight w has dispersion phi/w, as the mean of
+w responses; the weight of a binomial row is its number of trials. Rows with case
+weights keep their own distribution.
 
 References
 ----------

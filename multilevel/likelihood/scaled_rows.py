@@ -1,8 +1,9 @@
 """Exponential families by any link: Gaussian, gamma, inverse Gaussian, Poisson.
 
-    log p = prior ( core(eta; y) / phi + norm(y, phi) )
+    log p = core(eta; y) w / phi + norm(y, phi / w)
 
-phi is the dispersion: Var y = phi V(mu) for a prior weight of one.
+phi is the dispersion and w the prior weight: Var y = phi V(mu) / w. Counts have no
+dispersion, and their weights say how often a row counts: log p is w times its own.
 """
 
 from __future__ import annotations
@@ -33,33 +34,35 @@ from multilevel.likelihood.unit_cores import (
     chain_rule,
 )
 
+Phi = float | FloatVector
+
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """norm(y, phi) and its derivative in log(phi), (n,)."""
+    """norm(y, phi) and its derivative in log(phi), (n,); phi is (n,) or a number."""
 
-    value: Callable[[FloatVector, float], FloatVector]
-    slope: Callable[[FloatVector, float], FloatVector]
-
-
-def _gaussian_value(y: FloatVector, phi: float) -> FloatVector:
-    return np.full_like(y, -0.5 * (LOG_2PI + np.log(phi)))
+    value: Callable[[FloatVector, Phi], FloatVector]
+    slope: Callable[[FloatVector, Phi], FloatVector]
 
 
-def _inverse_gaussian_value(y: FloatVector, phi: float) -> FloatVector:
+def _gaussian_value(y: FloatVector, phi: Phi) -> FloatVector:
+    return np.zeros_like(y) - 0.5 * (LOG_2PI + np.log(phi))
+
+
+def _inverse_gaussian_value(y: FloatVector, phi: Phi) -> FloatVector:
     return np.asarray(-0.5 * (LOG_2PI + np.log(phi) + 3.0 * np.log(y)))
 
 
-def _minus_half(y: FloatVector, phi: float) -> FloatVector:
+def _minus_half(y: FloatVector, phi: Phi) -> FloatVector:
     return np.full_like(y, -0.5)
 
 
-def _gamma_value(y: FloatVector, phi: float) -> FloatVector:
+def _gamma_value(y: FloatVector, phi: Phi) -> FloatVector:
     return np.asarray(gamma_norm(1.0 / phi) - np.log(y))
 
 
-def _gamma_slope(y: FloatVector, phi: float) -> FloatVector:
-    return np.full_like(y, -gamma_norm_slope(1.0 / phi))
+def _gamma_slope(y: FloatVector, phi: Phi) -> FloatVector:
+    return np.zeros_like(y) - gamma_norm_slope(1.0 / phi)
 
 
 NORMS: dict[str, Norm] = {
@@ -80,7 +83,7 @@ class ScaledRows(DistinctRows):
     link : InverseLink
     y : (n,)
     prior : (n,) or None
-        Case weights.
+        Prior weights; of counts case weights.
     """
 
     family: str
@@ -95,6 +98,13 @@ class ScaledRows(DistinctRows):
 
     def _phi(self, log_dispersion: float) -> float:
         return float(np.exp(log_dispersion)) if self.has_dispersion else 1.0
+
+    def _own_phi(self, log_dispersion: float) -> Phi:
+        """phi / w, the dispersion of each row."""
+        phi = self._phi(log_dispersion)
+        if self.prior is None or not self.has_dispersion:
+            return phi
+        return phi / self.prior
 
     def _core(self, eta: FloatArray) -> CoreCurve:
         closed = CLOSED_CORES.get((self.family, self.link.name))
@@ -137,9 +147,11 @@ class ScaledRows(DistinctRows):
         )
 
     def normalizer(self, log_dispersion: float) -> FloatVector:
-        """norm(y, phi), times the case weight."""
-        norm = NORMS[self.family].value(self.y, self._phi(log_dispersion))
-        return norm if self.prior is None else self.prior * norm
+        """norm(y, phi / w); of counts norm(y) times the case weight."""
+        norm = NORMS[self.family].value(self.y, self._own_phi(log_dispersion))
+        if self.prior is None or self.has_dispersion:
+            return norm
+        return self.prior * norm
 
     def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
         """Derivatives in log(phi)."""
@@ -155,9 +167,7 @@ class ScaledRows(DistinctRows):
         return self._density_slope(self._core(eta), log_dispersion)
 
     def _density_slope(self, core: CoreCurve, log_dispersion: float) -> FloatArray:
-        slope = NORMS[self.family].slope(self.y, self._phi(log_dispersion))
-        if self.prior is not None:
-            slope = self.prior * slope
+        slope = NORMS[self.family].slope(self.y, self._own_phi(log_dispersion))
         return slope - self._scaled(core.value, log_dispersion)
 
     def starting_mean(self) -> FloatVector:

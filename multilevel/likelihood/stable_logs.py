@@ -60,11 +60,13 @@ def poisson_norm(counts: FloatVector) -> FloatVector:
     return np.where(counts > 0.0, gamma_norm(safe) - np.log(safe), 0.0)
 
 
-def gamma_norm_slope(shape: float) -> float:
+def gamma_norm_slope(shape: FloatArray | float) -> FloatArray:
     """Derivative of `gamma_norm` in log(shape)."""
-    if shape < STIRLING_FROM:
-        return float(shape * (np.log(shape) - digamma(shape)))
-    return 0.5 + (1.0 - 0.1 / shape**2) / (12.0 * shape)
+    x = np.asarray(shape, dtype=float)
+    large = x >= STIRLING_FROM
+    safe, small = np.where(large, x, STIRLING_FROM), np.where(large, 1.0, x)
+    series = 0.5 + (1.0 - 0.1 / safe**2) / (12.0 * safe)
+    return np.where(large, series, small * (np.log(small) - digamma(small)))
 
 
 def size_norm(y: FloatVector, size: float) -> FloatVector:

@@ -1,6 +1,6 @@
 """The part of an exponential family's log density that depends on eta, at unit scale.
 
-log p = prior ( core(eta; y) / phi + norm(y, phi) ), where core has the derivatives
+log p = core(eta; y) w / phi + norm(y, phi / w), where core has the derivatives
 (y - mu)/V(mu) in mu.  Closed forms in eta where the chain rule would overflow or lose
 digits, else the chain rule through the inverse link.
 """

@@ -73,7 +73,9 @@ def mixedglm(
         ``"binomial"``, ``"poisson"``, ``"gamma"``, ``"inversegaussian"``,
         ``"negativebinomial"`` or ``"gaussian"``, or an instance with another link.
     weights : str or array_like, optional
-        Number of trials (binomial), or case weights.
+        Prior weights (Gaussian, gamma, inverse Gaussian): the dispersion of a row is
+        phi / weight. Number of trials of a proportion. Case weights of counts, of 0/1
+        and of successes and failures: how often each row counts.
     offset : str or array_like, optional
         Known part of the linear predictor.
     missing : {"drop", "raise"}

@@ -54,7 +54,9 @@ class MixedGLM(MixedModel):
         The dispersion of a negative binomial is estimated if the family is given by
         name, and held at its ``alpha`` if it is an instance.
     weights : (n,) array_like, optional
-        Number of trials (binomial), or case weights: how often each row counts.
+        Prior weights (Gaussian, gamma, inverse Gaussian): the dispersion of a row is
+        phi / weight. Number of trials of a proportion. Case weights of counts, of 0/1
+        and of successes and failures: how often each row counts.
     offset : (n,) array_like, optional
         Known part of the linear predictor.
     missing : {"drop", "raise"}
@@ -127,7 +129,8 @@ class MixedGLM(MixedModel):
         family : str or statsmodels family
             As for `MixedGLM`.
         weights : str or array_like, optional
-            Number of trials (binomial), or case weights.
+            Prior weights, number of trials or case weights, by the response: see
+            `MixedGLM`.
         offset : str or array_like, optional
             Known part of the linear predictor, added to any ``offset(...)`` of the
             formula.

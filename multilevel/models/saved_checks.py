@@ -30,11 +30,14 @@ def refuse_wrong_design(design: ModelDesign) -> None:
     n, p = len(design.y), len(design.exog_names)
     _refuse_shape("y", design.y, (n,))
     _refuse_shape("exog", design.exog, (n, p))
-    for name in ("weights", "offset"):
+    for name in ("weights", "offset", "trials"):
         values = getattr(design, name)
         if values is not None:
             _refuse_shape(name, values, (n,))
     _require(design.weights is None or (design.weights > 0).all(), "weights")
+    trials = design.trials
+    _require(trials is None or design.weights is not None, "trials")
+    _require(trials is None or (trials > 0).all(), "trials")
     _require(n > 0 and len(design.index) == n, "index")
     _require(_is_ascending(design.kept, p), "kept")
     _require(len(set(design.exog_names)) == p, "exog_names")

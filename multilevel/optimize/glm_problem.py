@@ -121,7 +121,7 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
     transforms, random = _random_columns(design, terms)
     n_rows = len(design.y)
     rows = OrderedRows(
-        bind_rows(family, design.y, design.weights),
+        bind_rows(family, design.y, design.weights, design.trials),
         fixed,
         np.zeros(n_rows) if design.offset is None else design.offset,
         tuple(factor.codes for factor in design.factors),

@@ -175,7 +175,7 @@ def prediction_of_glm(
         check=check,
     )
     eta = rows.linear_predictor(design, fitted.beta, fitted.modes)
-    likelihood = bind_rows(family, design.y, design.weights)
+    likelihood = bind_rows(family, design.y, design.weights, design.trials)
     at_fit = linear_predictor(design, fitted.beta, fitted.modes)
     log_dispersion = float(np.log(fitted.dispersion))
     # The observed information of a row may be negative; that of all rows together with

@@ -139,7 +139,7 @@ def rows_to_predict(
 
 
 def _rows_of_the_fit(design: ModelDesign, positions: Sequence[int]) -> RowsToPredict:
-    n = len(design.y)
+    n, own = len(design.y), design.observation_weights
     codes = tuple(
         factor.codes if k in positions else np.full(n, -1, dtype=np.intp)
         for k, factor in enumerate(design.factors)
@@ -147,7 +147,7 @@ def _rows_of_the_fit(design: ModelDesign, positions: Sequence[int]) -> RowsToPre
     return RowsToPredict(
         PredictedRows(design.X, codes, tuple(term.columns for term in design.terms)),
         np.zeros(n) if design.offset is None else design.offset,
-        np.ones(n) if design.weights is None else design.weights,
+        np.ones(n) if own is None else own,
         np.zeros(n, dtype=bool),
         design.index,
     )

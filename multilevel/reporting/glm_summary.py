@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from multilevel.design.design_record import ModelDesign
+from multilevel.likelihood.families import Family
 from multilevel.option_values import as_switch
 from multilevel.reporting.fit_summary import (
     convergence_lines,
@@ -42,6 +44,13 @@ _POOLED_NAMES = MappingProxyType(
         ("binomial", "probit"): "probit model",
         ("poisson", "log"): "Poisson model",
         ("negativebinomial", "log"): "neg. binomial model",
+    }
+)
+_WEIGHT_NAMES = MappingProxyType(
+    {
+        "binomial": "Trials",
+        "poisson": "Case weights",
+        "negativebinomial": "Case weights",
     }
 )
 _RATIO_NAMES = MappingProxyType(
@@ -108,15 +117,25 @@ def _facts(results: Any) -> list[tuple[str, str]]:
         text = f"P({design.response} = {success}); the other value is {failure}"
         facts.append(("Modelled", text))
     facts.append(("Observations", observations_text(results)))
-    if design.weights is not None:
-        label = "Trials" if family.name == "binomial" else "Case weights"
-        facts.append((label, spread_text(design.weights)))
     facts += [
+        *_weight_facts(design, family),
         *group_facts(results),
         ("Log-likelihood", f"{results.llf:.3f} ({_approximation_text(results)})"),
         ("AIC, BIC", criteria_text(results)),
     ]
     return facts + _dispersion_facts(results)
+
+
+def _weight_facts(design: ModelDesign, family: Family) -> list[tuple[str, str]]:
+    """Trials, prior weights and case weights, those that there are."""
+    weights, trials = design.weights, design.trials
+    if weights is None:
+        return []
+    if trials is not None:
+        found = [("Case weights", spread_text(weights / trials))]
+        single = (trials == 1.0).all()
+        return found if single else [("Trials", spread_text(trials)), *found]
+    return [(_WEIGHT_NAMES.get(family.name, "Prior weights"), spread_text(weights))]
 
 
 def _approximation_text(results: Any) -> str:

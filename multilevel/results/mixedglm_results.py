@@ -173,6 +173,7 @@ class MixedGLMResults(MixedResults):
             fit.eta,
             fit.mu,
             design.weights,
+            design.observation_weights,
             self.dispersion,
             self._phi,
         )

@@ -30,12 +30,14 @@ CASES = {
     "negativebinomial": ("overdispersed ~ x", "negativebinomial", None),
     "weighted nb": ("overdispersed ~ x", "negativebinomial", "size"),
     "no slopes": ("count ~ 1", "poisson", None),
+    "weighted poisson": ("count ~ x", "poisson", "size"),
+    "weighted counts": ("cbind(yes, size - yes) ~ x", "binomial", "x2"),
 }
 
 
 @pytest.fixture(scope="module")
 def data():
-    return grouped_responses()
+    return grouped_responses().assign(x2=lambda frame: 0.5 + frame["x"] ** 2)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -66,8 +68,9 @@ def test_estimated_dispersion_is_statsmodels_alpha(data):
     assert_allclose(result.pooled.params["alpha"], alpha, rtol=1e-5)
 
 
+@pytest.mark.parametrize("weights", [None, "x2"])
 @pytest.mark.parametrize("family", ["gamma", "inversegaussian", "gaussian"])
-def test_dispersions_are_maximized_too(data, family):
+def test_dispersions_are_maximized_too(data, family, weights):
     response = {"gamma": "positive", "inversegaussian": "wald", "gaussian": "normal"}
     kind = {
         "gamma": families.Gamma,
@@ -76,8 +79,9 @@ def test_dispersions_are_maximized_too(data, family):
     }[family]
     link = links.Identity() if family == "gaussian" else links.Log()
     model = ml.mixedglm(
-        f"{response[family]} ~ x + (1 | g)", data, family=kind(link=link)
-    )
+        f"{response[family]} ~ x + (1 | g)", data, family=kind(link=link),
+        weights=weights,
+    )  # fmt: skip
     maximum = pooled_maximum(model.problem)
     pooled = model.fit().pooled
     # statsmodels evaluates the likelihood at any scale; the maximum is ours.
