@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import brentq
 
 from multilevel.inference import chi_bar_square
 from multilevel.inference.chi_bar_square import (
@@ -141,3 +142,15 @@ def test_weights_are_the_same_every_time():
 def test_long_mixtures_are_named_in_short():
     null = cone_mixture(np.eye(9), [1] * 9)
     assert str(null) == "mixture of chi2(0) to chi2(9), mean 4.5"
+
+
+def test_fewer_draws_in_many_dimensions_give_the_same_p_values(monkeypatch):
+    rng = np.random.default_rng(5)
+    root = rng.normal(size=(45, 90))
+    information = root @ root.T
+    few = cone_mixture(information, [9])
+    monkeypatch.setattr("multilevel.inference.chi_bar_square._FULL_DIMENSION", 45)
+    many = cone_mixture(information, [9])
+    statistic = brentq(lambda value: many.survival(value) - 0.05, 1.0, 500.0)
+    assert few.weights != many.weights
+    assert_allclose(few.survival(statistic), 0.05, rtol=0.05)
