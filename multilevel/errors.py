@@ -23,6 +23,7 @@ __all__ = [
     "DroppedRowsWarning",
     "FitError",
     "FormulaError",
+    "FractionalCountsWarning",
     "MultilevelError",
     "NotForMixedModelsError",
     "RankDeficiencyWarning",
@@ -134,6 +135,10 @@ class RankDeficiencyWarning(UserWarning):
 
 class DroppedRowsWarning(UserWarning):
     """Rows were left out, because something that the model uses is missing."""
+
+
+class FractionalCountsWarning(UserWarning):
+    """A response of counts holds numbers that are no counts."""
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:

@@ -166,9 +166,13 @@ def _generalized_fitter(
     arguments: argparse.Namespace,
 ) -> Callable[[pd.DataFrame], MixedResults]:
     from multilevel.models.formula_api import mixedglm
-    from multilevel.models.given_family import family_with_link
+    from multilevel.models.given_family import family_with_link, read_family
 
     family = family_with_link(arguments.family, arguments.link)
+    if arguments.exponentiate:
+        from multilevel.reporting.ratio_names import ratio_name
+
+        ratio_name(read_family(family))  # refuses before the fit, not after it
     n_nodes = 1 if arguments.nagq is None else arguments.nagq
 
     def fit(data: pd.DataFrame) -> MixedResults:

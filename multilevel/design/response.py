@@ -11,10 +11,13 @@ import numpy as np
 from multilevel.array_types import BoolVector, FloatVector
 from multilevel.design.labels import shown_levels
 from multilevel.design.variables import CategoricalVariable, Variable
-from multilevel.errors import DataError
+from multilevel.errors import DataError, FractionalCountsWarning, warn_caller
 
 # As R's binomial family, for proportions that were rounded when they were written.
 _NEAR_A_COUNT = 1e-3
+
+# Relative, for counts that went through arithmetic.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,39 @@ def _successes_and_failures(
     unusable = trials == 0
     y = successes / np.where(unusable, 1.0, trials)
     return Response(y, trials, unusable=unusable if unusable.any() else None)
+
+
+def warn_of_fractions(y: FloatVector, name: str, family: str) -> None:
+    """Warn of a response of counts that holds fractions.
+
+    Coefficients keep a meaning, as those of a quasi-likelihood; the log-likelihood is
+    that of no distribution.
+
+    Parameters
+    ----------
+    y : (n,)
+    name : str
+        The response's.
+    family : str
+        Of counts.
+
+    Warns
+    -----
+    FractionalCountsWarning
+        With the number of rows, the first such value, and what to do.
+    """
+    fractional = np.abs(y - np.round(y)) > _ROUNDING * np.maximum(1.0, np.abs(y))
+    # Negative numbers are refused by the fit.
+    if fractional.any() and y.min() >= 0.0:
+        warn_caller(
+            f"the {family} response {name!r} is no whole number in "
+            f"{int(fractional.sum())} of {len(y)} rows (for example "
+            f"{y[fractional][0]:g}), but {family} responses are counts: "
+            "log-likelihood, AIC, limits of observations and quantile residuals mean "
+            "nothing then. If it is a rate, model the counts, with "
+            "offset(log(exposure)); if it is an amount, take the gamma family",
+            FractionalCountsWarning,
+        )
 
 
 def refuse_constant(y: FloatVector, name: str) -> None:

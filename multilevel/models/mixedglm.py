@@ -16,6 +16,7 @@ from multilevel.design.model_design import (
 )
 from multilevel.design.random_effects import RandomTerm
 from multilevel.design.read_only import read_only
+from multilevel.design.response import warn_of_fractions
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.likelihood.families import Family
@@ -102,6 +103,7 @@ class MixedGLM(MixedModel):
             family_is_binomial=known.name == "binomial",
             residual_estimated=known.name == "gaussian",
         )
+        _warn_of_fractions(design, known)
         self._take(design)
         self._given_family = family
 
@@ -165,6 +167,7 @@ class MixedGLM(MixedModel):
             family_is_binomial=known.name == "binomial",
             residual_estimated=known.name == "gaussian",
         )
+        _warn_of_fractions(design, known)
         return cls._with_family(design, family)
 
     @classmethod
@@ -304,3 +307,8 @@ class MixedGLM(MixedModel):
     def __reduce__(self) -> tuple[Any, ...]:
         state = (self.design, self._given_family)
         return type(self)._with_family, state
+
+
+def _warn_of_fractions(design: ModelDesign, family: Family) -> None:
+    if family.name in ("poisson", "negativebinomial"):
+        warn_of_fractions(design.y, design.response, family.name)

@@ -25,6 +25,7 @@ from multilevel.reporting.number_text import (
     number_text,
     p_text,
 )
+from multilevel.reporting.ratio_names import ratio_name
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.reporting.text_table import TextTable
 
@@ -53,16 +54,6 @@ _WEIGHT_NAMES = MappingProxyType(
         "negativebinomial": "Case weights",
     }
 )
-_RATIO_NAMES = MappingProxyType(
-    {
-        ("binomial", "logit"): "odds ratios",
-        ("binomial", "cloglog"): "hazard ratios",
-        ("binomial", "log"): "risk ratios",
-        ("poisson", "log"): "rate ratios",
-        ("negativebinomial", "log"): "rate ratios",
-    }
-)
-"""What exp(coefficient) is called; elsewhere ratios of means, or exp(estimate)."""
 
 
 def summarize_generalized_fit(
@@ -174,9 +165,7 @@ def ratio_table(results: Any, *, alpha: float = 0.05) -> TextTable:
     TextTable
         Standard errors by the delta method.
     """
-    key = (results.family.name, results.family.link.name)
-    ratio = "ratios of means" if key[1] == "log" else "exponentiated"
-    name = _RATIO_NAMES.get(key, ratio)
+    name = ratio_name(results.family)
     with np.errstate(over="ignore"):
         estimates = np.exp(np.asarray(results.params, dtype=float))
         limits = np.exp(np.asarray(results.conf_int(alpha), dtype=float))

@@ -354,8 +354,9 @@ class MixedGLMResults(MixedResults):
         alpha : float
             One minus the coverage of the confidence limits.
         exponentiate : bool
-            Show exp(estimate) and its limits: odds ratios for a logit link, ratios of
-            means for a log link.
+            Show exp(estimate) and its limits: odds ratios for a logit link, hazard
+            ratios for a complementary log-log link, ratios of means or rates for a log
+            link. Other links have no ratios and are refused.
 
         Returns
         -------

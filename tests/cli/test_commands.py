@@ -258,6 +258,10 @@ def test_trials_by_weights(capsys: pytest.CaptureFixture[str]) -> None:
         (["--nagq", "5"], "--nagq needs --family"),
         (["--link", "log"], "--link needs --family"),
         (["--exponentiate"], "--exponentiate needs --family"),
+        (
+            ["--family", "binomial", "--link", "probit", "--exponentiate"],
+            "no meaning for the probit link",
+        ),
         (["--family", "binomial", "--nagq", "0"], "nagq=0"),
         (["--family", "poisson"], "holds no numbers"),
     ],

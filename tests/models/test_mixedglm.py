@@ -14,7 +14,12 @@ from statsmodels.genmod import families
 from statsmodels.genmod.families import links
 
 import multilevel as ml
-from multilevel.errors import DataError, FitError, SingularFitWarning
+from multilevel.errors import (
+    DataError,
+    FitError,
+    FractionalCountsWarning,
+    SingularFitWarning,
+)
 from small_data import grouped_responses
 
 CBPP = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
@@ -189,6 +194,21 @@ def test_case_weights_count_rows_several_times(data):
         wanted = ml.mixedglm(formula, repeated, family=family).fit()
         assert_allclose(weighted.llf, wanted.llf, atol=1e-7)
         assert_allclose(weighted.params, wanted.params, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["poisson", "negativebinomial"])
+def test_fractions_are_no_counts(data, family):
+    rates = data.assign(count=data["count"] + np.where(data.index < 3, 0.25, 1e-10))
+    with pytest.warns(
+        FractionalCountsWarning,
+        match=rf"'count' is no whole number in 3 of 130 rows \(for example "
+        rf"{rates['count'][0]:g}\).*offset\(log\(exposure\)\)",
+    ) as caught:
+        ml.mixedglm("count ~ x + (1 | g)", rates, family=family)
+    assert caught[0].filename == __file__
+    term = ml.RandomTerm(data["g"])
+    with pytest.warns(FractionalCountsWarning, match="3 of 130 rows"):
+        ml.MixedGLM(rates["count"], rates[["x"]], [term], family=family)
 
 
 def test_offsets_of_the_formula_and_of_the_argument_agree(data):

@@ -8,6 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.base.model import LikelihoodModelResults
+from statsmodels.genmod import families
+from statsmodels.genmod.families import links
 
 import multilevel as ml
 from multilevel.errors import ConvergenceWarning, DataError, FitError
@@ -249,7 +251,8 @@ def test_summary_of_quadrature_says_that_all_constants_are_in(data):
         ("binary", "binomial", "odds ratios"),
         ("count", "poisson", "rate ratios"),
         ("overdispersed", "negativebinomial", "rate ratios"),
-        ("normal", "gaussian", "exponentiated"),
+        ("positive", families.Gamma(link=links.Log()), "ratios of means"),
+        ("binary", families.Binomial(link=links.CLogLog()), "hazard ratios"),
     ],
 )
 def test_exponentiated_estimates(data, response, family, name):
@@ -261,6 +264,23 @@ def test_exponentiated_estimates(data, response, family, name):
     assert float(row[5]) == pytest.approx(
         np.exp(result.conf_int().loc["x", "lower"]), rel=1e-2
     )
+
+
+@pytest.mark.parametrize(
+    ("response", "family", "link"),
+    [
+        ("binary", families.Binomial(link=links.Probit()), "probit"),
+        ("binary", families.Binomial(link=links.LogLog()), "loglog"),
+        ("normal", "gaussian", "identity"),
+        ("positive", families.Gamma(), "inverse_power"),
+        ("count", families.Poisson(link=links.Sqrt()), "sqrt"),
+    ],
+)
+def test_what_is_no_ratio_is_not_shown_as_one(data, response, family, link):
+    result = ml.mixedglm(f"{response} ~ 1 + (1 | g)", data, family=family).fit()
+    with pytest.raises(DataError, match=f"no meaning for the {link} link"):
+        result.summary(exponentiate=True)
+    assert "Fixed effects:" in str(result.summary())
 
 
 def test_dispersions_in_the_summary(data):
