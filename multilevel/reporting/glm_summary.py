@@ -149,7 +149,9 @@ def _dispersion_facts(results: Any) -> list[tuple[str, str]]:
     if not family.has_dispersion:
         return []
     variance = {"gaussian": "", "gamma": " mu^2", "inversegaussian": " mu^3"}
-    return [("Dispersion", f"{value:.4g} (Var = dispersion{variance[family.name]})")]
+    share = "" if results.model.design.weights is None else " / weight"
+    text = f"{value:.4g} (Var = dispersion{variance[family.name]}{share})"
+    return [("Dispersion", text)]
 
 
 def ratio_table(results: Any, *, alpha: float = 0.05) -> TextTable:

@@ -111,7 +111,7 @@ class MixedGLMResults(MixedResults):
 
     @property
     def dispersion(self) -> float:
-        """phi, with Var(y) = phi V(mu); of a negative binomial the size.
+        """phi, with Var(y) = phi V(mu) / weight; of a negative binomial the size.
 
         The size k gives Var(y) = mu + mu^2/k. One where the family has neither.
         """

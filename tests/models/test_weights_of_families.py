@@ -67,7 +67,7 @@ def test_the_density_of_a_weighted_row_integrates_to_one(name, weight):
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 @settings(max_examples=3, deadline=None)
-@given(exponent=st.floats(-3.0, 3.0))
+@given(exponent=st.floats(-8.0, 8.0))
 def test_the_unit_of_prior_weights_changes_the_dispersion_only(name, exponent):
     data = grouped_responses()
     w, unit = 0.3 + data["x"] ** 2, 10.0**exponent
@@ -88,6 +88,16 @@ def test_a_weighted_gaussian_model_is_the_linear_one(data):
     assert_allclose(generalized.llf, linear.llf, atol=1e-8)
     assert_allclose(generalized.params, linear.params, atol=1e-6)
     assert_allclose(generalized.sigma, linear.sigma, rtol=1e-5)
+
+
+def test_the_summary_says_what_weights_mean(data):
+    text = str(fitted(data, "gamma", "w").summary())
+    assert "Prior weights    min 0.3" in text
+    assert "(Var = dispersion mu^2 / weight)" in text
+    single = ml.mixedglm("binary ~ x + (1 | g)", data, family="binomial", weights="w")
+    text = str(single.fit().summary())
+    assert "Case weights     min 0.3" in text
+    assert "Trials" not in text
 
 
 # -- case weights and trials --------------------------------------------------------
@@ -111,6 +121,29 @@ PEERS = [
 def test_log_likelihoods_are_the_peers(cbpp, formula, family, weights, llf):
     result = ml.mixedglm(formula, cbpp, family=family, weights=weights).fit()
     assert_allclose(result.llf, llf, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_nodes", [1, 7])
+@pytest.mark.parametrize(
+    ("response", "family"),
+    [
+        ("cbind(yes, size - yes)", families.Binomial(link=links.CLogLog())),
+        ("binary", "binomial"),
+        ("count", "poisson"),
+        ("count", families.Poisson(link=links.Sqrt())),
+        ("overdispersed", "negativebinomial"),
+    ],
+)
+def test_case_weights_repeat_rows_under_quadrature_too(data, response, family, n_nodes):
+    times = np.random.default_rng(0).integers(1, 4, len(data))
+    repeated = data.loc[data.index.repeat(times)]
+    formula = f"{response} ~ x + (1 | g)"
+    model = ml.mixedglm(formula, data, family=family, weights=times)
+    weighted = model.fit(nagq=n_nodes)
+    wanted = ml.mixedglm(formula, repeated, family=family).fit(nagq=n_nodes)
+    assert_allclose(weighted.llf, wanted.llf, atol=1e-8)
+    assert_allclose(weighted.params, wanted.params, atol=1e-6)
+    assert_allclose(weighted.bse, wanted.bse, rtol=1e-6)
 
 
 @pytest.mark.parametrize("link", [links.Logit(), links.Probit()])
