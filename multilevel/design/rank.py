@@ -12,8 +12,14 @@ from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 # what honest data need (a mean of 1e9 with a standard deviation of 1 leaves 1e-9).
 ALIASED = 1e-10
 
-# Above this the cross-products, whose rounding errors are squared, decide safely.
-_CLEARLY_INDEPENDENT = 1e-4
+# What is left of a column may also be the rounding of the earlier ones: if they lie far
+# from zero, their directions beside each other are known to fewer digits than they have.
+# Errors of a QR are this many units of rounding, and the square root of the rows.
+_ERRORS_OF_FEW_ROWS = 4.0
+
+# Above this the cross-products, whose rounding errors are squared, decide safely: what
+# is left of a later column is then known to some 1e-16 / 1e-3**2, squared, which is 1e-5.
+_CLEARLY_INDEPENDENT = 1e-3
 
 _ROWS_AT_ONCE = 8192
 
@@ -44,7 +50,8 @@ def independent_columns(matrix: FloatMatrix) -> IntVector:
         return np.arange(0)
     if len(matrix) > n_columns and _is_clearly_independent(matrix):
         return np.arange(n_columns)
-    return _kept_columns(scaled_triangle(matrix)[0])
+    rounding = np.finfo(float).eps * (_ERRORS_OF_FEW_ROWS + np.sqrt(len(matrix)))
+    return _kept_columns(scaled_triangle(matrix)[0], float(rounding))
 
 
 def _is_clearly_independent(matrix: FloatMatrix) -> bool:
@@ -91,20 +98,28 @@ def scaled_triangle(matrix: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
     return triangle, scale
 
 
-def _kept_columns(triangle: FloatMatrix) -> IntVector:
-    """Gram-Schmidt, twice, of each column against the kept ones."""
+def _kept_columns(triangle: FloatMatrix, rounding: float) -> IntVector:
+    """Gram-Schmidt, twice, of each column against the kept ones.
+
+    Each column is known to `rounding` times its length, and each direction to that of
+    its column and of those before it, over the length of what they left of it.
+    """
     kept: list[int] = []
     basis = np.empty((len(triangle), min(triangle.shape)))
+    errors = np.empty(basis.shape[1])
     for position, column in enumerate(triangle.T):
         norm = float(np.linalg.norm(column))
         if norm == 0.0 or len(kept) == basis.shape[1]:
             continue
         directions = basis[:, : len(kept)]
-        rest = column - directions @ (directions.T @ column)
+        along = directions.T @ column
+        rest = column - directions @ along
         rest -= directions @ (directions.T @ rest)
         size = float(np.linalg.norm(rest))
-        if size > ALIASED * norm:
+        error = rounding * norm + float(np.abs(along) @ errors[: len(kept)])
+        if size > max(ALIASED * norm, error):
             basis[:, len(kept)] = rest / size
+            errors[len(kept)] = error / size
             kept.append(position)
     return np.array(kept, dtype=np.intp)
 

@@ -33,6 +33,11 @@ CASES = {
     "far from zero": ([ONE, X + 1e9], [0, 1]),
     "far from zero twice": ([ONE, X + 1e9, Z + 1e9], [0, 1, 2]),
     "far from zero and aliased": ([ONE, X + 1e6, 3 * (X + 1e6)], [0, 1]),
+    "a later one near zero": ([ONE, X + 1e7, X], [0, 1]),
+    "a later one near zero, whole": ([ONE, np.round(X) + 1e8, np.round(X)], [0, 1]),
+    "a later sum near zero": ([ONE, X + 1e7, Z - 1e8, X + Z], [0, 1, 2]),
+    "beside one far from zero": ([ONE, X + 1e9, Z, X * Z], [0, 1, 2, 3]),
+    "close, beside one far away": ([ONE, X + 1e6, X + 1e-4 * Z], [0, 1, 2]),
     "scales": ([1e-8 * ONE, 1e8 * X, 1e-8 * Z, 1e8 * (X + Z)], [0, 1, 2]),
     "tiny": ([1e-150 * ONE, 1e-150 * X, 1e-150 * (X + 1)], [0, 1]),
     "huge": ([1e200 * ONE, 1e200 * X, 1e200 * (X + 1)], [0, 1]),
@@ -108,3 +113,13 @@ def test_nothing_is_copied_if_nothing_is_aliased():
 def test_rows_must_be_left_for_the_residual():
     with pytest.raises(DataError, match="20 rows for 20 fixed effects"):
         design_of("y ~ C(i) + (1 | b)", frame(20).assign(i=range(20)))
+
+
+@given(st.floats(0, 8), st.floats(-8, 8), st.booleans())
+def test_dependence_knows_no_origin_and_no_order(digits, unit, whole):
+    x = np.round(10 * X) if whole else X
+    far, near = x + 10**digits, 10**unit * x
+    for columns in ([ONE, far, near], [ONE, near, far]):
+        assert independent_columns(np.column_stack(columns)).tolist() == [0, 1]
+        beside = [*columns[:2], Z, columns[2]]
+        assert independent_columns(np.column_stack(beside)).tolist() == [0, 1, 2]
