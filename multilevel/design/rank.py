@@ -12,13 +12,13 @@ from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 # what honest data need (a mean of 1e9 with a standard deviation of 1 leaves 1e-9).
 ALIASED = 1e-10
 
-# What is left of a column may also be the rounding of the earlier ones: if they lie far
-# from zero, their directions beside each other are known to fewer digits than they have.
+# What is left of a column may also be the rounding of the earlier ones: the directions
+# of columns far from zero, beside each other, are known to fewer digits than they have.
 # Errors of a QR are this many units of rounding, and the square root of the rows.
 _ERRORS_OF_FEW_ROWS = 4.0
 
-# Above this the cross-products, whose rounding errors are squared, decide safely: what
-# is left of a later column is then known to some 1e-16 / 1e-3**2, squared, which is 1e-5.
+# Above this the cross-products, whose rounding errors are squared, decide safely: the
+# square of what a column leaves is then known to some 1e-16 / 1e-3**2.
 _CLEARLY_INDEPENDENT = 1e-3
 
 _ROWS_AT_ONCE = 8192
