@@ -202,7 +202,7 @@ def prediction_of_glm(
     return Prediction(
         eta,
         np.sqrt(variance),
-        np.full(len(eta), np.inf),
+        lambda: np.full(len(eta), np.inf),
         rows.index,
         family.link,
         observation_limits,

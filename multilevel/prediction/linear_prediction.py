@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.inverse_links import LINKS
 from multilevel.optimize.estimates import fixed_root
@@ -89,21 +89,69 @@ class PredictionVariances:
         own = own + fit.sigma**2 / self.rows.weights
         return prediction_variance(design, covariance, rows), own
 
-    def gradient(self) -> FloatMatrix:
-        """Derivatives (n, m + 1) of the sum of the two in (working theta, sigma)."""
+    def gradients(self) -> FloatArray:
+        """Derivatives (2, n, m + 1) of mean and sum in (working theta, sigma)."""
         theta, working = self.fit.working_theta, self.problem.working
-        total = np.add(*self.at(theta))
+        values = self._mean_and_sum(theta)
         point = self.problem.point(
             working.factors(theta), reml=self.fit.criterion == "REML"
         )
-        out = np.empty((len(total), len(theta) + 1))
+        out = np.empty((*values.shape, len(theta) + 1))
         for a, scale in enumerate(theta_scales(point, working, theta)):
             shift = np.zeros(len(theta))
             shift[a] = _STEP * scale
-            change = np.add(*self.at(theta + shift)) - np.add(*self.at(theta - shift))
-            out[:, a] = change / (2.0 * shift[a])
-        out[:, -1] = 2.0 * total / self.fit.sigma
+            change = self._mean_and_sum(theta + shift)
+            change -= self._mean_and_sum(theta - shift)
+            out[..., a] = change / (2.0 * shift[a])
+        out[..., -1] = 2.0 * values / self.fit.sigma
         return out
+
+    def _mean_and_sum(self, theta: FloatVector) -> FloatMatrix:
+        """Variances (2, n) of the mean and of an observation."""
+        mean, own = self.at(theta)
+        return np.stack([mean, mean + own])
+
+
+@dataclass(frozen=True)
+class LinearPredictionDf:
+    """Degrees of freedom of the limits of means and observations, when asked for.
+
+    Parameters
+    ----------
+    variances : PredictionVariances
+    denominators : callable
+        Gives the degrees of freedom by the chosen method.
+    """
+
+    variances: PredictionVariances
+    denominators: Callable[[], PredictionDf]
+
+    @cached_property
+    def _gradients(self) -> FloatArray:
+        return self.variances.gradients()
+
+    @cached_property
+    def of_mean(self) -> FloatVector:
+        """Of the variance of each mean, (n,), whatever the other rows are.
+
+        No variance is estimated from less than one degree of freedom: the delta method
+        gives less beside a variance of random effects that is all but zero.
+        """
+        rows, variances = self.variances.rows.rows, self.variances
+        is_fixed = np.all([codes < 0 for codes in rows.codes], axis=0)
+        df = np.empty(len(is_fixed))
+        if not is_fixed.all():
+            variance = variances.at(variances.fit.working_theta)[0]
+            df = self.denominators().variance_df(variance, lambda: self._gradients[0])
+            df = np.fmax(df, 1.0)
+        df[is_fixed] = self.denominators().df(rows.X[is_fixed])
+        return df
+
+    @cached_property
+    def of_observation(self) -> FloatVector:
+        """Of the whole variance of each prediction, (n,)."""
+        total = np.add(*self.variances.at(self.variances.fit.working_theta))
+        return self.denominators().variance_df(total, lambda: self._gradients[1])
 
 
 def prediction_of_lmm(
@@ -149,22 +197,18 @@ def prediction_of_lmm(
     variances = PredictionVariances(design, problem, fit, rows)
     variance, own = variances.at(fit.working_theta)
     total = variance + own
-    df = np.full(len(mean), np.inf)
-    if all((codes < 0).all() for codes in rows.rows.codes):
-        df = denominators().df(rows.rows.X)
-
-    @cache
-    def total_df() -> FloatVector:
-        return denominators().variance_df(total, variances.gradient)
+    df = LinearPredictionDf(variances, denominators)
 
     def observation_limits(alpha: float) -> FloatMatrix:
-        reach = _quantiles(alpha, total_df()) * np.sqrt(total)
+        reach = _quantiles(alpha, df.of_observation) * np.sqrt(total)
         # An observation cannot be known better than its mean.
-        reach = np.fmax(reach, _quantiles(alpha, df) * np.sqrt(variance))
+        reach = np.fmax(reach, _quantiles(alpha, df.of_mean) * np.sqrt(variance))
         return np.column_stack([mean - reach, mean + reach])
 
     se = np.sqrt(rows.with_missing(variance))
-    return Prediction(mean, se, df, rows.index, LINKS["identity"], observation_limits)
+    return Prediction(
+        mean, se, lambda: df.of_mean, rows.index, LINKS["identity"], observation_limits
+    )
 
 
 def _quantiles(alpha: float, df: FloatVector) -> FloatVector:

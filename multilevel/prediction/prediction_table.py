@@ -44,8 +44,9 @@ class Prediction:
         Linear predictor.
     se_linpred : (n,)
         Its standard error.
-    df : (n,)
-        Degrees of freedom of the limits of the mean; infinite for normal ones.
+    mean_df : callable
+        Gives the degrees of freedom (n,) of the limits of the mean, when they are
+        needed; infinite for normal ones.
     index : Index (n,)
         Row labels.
     link : InverseLink
@@ -55,10 +56,15 @@ class Prediction:
 
     linpred: FloatVector
     se_linpred: FloatVector
-    df: FloatVector
+    mean_df: Callable[[], FloatVector] = field(repr=False)
     index: pd.Index[Any] = field(repr=False)
     link: InverseLink = field(repr=False)
     observation_limits: Callable[[float], FloatMatrix] = field(repr=False)
+
+    @property
+    def df(self) -> FloatVector:
+        """Degrees of freedom of the limits of the mean, (n,)."""
+        return self.mean_df()
 
     @property
     def predicted_mean(self) -> FloatVector:
@@ -80,8 +86,8 @@ class Prediction:
         alpha : float
             One minus the coverage.
         """
-        upper, normal = 1.0 - as_tail_share(alpha) / 2.0, np.isinf(self.df)
-        quantile = np.where(normal, ndtri(upper), stdtrit(self.df, upper))
+        upper, df = 1.0 - as_tail_share(alpha) / 2.0, self.df
+        quantile = np.where(np.isinf(df), ndtri(upper), stdtrit(df, upper))
         reach = quantile * self.se_linpred
         limits = np.column_stack([self.linpred - reach, self.linpred + reach])
         return np.sort(_means_of_limits(self.link, limits), axis=1)

@@ -249,10 +249,9 @@ class MixedLMResults(MixedResults):
         Returns
         -------
         Prediction
-            With `summary_frame(alpha)`. Limits of the mean are by Student's t with the
-            chosen `ddf` if no random effects are added, else normal. Those of an
-            observation are by Student's t with degrees of freedom, by the same
-            method, for the whole variance of its prediction.
+            With `summary_frame(alpha)`. Limits are by Student's t, with degrees of
+            freedom by the chosen `ddf`: for the variance of the mean, and for the
+            whole variance of the prediction of an observation.
         """
         return prediction_of_lmm(
             self.model.design,
