@@ -19,11 +19,10 @@ from multilevel.inference.chi_bar_square import (
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.pooled_glm_null import design_terms
 from multilevel.likelihood.null_information import cone_blocks, null_information
+from multilevel.optimize.linear_problem import LinearProblem
 
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper
-
-_LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 def pooled_regression(design: ModelDesign) -> RegressionResultsWrapper:
@@ -58,35 +57,26 @@ def pooled_regression(design: ModelDesign) -> RegressionResultsWrapper:
     return WLS(endog, exog, weights=design.weights).fit()
 
 
-def pooled_loglike(design: ModelDesign, *, reml: bool) -> float:
+def pooled_loglike(problem: LinearProblem, *, reml: bool) -> float:
     """Maximized log-likelihood of the pooled regression, restricted if `reml`.
 
-    ``-1/2 [nu (1 + log(2 pi r^2 / nu)) + log|X'WX| - sum log w]`` with r^2 the
-    weighted residual sum of squares; nu = n and no log|X'WX| for ML. The constant is
-    that of the mixed model's restricted likelihood for the same X.
+    It is the mixed model's with all variances of random effects at zero, and computed
+    as such: in data far from zero the two have the same rounding, so that a fit without
+    any variance is not better than the pooled regression.
 
     Parameters
     ----------
-    design : ModelDesign
+    problem : LinearProblem
+        Of the mixed model.
     reml : bool
 
     Returns
     -------
     float
     """
-    y, columns = _centred_response(design), design.X
-    log_weights = 0.0
-    if design.weights is not None:
-        root = np.sqrt(design.weights)
-        y, columns = y * root, columns * root[:, None]
-        log_weights = float(2.0 * np.log(root[root > 0]).sum())
-    n, p = columns.shape
-    basis, triangle = np.linalg.qr(columns)
-    residual = y - basis @ (basis.T @ y)
-    nu = n - p if reml else n
-    deviance = nu * (1.0 + _LOG_2PI + np.log(residual @ residual / nu)) - log_weights
-    if reml:
-        deviance += 2.0 * np.log(np.abs(np.diag(triangle))).sum()
+    zero = np.zeros(problem.terms.n_theta)
+    point = problem.point(problem.working.factors(zero), reml=reml)
+    deviance = point.profiled.deviance + problem.deviance_shift(reml=reml)
     return float(-0.5 * deviance)
 
 
@@ -115,13 +105,20 @@ def pooled_null(design: ModelDesign, *, reml: bool) -> ChiBarSquare:
 
 
 def compare_with_pooled(
-    design: ModelDesign, llf: float, *, criterion: str, full: str
+    design: ModelDesign,
+    problem: LinearProblem,
+    llf: float,
+    *,
+    criterion: str,
+    full: str,
 ) -> LRTest:
     """Likelihood-ratio test of a linear mixed model against its pooled regression.
 
     Parameters
     ----------
     design : ModelDesign
+    problem : LinearProblem
+        Of the mixed model, as is the design.
     llf : float
         Log-likelihood of the mixed model.
     criterion : {"REML", "ML"}
@@ -138,7 +135,7 @@ def compare_with_pooled(
         STRUCTURES[term.structure](len(term.effects)).n_theta for term in design.terms
     )
     return likelihood_ratio_test(
-        pooled_loglike(design, reml=reml),
+        pooled_loglike(problem, reml=reml),
         llf,
         df=n_variance,
         null=pooled_null(design, reml=reml),

@@ -274,7 +274,11 @@ class MixedLMResults(MixedResults):
     @cached_property
     def _pooled_test(self) -> LRTest:
         return compare_with_pooled(
-            self.model.design, self.llf, criterion=self.criterion, full=self.formula
+            self.model.design,
+            self.model.problem,
+            self.llf,
+            criterion=self.criterion,
+            full=self.formula,
         )
 
     def compare_pooled(self) -> LRTest:

@@ -92,3 +92,14 @@ def test_sixteen_variances_are_tested_no_slower_than_they_are_fitted():
     test = result.compare_pooled()
     assert test.null.startswith("mixture of chi2(0) to chi2(16)")
     assert time.perf_counter() - fitted < 2.0 * (fitted - start) + 0.5
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("origin", [0.0, 1e3, 1e7, 1e9])
+def test_a_fit_without_any_variance_has_p_one_wherever_y_is(origin, reml):
+    for seed in range(25):
+        data = panel(seed, n_groups=8)
+        data["y"] -= data.groupby("g")["y"].transform("mean")  # less than no variance
+        moved = data.assign(y=data["y"] + origin)
+        test = ml.mixedlm("y ~ t + (1 | g)", moved).fit(reml=reml).compare_pooled()
+        assert (test.statistic, test.pvalue) == (0.0, 1.0)
