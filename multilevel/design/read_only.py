@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 
 Record = TypeVar("Record")
+
+# Most of what a design holds; found without asking for more.
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 def read_only(record: Record) -> Record:
@@ -31,19 +36,26 @@ def read_only(record: Record) -> Record:
     >>> read_only(np.zeros(3)).flags.writeable
     False
     """
-    if isinstance(record, np.ndarray):
-        record.flags.writeable = False
-    elif isinstance(record, tuple | list):
-        _all_read_only(record)
-    elif isinstance(record, dict):
-        _all_read_only(record.values())
-    elif is_dataclass(record) and not isinstance(record, type):
-        _all_read_only([getattr(record, field.name) for field in fields(record)])
+    left: list[Any] = [record]
+    while left:
+        value = left.pop()
+        kind: Any = type(value)
+        if kind in _PLAIN:
+            continue
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        elif isinstance(value, tuple | list):
+            left += value
+        elif isinstance(value, dict):
+            left += value.values()
+        else:
+            left += [getattr(value, name) for name in _field_names(kind)]
     return record
 
 
-def _all_read_only(values: Any) -> None:
-    for value in values:
-        # Most are numbers and text, and a design has thousands.
-        if not isinstance(value, str | int | float):
-            read_only(value)
+@cache
+def _field_names(kind: Hashable) -> tuple[str, ...]:
+    """Fields of a record; none of anything else. Asked for thousands of values."""
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        return ()
+    return tuple(field.name for field in fields(kind))

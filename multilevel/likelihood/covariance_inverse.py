@@ -12,6 +12,9 @@ NARROW = 1e-3
 """Least singular value of a covariance factor, in units of the largest, up to which
 its covariance is inverted."""
 
+SINGULAR = 1e-200
+"""Variance of a single effect up to which it is not inverted."""
+
 
 def covariance_inverse(lam: FloatMatrix) -> FloatMatrix | None:
     """(lam lam')^-1, (S, S); None where lam is singular or nearly so.
@@ -27,7 +30,7 @@ def covariance_inverse(lam: FloatMatrix) -> FloatMatrix | None:
     """
     if len(lam) == 1:
         variance = float(lam[0, 0]) ** 2
-        return np.array([[1.0 / variance]]) if variance > 1e-200 else None
+        return np.array([[1.0 / variance]]) if variance > SINGULAR else None
     return _inverse_of(np.asarray(lam, dtype=float).tobytes(), len(lam))
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.likelihood.covariance_inverse import covariance_inverse
+from multilevel.likelihood.covariance_inverse import SINGULAR, covariance_inverse
 from multilevel.likelihood.penalized_inverse import PatternInverse, pattern_inverse
 from multilevel.likelihood.pirls import ConditionalModes, GeneralizedRows
 
@@ -135,6 +135,9 @@ def _steady_slopes(modes: ConditionalModes) -> list[FloatMatrix]:
 
 
 def _rows_know_more(diagonal: FloatArray, lam: FloatMatrix) -> bool:
+    if len(lam) == 1:
+        variance = float(lam[0, 0]) ** 2
+        return bool(variance > SINGULAR and variance * diagonal.sum() > diagonal.size)
     if covariance_inverse(lam) is None:
         return False
     information = np.einsum("aaj->", diagonal) / diagonal.shape[2]

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.linalg as sla
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.optimize.glm_objective import GlmPoint, evaluate_at
@@ -62,20 +61,15 @@ class JointHessian:
 
     def unwhitened(self, covariance: FloatMatrix) -> FloatMatrix:
         """A covariance of x from that of the whitened parameters, (d, d)."""
-        half = sla.solve_triangular(self.root, covariance, lower=True, trans="T")
-        return np.asarray(
-            sla.solve_triangular(self.root, half.T, lower=True, trans="T")
-        )
+        return self.shift(self.shift(covariance).T)
 
     def slopes(self, gradient: FloatVector) -> FloatVector:
-        """A gradient (d,) along the whitened directions."""
-        return np.asarray(sla.solve_triangular(self.root, gradient, lower=True))
+        """A gradient (d,), or one a column, along the whitened directions."""
+        return np.asarray(np.linalg.solve(self.root, gradient))
 
     def shift(self, direction: FloatVector) -> FloatVector:
-        """A change (d,) of the whitened parameters as one of x."""
-        return np.asarray(
-            sla.solve_triangular(self.root, direction, lower=True, trans="T")
-        )
+        """A change (d,), or one a column, of the whitened parameters as one of x."""
+        return np.asarray(np.linalg.solve(self.root.T, direction))
 
     def expected_gain(self, gradient: FloatVector) -> float:
         """By how much the deviance could fall, by this Hessian."""
@@ -148,9 +142,10 @@ def _differenced(
 ) -> JointHessian:
     """Central differences of one length along the whitened directions."""
     size = len(point.x)
-    rows = np.empty((size, size))
-    for j, direction in enumerate(np.eye(size)):
-        shift = frame.shift(step * direction)
+    differences = np.empty((size, size))
+    for column, shift in zip(
+        differences.T, frame.shift(step * np.eye(size)).T, strict=True
+    ):
         ahead, behind = (
             evaluate_at(
                 problem,
@@ -161,7 +156,8 @@ def _differenced(
             ).gradient
             for way in (1.0, -1.0)
         )
-        rows[j] = frame.slopes(ahead - behind) / (2.0 * step)
+        column[:] = ahead - behind
+    rows = frame.slopes(differences).T / (2.0 * step)
     error = float(np.abs(rows - rows.T).max(initial=0.0))
     return JointHessian((rows + rows.T) / 2.0, frame.root, error)
 
@@ -199,7 +195,7 @@ def parameter_covariance(
     p, m = problem.n_fixed, problem.terms.n_theta
     white = hessian.whitened
     inner = np.arange(p, p + m)
-    outer = np.setdiff1d(np.arange(len(white)), inner)
+    outer = np.concatenate([np.arange(p), np.arange(p + m, len(white))])
     theta_inverse = pseudo_inverse(white[np.ix_(inner, inner)])
     across = white[np.ix_(outer, inner)] @ theta_inverse
     own = white[np.ix_(outer, outer)] - across @ white[np.ix_(inner, outer)]
