@@ -19,6 +19,9 @@ from multilevel.likelihood.triangular import upper_inverse
 CHUNK = 1 << 16
 """Rows that are worked on at a time: a few columns of them fit in the cache."""
 
+_UNITS_OF_ROUNDING = 8.0
+"""Errors of columns far from zero, in units of their rounding."""
+
 MANY_COLUMNS = 32
 """From so many columns on a triangular product, half the work, pays."""
 
@@ -172,6 +175,39 @@ def _with_centring(
     unit[constant] -= centre / columns[0, constant]
     unit[constant, constant] = 1.0
     return np.asarray(unit @ inner)
+
+
+def depend_by_rounding(basis: ColumnBasis) -> bool:
+    """Whether a direction of an orthonormal basis is but the rounding of columns.
+
+    The numbers of a column far from zero have an error in units of their mean, and what
+    a column leaves beside earlier ones has their errors too.
+
+    Parameters
+    ----------
+    basis : ColumnBasis
+        As `orthonormal_basis` gives it.
+    """
+    R = upper_inverse(basis.inner)
+    norms = np.linalg.norm(R, axis=0)
+    unit = _UNITS_OF_ROUNDING * np.finfo(float).eps
+    errors = np.empty(len(R))
+    for j in range(len(R)):
+        own = unit * (norms[j] + abs(basis.centre[j]))
+        error = own + np.abs(R[:j, j]) @ errors[:j]
+        left = abs(R[j, j])
+        if left <= error:
+            return True
+        errors[j] = error / left
+    return False
+
+
+def centring_basis(columns: FloatMatrix, weights: FloatVector | None) -> ColumnBasis:
+    """Basis of each column by itself: less its mean if one is constant, and scaled."""
+    constant = constant_column(columns)
+    centre = _centre(columns, constant, weights)
+    inner = scaling_basis(columns - centre, weights).inner
+    return ColumnBasis(centre, inner, _with_centring(inner, columns, constant, centre))
 
 
 def scaling_basis(columns: FloatMatrix, weights: FloatVector | None) -> ColumnBasis:

@@ -14,8 +14,10 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.column_basis import (
     ColumnBasis,
+    centring_basis,
     common_scale_basis,
     constant_column,
+    depend_by_rounding,
     orthonormal_basis,
     row_slices,
     scaling_basis,
@@ -219,8 +221,9 @@ def own_basis(term: RandomColumns, weights: FloatVector | None) -> ColumnBasis:
     """As well conditioned a basis of a term's columns as its structure allows."""
     if term.freedom == "any" and term.columns.shape[1] > 1:
         basis = orthonormal_basis(term.columns, weights)
-        if basis is not None:
-            return basis
+        if basis is None or depend_by_rounding(basis):
+            return centring_basis(term.columns, weights)
+        return basis
     build = common_scale_basis if term.freedom == "none" else scaling_basis
     return build(term.columns, weights)
 
