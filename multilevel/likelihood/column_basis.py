@@ -189,17 +189,29 @@ def depend_by_rounding(basis: ColumnBasis) -> bool:
         As `orthonormal_basis` gives it.
     """
     R = upper_inverse(basis.inner)
-    norms = np.linalg.norm(R, axis=0)
+    sizes = np.linalg.norm(R, axis=0) + np.abs(basis.centre)
     unit = _UNITS_OF_ROUNDING * np.finfo(float).eps
-    errors = np.empty(len(R))
+    return first_of_rounding(R, unit * sizes) >= 0
+
+
+def first_of_rounding(R: FloatMatrix, errors: FloatVector) -> int:
+    """Position of the first column that leaves no more than errors, or -1.
+
+    Parameters
+    ----------
+    R : (k, k)
+        Triangle of a QR of columns.
+    errors : (k,)
+        Of each column, in its own units.
+    """
+    of_directions = np.empty(len(R))
     for j in range(len(R)):
-        own = unit * (norms[j] + abs(basis.centre[j]))
-        error = own + np.abs(R[:j, j]) @ errors[:j]
+        error = errors[j] + np.abs(R[:j, j]) @ of_directions[:j]
         left = abs(R[j, j])
         if left <= error:
-            return True
-        errors[j] = error / left
-    return False
+            return j
+        of_directions[j] = error / left
+    return -1
 
 
 def centring_basis(columns: FloatMatrix, weights: FloatVector | None) -> ColumnBasis:

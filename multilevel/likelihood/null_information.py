@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+from multilevel.likelihood.column_basis import first_of_rounding
 
 _CHUNK = 100_000
 
@@ -199,6 +200,9 @@ def orthonormal_columns(
 ) -> FloatMatrix:
     """Columns of the same span that are orthonormal in the weights, times sqrt(n).
 
+    They are fewer if the columns depend on each other: the covariance matrices of the
+    effects then give the data no more distributions than those of a basis.
+
     The cone of the covariance matrices of correlated effects is the same in any basis,
     but the information of their entries is near singular in columns like ``1, year``.
 
@@ -209,7 +213,14 @@ def orthonormal_columns(
     """
     root = np.ones(len(columns)) if weights is None else np.sqrt(weights)
     scaled = columns / np.maximum(np.abs(columns).max(axis=0), 1e-300)
-    Q = np.linalg.qr(scaled * root[:, None])[0]
+    rows = scaled * root[:, None]
+    unit = (4.0 + np.sqrt(len(rows))) * np.finfo(float).eps
+    while True:
+        Q, R = np.linalg.qr(rows)
+        dependent = first_of_rounding(R, unit * np.linalg.norm(rows, axis=0))
+        if dependent < 0 or rows.shape[1] == 1:
+            break
+        rows = np.delete(rows, dependent, axis=1)
     inside = root > 0
     out = np.zeros_like(Q)
     out[inside] = Q[inside] / root[inside, None]
@@ -233,6 +244,7 @@ def cone_blocks(
     for codes, columns, correlated in terms:
         k = columns.shape[1]
         parts = [columns] if correlated else [columns[:, [i]] for i in range(k)]
-        blocks += [(codes, orthonormal_columns(part, weights)) for part in parts]
-        sizes += [part.shape[1] for part in parts]
+        bases = [orthonormal_columns(part, weights) for part in parts]
+        blocks += [(codes, basis) for basis in bases]
+        sizes += [basis.shape[1] for basis in bases]
     return blocks, sizes

@@ -63,3 +63,16 @@ def test_a_shifted_copy_among_the_fixed_columns_adds_nothing(origin, random, who
         assert_allclose(result.ddf[first], plain.ddf["x"], rtol=1e-4)
         assert np.isnan(result.params[second])
         assert_allclose(result.predict(data), result.fittedvalues, rtol=1e-6)
+
+
+@given(st.integers(0, 50), st.floats(0, 8), st.booleans())
+def test_a_shifted_copy_among_the_random_columns_leaves_the_null_alone(
+    seed, digits, first
+):
+    data = _frame(seed, whole=False)
+    data["far"] = data["x"] + 10**digits
+    plain, _ = _fit("y ~ x + (x | g)", data)
+    columns = "far + x" if first else "x + far"
+    test = _fit(f"y ~ x + ({columns} | g)", data)[0].compare_pooled()
+    assert test.null == plain.compare_pooled().null
+    assert_allclose(test.pvalue, plain.compare_pooled().pvalue, rtol=1e-4)
