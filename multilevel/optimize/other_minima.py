@@ -14,13 +14,17 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import FitError
-from multilevel.likelihood.dense_system import n_random_effects
+from multilevel.likelihood.dense_system import (
+    has_several_effects,
+    n_random_effects,
+)
 from multilevel.optimize.linear_problem import LinearProblem
 from multilevel.optimize.lmm_search import LMMSearch
 from multilevel.optimize.singularity import is_singular
 from multilevel.optimize.trust_region import Minimum
 
 FEW_LEVELS = 6  # for every effect
+FEW_ROWS = 2  # for every random effect
 N_RANDOM_STARTS = 8
 """With one random term two were enough wherever any helped."""
 MAX_RANDOM_EFFECTS = 100
@@ -32,12 +36,14 @@ SCOUT_EVALUATIONS = 60
 def may_have_other_minima(problem: LinearProblem, minimum: Minimum) -> bool:
     """Whether the fit is singular and few levels have to tell many effects apart.
 
-    Second minima of the deviance were seen in such designs only.
+    Or few rows: second minima of the deviance were hardly seen elsewhere.
     """
+    products = problem.products
     few = any(
-        block.shape[2] < FEW_LEVELS * block.shape[0]
-        for block in problem.products.diagonal
+        block.shape[2] < FEW_LEVELS * block.shape[0] for block in products.diagonal
     )
+    if has_several_effects(products):
+        few |= FEW_ROWS * n_random_effects(products) > products.n_rows
     return few and len(minimum.x) > 1 and is_singular(problem, minimum.x)
 
 

@@ -146,3 +146,20 @@ def test_the_ratio_of_variances_and_the_unit_may_be_anything(
         assert_allclose(result.cov_re["g"].iloc[0, 0], variance, rtol=1e-4)
     else:
         assert result.cov_re["g"].iloc[0, 0] == 0.0
+
+
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
+@pytest.mark.parametrize(
+    ("seed", "llf"),
+    [(157, -187.57710564), (158, -210.73598913), (191, -232.02759092)],
+)
+def test_the_lowest_minimum_is_found_where_rows_are_few_for_the_effects(seed, llf):
+    """Sixty random starts lead to no other; the first descent ends 2 to 48 lower."""
+    rng = np.random.default_rng(seed)
+    g, h = rng.integers(0, 9, 70), rng.integers(0, 4, 70)
+    x = rng.normal(size=70)
+    y = x + 5 * rng.normal(size=4)[h] + rng.normal(size=70)
+    w = np.exp(4 * rng.normal(size=70))
+    data = pd.DataFrame({"y": y, "x": x, "g": g, "h": h, "w": w})
+    model = ml.mixedlm("y ~ x + (x | g:h) + (1 | g)", data, weights="w")
+    assert_allclose(model.fit(reml=False).llf, llf, atol=1e-6)
