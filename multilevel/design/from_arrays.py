@@ -163,7 +163,9 @@ def design_from_arrays(
     factors = _factors(labels, rows.kept)
     terms = _terms(random, effects, fixed, factors, rows.kept)
     exog_names, terms = told_apart(fixed.values, fixed.names, terms)
-    refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
+    refuse_unusable_terms(
+        factors, terms, residual_estimated=residual_estimated, weights=all_weights
+    )
     design = ModelDesign(
         formula=None,
         response=name,

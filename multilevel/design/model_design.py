@@ -181,7 +181,9 @@ def _assemble(
     plans = tuple(plan_columns(e, variables, values.scope) for e in parts.random)
     terms = _random_terms(formula, plans, positions, variables, exog, fixed)
     exog_names, terms = told_apart(exog, fixed.names, terms)
-    refuse_unusable_terms(factors, terms, residual_estimated=residual_estimated)
+    refuse_unusable_terms(
+        factors, terms, residual_estimated=residual_estimated, weights=weights
+    )
     kept = estimable_columns(exog, exog_names, residual_estimated=residual_estimated)
     asked = {code: values.expressions[code] for code in parts.codes_of_new_rows}
     return ModelDesign(

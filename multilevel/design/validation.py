@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.design.grouping import GroupingFactor, refuse_unusable_factor
@@ -75,8 +77,12 @@ def refuse_unusable_terms(
     terms: Sequence[RandomTermDesign],
     *,
     residual_estimated: bool,
+    weights: FloatVector | None = None,
 ) -> None:
     """Refuse random terms that no data could inform.
+
+    With a row a level a term is still told apart from the residual if its variance
+    differs between rows: ``(0 + d | row)`` is a second residual variance where d = 1.
 
     Raises
     ------
@@ -84,11 +90,22 @@ def refuse_unusable_terms(
         As `refuse_unusable_factor`.
     """
     for term in terms:
+        factor = factors[term.factor_index]
+        is_row = factor.n_levels == len(factor.codes)
         refuse_unusable_factor(
-            factors[term.factor_index],
+            factor,
             term.effects,
-            residual_estimated=residual_estimated,
+            residual_estimated=residual_estimated
+            and not (is_row and _differs_by_row(term.columns, weights)),
         )
+
+
+def _differs_by_row(columns: FloatMatrix, weights: FloatVector | None) -> bool:
+    """Whether no effect of a row has a constant share of the residual variance."""
+    shares = columns**2 if weights is None else columns**2 * weights[:, np.newaxis]
+    used = shares if weights is None else shares[weights > 0]
+    spread = used.max(axis=0) - used.min(axis=0)
+    return bool((spread > 1e-8 * used.max(axis=0)).all())
 
 
 def estimable_columns(

@@ -27,6 +27,7 @@ from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize import glm_likelihood
 from multilevel.optimize.fit_glmm import checked_nodes, fit_glmm
 from multilevel.optimize.glm_fit_record import GLMMFit
+from multilevel.optimize.glm_identification import refuse_unidentified_glm
 from multilevel.optimize.glm_problem import GeneralizedProblem, build_glm_problem
 from multilevel.option_values import as_switch
 from multilevel.results.labelled_results import LabelledResults
@@ -189,8 +190,16 @@ class MixedGLM(MixedModel):
 
     @cached_property
     def problem(self) -> GeneralizedProblem:
-        """The rows in well-conditioned columns, computed when first needed."""
-        return read_only(build_glm_problem(self.design, self.family))
+        """The rows in well-conditioned columns, computed when first needed.
+
+        Raises
+        ------
+        DataError
+            If the data can say nothing about a variance.
+        """
+        problem = build_glm_problem(self.design, self.family)
+        refuse_unidentified_glm(self.design, self.family)
+        return read_only(problem)
 
     def fit(
         self,

@@ -9,6 +9,7 @@ rank.  P leaves out what lies in the span of the fixed columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +20,12 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError, RankDeficiencyWarning, warn_caller
 from multilevel.likelihood.entry_products import entry_products, projected_effects
 from multilevel.likelihood.null_information import null_information
+from multilevel.optimize.identification_words import (
+    advice,
+    bar,
+    confounded,
+    is_constant_within,
+)
 from multilevel.optimize.linear_problem import LinearProblem
 
 # A squared part of this size is rounding; honest designs are left more than 1e-8.
@@ -34,7 +41,9 @@ Entry: TypeAlias = tuple[int, FloatMatrix]
 _FEW_ROWS = 3
 
 
-def refuse_unidentified(problem: LinearProblem, design: ModelDesign) -> None:
+def refuse_unidentified(
+    problem: LinearProblem, design: ModelDesign, *, residual: bool = True
+) -> None:
     """Refuse random terms about which the data can say nothing.
 
     Parameters
@@ -42,6 +51,8 @@ def refuse_unidentified(problem: LinearProblem, design: ModelDesign) -> None:
     problem : LinearProblem
         Cross-products of the design.
     design : ModelDesign
+    residual : bool
+        Whether a residual variance is estimated beside the terms.
 
     Raises
     ------
@@ -57,10 +68,12 @@ def refuse_unidentified(problem: LinearProblem, design: ModelDesign) -> None:
     for factor in range(len(design.factors)):
         if _is_surely_identified(problem, factor):
             continue
-        if _has_independent_columns(problem, design, factor):
-            _refuse_dependent_entries(problem, design, factor)
-    _refuse_equal_factors(problem, design)
+        if has_independent_columns(problem, design, factor):
+            _refuse_dependent_entries(problem, design, factor, residual=residual)
+    _refuse_alike_factors(problem, design, residual=residual)
     left = problem.n_rows - problem.n_fixed
+    if not residual:
+        return
     if len(design.factors) > 1 and left <= _FEW_ROWS * (problem.terms.n_theta + 1):
         _refuse_dependent_terms(problem, design)
 
@@ -83,10 +96,19 @@ def _terms_of(problem: LinearProblem, factor: int) -> list[int]:
     return [term for term, own in found if own == factor]
 
 
-def _has_independent_columns(
-    problem: LinearProblem, design: ModelDesign, factor: int
+def has_independent_columns(
+    problem: LinearProblem, design: ModelDesign, factor: int, *, warn: bool = True
 ) -> bool:
-    """Refuse effects that the fixed columns span; warn of dependent columns."""
+    """Refuse effects that the fixed columns span; warn of dependent columns.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+    design : ModelDesign
+    factor : position of a grouping factor
+    warn : bool
+        False where the same columns are looked at before.
+    """
     independent = True
     products = problem.products
     whole = np.asarray(products.diagonal[factor].sum(axis=2))
@@ -96,10 +118,10 @@ def _has_independent_columns(
         block = problem.terms.blocks[term]
         structure = problem.terms.structures[term]
         scale = np.sqrt(np.diag(whole)[block])
-        bar = _bar(problem.effect_names[term], problem.factor_names[factor])
+        written = bar(problem.effect_names[term], problem.factor_names[factor])
         if (scale == 0).any():
             name = problem.effect_names[term][int(np.argmin(scale))]
-            raise DataError(f"{name!r} is 0 in all rows; leave it out of {bar}")
+            raise DataError(f"{name!r} is 0 in all rows; leave it out of {written}")
         outer = np.outer(scale, scale)
         # Back to the user's columns: a combination v of the working ones is T v.
         back = problem.basis.terms[term] / scale
@@ -107,13 +129,15 @@ def _has_independent_columns(
             problem, term, back @ _null_space(whole[block, block] / outer)
         )
         if dependent and structure.freedom == "any":
+            independent = False
+            if not warn:
+                continue
             warn_caller(
-                f"the columns {' and '.join(dependent)} of the random term {bar} "
+                f"the columns {' and '.join(dependent)} of the random term {written} "
                 "depend linearly on each other: their variances are one choice among "
                 "many. Leave one of them out",
                 RankDeficiencyWarning,
             )
-            independent = False
             continue
         rest = left[block, block] / outer
         if structure.freedom == "scale":
@@ -123,7 +147,7 @@ def _has_independent_columns(
             continue
         lost = _involved(problem, term, back @ null)
         if lost:
-            raise DataError(_confounded(problem, design, term, lost))
+            raise DataError(confounded(problem, design, term, lost))
     return independent
 
 
@@ -141,50 +165,8 @@ def _involved(problem: LinearProblem, term: int, directions: FloatMatrix) -> lis
     return [name for name, is_used in zip(names, used, strict=True) if is_used]
 
 
-def _confounded(
-    problem: LinearProblem, design: ModelDesign, term: int, lost: Sequence[str]
-) -> str:
-    """What is wrong, and what to write instead."""
-    names = problem.effect_names[term]
-    group = problem.factor_names[problem.terms.factor_of_term[term]]
-    kept = [name for name in names if name not in lost]
-    own = f"the fixed effect of {group!r}"
-    by = own if _is_fixed(design, group) else "the fixed effects"
-    whole = _bar(names, group)
-    advice = f"write {_bar(kept, group)} for {whole}" if kept else f"leave out {whole}"
-    return (
-        f"the random {_effects_in_words(lost)} of {group!r} is confounded with {by}: "
-        f"no difference between the levels of {group!r} is left to estimate a "
-        f"variance from. Either {advice}, or leave out the fixed effects that tell "
-        f"the levels of {group!r} apart"
-    )
-
-
-def _effects_in_words(names: Sequence[str]) -> str:
-    """``intercept``, ``effect of x``, or several of these."""
-    words = ["intercept" if n == "Intercept" else f"effect of {n}" for n in names]
-    return " and ".join(words)
-
-
-def _bar(names: Sequence[str], group: str) -> str:
-    """A random term as it is written."""
-    if "Intercept" in names:
-        right = " + ".join(n for n in names if n != "Intercept") or "1"
-    else:
-        right = " + ".join(["0", *names])
-    return f"({right} | {group})"
-
-
-def _is_fixed(design: ModelDesign, factor: str) -> bool:
-    """Whether a grouping factor is a fixed effect too."""
-    return any(
-        name == factor or name.startswith((f"{factor}[", f"C({factor}"))
-        for name in design.exog_names
-    )
-
-
 def _refuse_dependent_entries(
-    problem: LinearProblem, design: ModelDesign, factor: int
+    problem: LinearProblem, design: ModelDesign, factor: int, *, residual: bool
 ) -> None:
     """Refuse entries of one factor's covariance matrices that cannot be told apart."""
     products = problem.products
@@ -197,6 +179,8 @@ def _refuse_dependent_entries(
         block = problem.terms.blocks[term]
         direction[block, block] = entry
     traces, sizes = entry_products(products, factor, list(directions))
+    if not residual:
+        traces = _without_residual(traces)
     _refuse_singular(problem, design, traces, sizes, entries)
 
 
@@ -216,21 +200,45 @@ def _entries(problem: LinearProblem, terms: Sequence[int]) -> list[Entry]:
     return found
 
 
-def _refuse_equal_factors(problem: LinearProblem, design: ModelDesign) -> None:
-    """Look closer at factors of different names that group the rows alike."""
-    for k, first in enumerate(design.factors):
-        for second in design.factors[:k]:
-            if len(first.levels) != len(second.levels):
-                continue
-            partner = np.empty(len(first.levels), dtype=np.intp)
-            partner[first.codes] = second.codes
-            if (partner[first.codes] == second.codes).all():
-                why = f"{second.name!r} and {first.name!r} group the rows alike, so "
-                _refuse_dependent_terms(problem, design, why)
+def _refuse_alike_factors(
+    problem: LinearProblem, design: ModelDesign, *, residual: bool
+) -> None:
+    """Look closer at factors that group the rows alike, and at cells of factors.
+
+    The effects of a variable with levels that vary by group are intercepts of the
+    cells: ``(f | g)`` contains ``(1 | g:f)``.
+    """
+    widths = [len(block) for block in problem.products.diagonal]
+    cells = False
+    for k, m in combinations(range(len(design.factors)), 2):
+        first, second = design.factors[k], design.factors[m]
+        if len(first.levels) == len(second.levels):
+            if _is_nested(second, first):
+                why = f"{first.name!r} and {second.name!r} group the rows alike, so "
+                _refuse_dependent_terms(problem, design, why, residual=residual)
+                return
+            continue
+        coarse, fine = (k, m) if len(first.levels) < len(second.levels) else (m, k)
+        few = len(design.factors[fine].levels) <= (
+            widths[coarse] * len(design.factors[coarse].levels)
+        )
+        if widths[coarse] > 1 and few and not cells:
+            cells = _is_nested(design.factors[fine], design.factors[coarse])
+    if cells:
+        _refuse_dependent_terms(problem, design, residual=residual)
+
+
+def _is_nested(fine: GroupingFactor, coarse: GroupingFactor) -> bool:
+    """Whether each level of one factor lies in one level of the other."""
+    return is_constant_within(coarse.codes, fine)
 
 
 def _refuse_dependent_terms(
-    problem: LinearProblem, design: ModelDesign, why: str = ""
+    problem: LinearProblem,
+    design: ModelDesign,
+    why: str = "",
+    *,
+    residual: bool = True,
 ) -> None:
     """Refuse entries of all covariance matrices that cannot be told apart."""
     terms = [
@@ -248,7 +256,36 @@ def _refuse_dependent_terms(
     left = null_information(terms, design.X, design.weights, reml=True)
     whole = null_information(terms, design.X, design.weights, reml=False)
     sizes = np.diag(free @ whole @ free.T)
-    _refuse_singular(problem, design, free @ left @ free.T, sizes, entries, why)
+    gram = free @ left @ free.T
+    if not residual:
+        gram = _without_residual(gram)
+    _refuse_singular(problem, design, gram, sizes, entries, why)
+
+
+def _without_residual(gram: FloatMatrix) -> FloatMatrix:
+    """The Gram matrix where no residual variance is a parameter."""
+    alone = gram.copy()
+    alone[0, 1:] = alone[1:, 0] = 0.0
+    return alone
+
+
+def _own_scale(sizes: FloatVector, entries: Sequence[Entry]) -> FloatVector:
+    """Root of the size of each direction, or of its variances if it has none.
+
+    The covariance of two effects that no level shows together moves nothing.
+    """
+    variances: dict[tuple[int, int], float] = {}
+    for size, (term, entry) in zip(sizes[1:], entries, strict=True):
+        for i in np.flatnonzero(np.diag(entry)):
+            variances[term, int(i)] = float(size)
+    squares = sizes.copy()
+    for at, (term, entry) in enumerate(entries, start=1):
+        r, c = np.argwhere(entry)[0]
+        if r != c:
+            ends = variances[term, int(r)] * variances[term, int(c)]
+            if squares[at] < _NOTHING_LEFT * np.sqrt(ends):
+                squares[at] = np.sqrt(ends)
+    return np.asarray(np.sqrt(squares))
 
 
 def _refuse_singular(
@@ -260,7 +297,7 @@ def _refuse_singular(
     why: str = "",
 ) -> None:
     """Refuse a singular Gram matrix of sigma^2 and entries, given their own sizes."""
-    scale = np.sqrt(sizes)
+    scale = _own_scale(sizes, entries)
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         return
     values, vectors = np.linalg.eigh(gram / np.outer(scale, scale))
@@ -269,48 +306,19 @@ def _refuse_singular(
         return
     names = [n for n, value in _parameters(problem, null, entries) if value > 1e-4]
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    advice = "Keep one of them" if why else _advice(problem, design, entries)
+    remedy = (
+        "Keep one of them"
+        if why
+        else advice(problem, design, dict.fromkeys(term for term, _ in entries))
+    )
     message = (
         f"{why}these data cannot tell apart {shown}: other values of them give the "
-        f"same distribution of the response. {advice}"
+        f"same distribution of the response. {remedy}"
     )
     if "sigma" in names:
         raise DataError(message)
     # The likelihood, the fixed effects and the predictions are well defined still.
     warn_caller(message, RankDeficiencyWarning)
-
-
-def _advice(
-    problem: LinearProblem, design: ModelDesign, entries: Sequence[Entry]
-) -> str:
-    """What to write instead."""
-    for term in dict.fromkeys(term for term, _ in entries):
-        factor = design.factors[design.terms[term].factor_index]
-        columns = dict(
-            zip(problem.effect_names[term], design.terms[term].columns.T, strict=True)
-        )
-        still = [
-            name.partition("[")[0]
-            for name, column in columns.items()
-            if (column != column[0]).any() and _is_constant_within(column, factor)
-        ]
-        if still:
-            return (
-                f"{still[0]!r} is constant within each level of {factor.name!r} and "
-                "has too few distinct values for a variance, another and their "
-                f"correlation: write (1 | {factor.name}), or a variance for each value "
-                f"by (0 + C({still[0]}) || {factor.name})"
-            )
-    return (
-        "Use fewer random effects, independent ones (|| for |), or columns less their "
-        "means"
-    )
-
-
-def _is_constant_within(column: FloatVector, factor: GroupingFactor) -> bool:
-    value = np.empty(len(factor.levels))
-    value[factor.codes] = column
-    return bool((value[factor.codes] == column).all())
 
 
 def _parameters(
