@@ -58,7 +58,8 @@ def column_text(values: ArrayLike, digits: int = 4) -> list[str]:
     ----------
     values : array_like, 1-d
     digits : int
-        Significant digits of the smallest number that is not negligible.
+        Significant digits of the smallest number that is comparable with the largest,
+        and of each number that is not: it may be in another unit.
 
     Returns
     -------
@@ -68,14 +69,18 @@ def column_text(values: ArrayLike, digits: int = 4) -> list[str]:
     --------
     >>> column_text([612.1002, 35.07171, 654.94])
     ['612.10', '35.07', '654.94']
-    >>> column_text([51000.0, 2.3e-5])
-    ['51000', '2.3e-05']
+    >>> column_text([51000.0, 3.30512, 2.3e-5])
+    ['51000', '3.305', '2.3e-05']
     """
     numbers = np.atleast_1d(np.asarray(values, dtype=float))
     largest = np.nanmax(np.abs(numbers), initial=0.0)
-    matters = np.abs(numbers) >= 1e-4 * largest
-    decimals = int(np.max(decimals_needed(numbers[matters], digits), initial=0))
-    return [number_text(number, decimals) for number in numbers]
+    comparable = np.abs(numbers) >= 1e-4 * largest
+    needed = decimals_needed(numbers, digits)
+    common = int(np.max(needed[comparable], initial=0))
+    # Far smaller ones with many decimals would be zeros for the most part.
+    own = np.where(needed > digits + 2, 0, needed)
+    decimals = np.where(comparable, common, own).tolist()
+    return [number_text(*pair) for pair in zip(numbers.tolist(), decimals, strict=True)]
 
 
 def common_or_own_decimals(scales: ArrayLike, digits: int = 4) -> IntVector:
