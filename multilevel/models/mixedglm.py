@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -198,8 +199,8 @@ class MixedGLM(MixedModel):
             If the data can say nothing about a variance.
         """
         problem = build_glm_problem(self.design, self.family)
-        refuse_unidentified_glm(self.design, self.family)
-        return read_only(problem)
+        left_open = refuse_unidentified_glm(self.design, self.family)
+        return read_only(replace(problem, undetermined=left_open))
 
     def fit(
         self,

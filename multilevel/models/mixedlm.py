@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -138,8 +139,8 @@ class MixedLM(MixedModel):
             If the data can say nothing about a variance.
         """
         problem = build_problem(self.design)
-        refuse_unidentified(problem, self.design)
-        return read_only(problem)
+        left_open = refuse_unidentified(problem, self.design)
+        return read_only(replace(problem, undetermined=left_open))
 
     def fit(
         self,

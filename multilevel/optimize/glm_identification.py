@@ -22,13 +22,18 @@ from multilevel.optimize.identification import (
 from multilevel.optimize.linear_problem import build_problem
 
 
-def refuse_unidentified_glm(design: ModelDesign, family: Family) -> None:
+def refuse_unidentified_glm(design: ModelDesign, family: Family) -> frozenset[str]:
     """Refuse, or warn of, random terms about which the data can say nothing.
 
     Parameters
     ----------
     design : ModelDesign
     family : Family
+
+    Returns
+    -------
+    frozenset of str
+        As `refuse_unidentified`.
 
     Raises
     ------
@@ -53,10 +58,12 @@ def refuse_unidentified_glm(design: ModelDesign, family: Family) -> None:
         problem = build_problem(_plain(design, fixed=True))
         for factor in spanned:
             has_independent_columns(problem, design, factor, warn=False)
+    found: frozenset[str] = frozenset()
     if (widths > 1).any() or len(set(sizes)) < len(sizes):
         plain = _plain(design, fixed=False)
-        refuse_unidentified(build_problem(plain), plain, residual=False)
+        found = refuse_unidentified(build_problem(plain), plain, residual=False)
     _warn_of_single_trials(design, family)
+    return found
 
 
 def _plain(design: ModelDesign, *, fixed: bool) -> ModelDesign:

@@ -46,6 +46,8 @@ class GeneralizedProblem:
     fixed_names : names of the fixed columns
     effect_names : names of the effects of each term
     factor_names : name of each grouping factor
+    undetermined : names of the standard deviations and correlations left open
+        Filled in when the design has been judged.
     """
 
     family: Family
@@ -59,6 +61,7 @@ class GeneralizedProblem:
     fixed_names: tuple[str, ...]
     effect_names: tuple[tuple[str, ...], ...]
     factor_names: tuple[str, ...]
+    undetermined: frozenset[str] = frozenset()
 
     @property
     def n_rows(self) -> int:

@@ -43,7 +43,7 @@ _FEW_ROWS = 3
 
 def refuse_unidentified(
     problem: LinearProblem, design: ModelDesign, *, residual: bool = True
-) -> None:
+) -> frozenset[str]:
     """Refuse random terms about which the data can say nothing.
 
     Parameters
@@ -53,6 +53,12 @@ def refuse_unidentified(
     design : ModelDesign
     residual : bool
         Whether a residual variance is estimated beside the terms.
+
+    Returns
+    -------
+    frozenset of str
+        The standard deviations and correlations that can be shared out in several
+        ways, named as they are printed.
 
     Raises
     ------
@@ -65,17 +71,20 @@ def refuse_unidentified(
     RankDeficiencyWarning
         If the variances of random terms can be shared out in several ways.
     """
+    found: set[str] = set()
     for factor in range(len(design.factors)):
         if _is_surely_identified(problem, factor):
             continue
         if has_independent_columns(problem, design, factor):
-            _refuse_dependent_entries(problem, design, factor, residual=residual)
-    _refuse_alike_factors(problem, design, residual=residual)
+            found |= _refuse_dependent_entries(
+                problem, design, factor, residual=residual
+            )
+    found |= _refuse_alike_factors(problem, design, residual=residual)
     left = problem.n_rows - problem.n_fixed
-    if not residual:
-        return
-    if len(design.factors) > 1 and left <= _FEW_ROWS * (problem.terms.n_theta + 1):
-        _refuse_dependent_terms(problem, design)
+    few = left <= _FEW_ROWS * (problem.terms.n_theta + 1)
+    if residual and len(design.factors) > 1 and few:
+        found |= _refuse_dependent_terms(problem, design)
+    return frozenset(found)
 
 
 def _is_surely_identified(problem: LinearProblem, factor: int) -> bool:
@@ -167,12 +176,12 @@ def _involved(problem: LinearProblem, term: int, directions: FloatMatrix) -> lis
 
 def _refuse_dependent_entries(
     problem: LinearProblem, design: ModelDesign, factor: int, *, residual: bool
-) -> None:
+) -> set[str]:
     """Refuse entries of one factor's covariance matrices that cannot be told apart."""
     products = problem.products
     size = len(products.diagonal[factor])
     if (size * problem.n_fixed) ** 2 > _LARGEST_PROJECTION:
-        return
+        return set()
     entries = _entries(problem, _terms_of(problem, factor))
     directions = np.zeros((len(entries), size, size))
     for direction, (term, entry) in zip(directions, entries, strict=True):
@@ -181,7 +190,7 @@ def _refuse_dependent_entries(
     traces, sizes = entry_products(products, factor, list(directions))
     if not residual:
         traces = _without_residual(traces)
-    _refuse_singular(problem, design, traces, sizes, entries)
+    return _refuse_singular(problem, design, traces, sizes, entries)
 
 
 def _entries(problem: LinearProblem, terms: Sequence[int]) -> list[Entry]:
@@ -202,7 +211,7 @@ def _entries(problem: LinearProblem, terms: Sequence[int]) -> list[Entry]:
 
 def _refuse_alike_factors(
     problem: LinearProblem, design: ModelDesign, *, residual: bool
-) -> None:
+) -> set[str]:
     """Look closer at factors that group the rows alike, and at cells of factors.
 
     The effects of a variable with levels that vary by group are intercepts of the
@@ -215,8 +224,7 @@ def _refuse_alike_factors(
         if len(first.levels) == len(second.levels):
             if _is_nested(second, first):
                 why = f"{first.name!r} and {second.name!r} group the rows alike, so "
-                _refuse_dependent_terms(problem, design, why, residual=residual)
-                return
+                return _refuse_dependent_terms(problem, design, why, residual=residual)
             continue
         coarse, fine = (k, m) if len(first.levels) < len(second.levels) else (m, k)
         few = len(design.factors[fine].levels) <= (
@@ -225,7 +233,8 @@ def _refuse_alike_factors(
         if widths[coarse] > 1 and few and not cells:
             cells = _is_nested(design.factors[fine], design.factors[coarse])
     if cells:
-        _refuse_dependent_terms(problem, design, residual=residual)
+        return _refuse_dependent_terms(problem, design, residual=residual)
+    return set()
 
 
 def _is_nested(fine: GroupingFactor, coarse: GroupingFactor) -> bool:
@@ -239,7 +248,7 @@ def _refuse_dependent_terms(
     why: str = "",
     *,
     residual: bool = True,
-) -> None:
+) -> set[str]:
     """Refuse entries of all covariance matrices that cannot be told apart."""
     terms = [
         (design.factors[term.factor_index].codes, term.columns @ transform)
@@ -259,7 +268,7 @@ def _refuse_dependent_terms(
     gram = free @ left @ free.T
     if not residual:
         gram = _without_residual(gram)
-    _refuse_singular(problem, design, gram, sizes, entries, why)
+    return _refuse_singular(problem, design, gram, sizes, entries, why)
 
 
 def _without_residual(gram: FloatMatrix) -> FloatMatrix:
@@ -295,15 +304,15 @@ def _refuse_singular(
     sizes: FloatVector,
     entries: Sequence[Entry],
     why: str = "",
-) -> None:
+) -> set[str]:
     """Refuse a singular Gram matrix of sigma^2 and entries, given their own sizes."""
     scale = _own_scale(sizes, entries)
     if not (np.isfinite(scale).all() and (scale > 0).all()):
-        return
+        return set()
     values, vectors = np.linalg.eigh(gram / np.outer(scale, scale))
     null = vectors[:, values < _NOTHING_LEFT].T / scale
     if not null.size:
-        return
+        return set()
     names = [n for n, value in _parameters(problem, null, entries) if value > 1e-4]
     shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     remedy = (
@@ -319,6 +328,7 @@ def _refuse_singular(
         raise DataError(message)
     # The likelihood, the fixed effects and the predictions are well defined still.
     warn_caller(message, RankDeficiencyWarning)
+    return set(names)
 
 
 def _parameters(

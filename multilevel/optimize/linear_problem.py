@@ -87,6 +87,8 @@ class LinearProblem:
         How working estimates are carried back.
     effect_names : names of the effects of each term
     factor_names : name of each grouping factor
+    undetermined : names of the standard deviations and correlations left open
+        Filled in when the design has been judged.
     """
 
     products: CrossProducts
@@ -95,6 +97,7 @@ class LinearProblem:
     basis: WorkingBasis
     effect_names: tuple[tuple[str, ...], ...]
     factor_names: tuple[str, ...]
+    undetermined: frozenset[str] = frozenset()
 
     @property
     def n_rows(self) -> int:

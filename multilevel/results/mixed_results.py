@@ -187,6 +187,7 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
             has_residual=self._has_residual,
             parameter_covariance=self._variance_parameter_covariance,
             moving_roots=self._moving_roots,
+            undetermined=lambda: frozenset(self.model.problem.undetermined),
         )
 
     @property

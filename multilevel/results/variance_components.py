@@ -111,6 +111,8 @@ class VarianceComponents:
     moving_roots : callable, optional
         One `MovingRoot` a term, for the parameters that `parameter_covariance` is
         about; theta of the terms by default.
+    undetermined : callable, optional
+        Names of the components that the data leave open; they have no standard error.
 
     Notes
     -----
@@ -124,6 +126,9 @@ class VarianceComponents:
         default=None, repr=False, compare=False
     )
     moving_roots: Callable[[], Sequence[MovingRoot]] | None = field(
+        default=None, repr=False, compare=False
+    )
+    undetermined: Callable[[], frozenset[str]] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -175,7 +180,8 @@ class VarianceComponents:
             Add `se` (delta method) and the limits `lower` and `upper` of `sdcor`.
             The limits are computed on the scale of the logarithm (standard
             deviations) or of Fisher's z (correlations), so they never cross 0 or 1.
-            NaN for a parameter that is estimated on its boundary.
+            NaN for a parameter that is estimated on its boundary, or that the data
+            leave open.
         alpha : float
             One minus the coverage of the limits.
 
@@ -259,6 +265,9 @@ class VarianceComponents:
             inner = np.where(is_sd, np.log(value), np.arctanh(value))
             width = np.where(is_sd, se / value, se / (1.0 - value**2))
         edge = np.where(is_sd, value <= 0, np.abs(value) >= 1)
+        if self.undetermined is not None:
+            left_open = self.undetermined()
+            edge |= np.array([row.name in left_open for row in rows], dtype=bool)
         se[edge] = width[edge] = np.nan
         reach = ndtri(1.0 - as_tail_share(alpha) / 2.0) * width
         with np.errstate(over="ignore"):  # no limit at all is infinite

@@ -77,6 +77,19 @@ def test_an_undetermined_covariance_changes_no_likelihood_and_no_prediction(fram
         assert_allclose(fit.predict(), plain.predict(), atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::multilevel.errors.RankDeficiencyWarning")
+@pytest.mark.parametrize("family", [None, "poisson"])
+def test_what_the_data_leave_open_has_no_standard_error(frame, family):
+    if family is None:
+        result = ml.mixedlm("y ~ x + (f | g)", frame).fit()
+    else:
+        result = ml.mixedglm("count ~ x + (f | g)", frame, family=family).fit()
+    table = result.variance_components.to_frame(se=True)
+    missing = [False, True, True] + [False] * (family is None)
+    assert list(table["se"].isna()) == missing
+    assert list(table["lower"].isna()) == missing
+
+
 @pytest.mark.parametrize("family", [None, "poisson"])
 @pytest.mark.parametrize(
     "right",
