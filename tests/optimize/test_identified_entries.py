@@ -162,14 +162,14 @@ def test_generalized_models_refuse_effects_that_the_fixed_ones_span(frame):
         _ = ml.mixedglm("count ~ C(g) + (1 | g)", frame, family="poisson").problem
 
 
-def _dense_rank(data, columns, *, correlated):
+def _dense_rank(data, columns, *, correlated, more=()):
     """Rank and number of the directions of P V P, by (n, n) matrices."""
     n = len(data)
     X = np.column_stack([np.ones(n), data["x"]])
     P = np.eye(n) - X @ np.linalg.pinv(X)
     same = np.equal.outer(data["g"].to_numpy(), data["g"].to_numpy())
     Z = [column / np.sqrt((column**2).mean()) for column in columns]
-    moves = [np.eye(n)]
+    moves = [np.eye(n), *more]
     for i, left in enumerate(Z):
         for j, right in enumerate(Z[: i + 1]):
             if i == j or correlated:
@@ -231,3 +231,47 @@ def test_units_of_a_slope_leave_the_names_alone(frame):
             _ = ml.mixedlm("y ~ x + b + (b | g)", rows).problem
         found.append(str(caught[0].message))
     assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("second", ["cell", "cross", "same", "pairs"])
+@pytest.mark.parametrize("effects", ["both", "first", "one", "slope"])
+@pytest.mark.parametrize("per_level", [2, 4, 5])
+def test_the_verdict_on_two_factors_is_the_rank_of_the_dense_map(
+    second, effects, per_level
+):
+    rng = np.random.default_rng(per_level)
+    g = np.repeat(np.arange(7), per_level)
+    n = len(g)
+    half, x = np.tile(np.arange(per_level) % 2, 7), rng.normal(size=n)
+    other = {
+        "cell": 2 * g + half,
+        "cross": np.tile(np.arange(per_level), 7),
+        "same": 7 - g,
+        "pairs": np.arange(n) // 2,
+    }[second]
+    columns = {
+        "both": [half == 0, half == 1],
+        "first": [half == 0],
+        "one": [np.ones(n)],
+        "slope": [np.ones(n), x],
+    }[effects]
+    if len(columns) * 7 >= n or len(set(other)) == n:
+        return
+    data = pd.DataFrame({"y": rng.normal(size=n), "x": x, "g": g, "s": other})
+    for i, column in enumerate(columns):
+        data[f"c{i}"] = np.asarray(column, dtype=float)
+    values = [data[f"c{i}"].to_numpy() for i in range(len(columns))]
+    rank, count = _dense_rank(
+        data, values, correlated=True, more=[np.equal.outer(other, other)]
+    )
+    names = " + ".join(f"c{i}" for i in range(len(columns)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            _ = ml.mixedlm(f"y ~ x + (0 + {names} | g) + (1 | s)", data).problem
+            silent = not any(
+                issubclass(w.category, RankDeficiencyWarning) for w in caught
+            )
+        except DataError:
+            silent = False
+    assert silent == (rank == count)
