@@ -52,12 +52,18 @@ def working_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVec
 
 
 def theta_jacobian(
-    carry: Callable[[FloatVector], FloatVector], theta: FloatVector
+    carry: Callable[[FloatVector], FloatVector],
+    theta: FloatVector,
+    units: FloatVector | None = None,
 ) -> FloatMatrix:
-    """Derivatives of a change of columns in theta, (m, m), by central differences."""
+    """Derivatives of a change of columns in theta, (m, m), by central differences.
+
+    `units` (m,) are those of theta's entries; one for each if they are not given.
+    """
     m = len(theta)
     jacobian = np.empty((m, m))
-    steps = 1e-6 * np.maximum(np.abs(theta), np.abs(theta).max(initial=1e-3))
+    units = np.ones(m) if units is None else units
+    steps = 1e-6 * units * (np.abs(theta / units).max(initial=0.0) or 1.0)
     for a in range(m):
         shift = np.zeros(m)
         shift[a] = steps[a]

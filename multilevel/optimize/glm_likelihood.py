@@ -23,7 +23,8 @@ from multilevel.optimize.glm_estimates import (
 from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.optimize.glm_objective import GlmPoint, evaluate_at
 from multilevel.optimize.glm_problem import GeneralizedProblem
-from multilevel.optimize.joint_hessian import CONVERGED
+from multilevel.optimize.glm_start import largest_entries, rough_hessian
+from multilevel.optimize.joint_hessian import CONVERGED, differenced_hessian
 
 
 def check_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVector:
@@ -96,7 +97,9 @@ def point_at(
     gradient[:p] = np.linalg.solve(problem.fixed_transform.T, gradient[:p])
     if not by_covariance:
         jacobian = theta_jacobian(
-            lambda theta: working_theta(problem, theta), params[p : p + m]
+            lambda theta: working_theta(problem, theta),
+            params[p : p + m],
+            1.0 / largest_entries(problem.user.jacobians(params[p : p + m])),
         )
         gradient[p : p + m] = jacobian.T @ gradient[p : p + m]
     if problem.n_dispersion:
@@ -121,35 +124,38 @@ def score(
 def hessian(
     problem: GeneralizedProblem, params: FloatVector, *, nagq: int = 1
 ) -> FloatMatrix:
-    """Second derivatives, (d, d), by central differences of the exact score."""
+    """Second derivatives, (d, d), by central differences of the exact score.
+
+    Along directions that the working linear model makes independent and of unit
+    curvature: the steps have the parameters' own units, of whatever size.
+    """
     params = check_params(problem, params)
     centre = point_at(problem, params, nagq=nagq)
-    steps = 1e-4 * _parameter_sizes(problem, params)
-    out = np.empty((len(params), len(params)))
-    for j, step in enumerate(steps):
-        shift = np.zeros(len(params))
-        shift[j] = step
-        ahead, behind = (
-            point_at(problem, params + way * shift, nagq=nagq, start=centre.modes)
-            for way in (1.0, -1.0)
-        )
-        out[j] = -0.5 * (ahead.gradient - behind.gradient) / (2.0 * step)
-    return (out + out.T) / 2.0
+
+    def gradient_at(moved: FloatVector) -> FloatVector:
+        return point_at(problem, moved, nagq=nagq, start=centre.modes).gradient
+
+    guess = _rough_hessian(problem, params, centre.modes)
+    return -0.5 * differenced_hessian(gradient_at, params, guess).matrix
 
 
-def _parameter_sizes(problem: GeneralizedProblem, params: FloatVector) -> FloatVector:
-    """How much each parameter moves the linear predictor's unit, inverted, (d,)."""
+def _rough_hessian(
+    problem: GeneralizedProblem, params: FloatVector, modes: ConditionalModes
+) -> FloatMatrix:
+    """The working linear model's Hessian in the user's parameters, (d, d)."""
     p, m = problem.n_fixed, problem.terms.n_theta
-    sizes = np.ones(len(params))
-    sizes[:p] = 1.0 / np.sqrt((np.linalg.inv(problem.fixed_transform) ** 2).sum(axis=0))
-    moved = [
-        np.abs(jacobian).max(axis=(1, 2), initial=0.0)
-        for jacobian in problem.user.jacobians(params[p : p + m])
-    ]
-    sizes[p : p + m] = 1.0 / np.maximum(np.max(moved, axis=0), 1e-300)
+    x = working_params(problem, params)
+    x[p : p + m] = params[p : p + m]
+    change = np.eye(len(x))
+    change[:p, :p] = np.linalg.inv(problem.fixed_transform)
     if problem.n_dispersion:
-        sizes[-1] = params[-1]
-    return sizes
+        change[-1, -1] = 1.0 / params[-1]
+    with np.errstate(all="ignore"):
+        guess = rough_hessian(
+            problem, x, modes, longest=(300.0, 1.0), theta_map=problem.user
+        )
+    guess = change.T @ guess @ change
+    return np.asarray((guess + guess.T) / 2.0)
 
 
 def modes_of(problem: GeneralizedProblem, fit: GLMMFit) -> ConditionalModes:

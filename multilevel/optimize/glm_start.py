@@ -19,7 +19,7 @@ from multilevel.likelihood.penalized_products import (
     weighted_products,
 )
 from multilevel.likelihood.pirls import ConditionalModes, find_modes
-from multilevel.likelihood.theta_derivatives import covariance_directions
+from multilevel.likelihood.theta_derivatives import ThetaMap, covariance_directions
 from multilevel.optimize.glm_estimates import working_params
 from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
@@ -162,6 +162,7 @@ def rough_hessian(
     modes: ConditionalModes,
     *,
     longest: tuple[float, float] = (1e4, 14.0),
+    theta_map: ThetaMap | None = None,
 ) -> FloatMatrix:
     """Second derivatives of the working linear model's deviance, (d, d).
 
@@ -176,12 +177,15 @@ def rough_hessian(
     longest : (float, float)
         Standard errors in units of the link, for the fixed effects and the rest, of
         what is known less well.
+    theta_map : ThetaMap, optional
+        What theta in x means; that of the working columns if not given.
     """
     p, m = problem.n_fixed, problem.terms.n_theta
     _, theta, log_dispersion = split_parameters(problem, x)
+    jacobians = (problem.working if theta_map is None else theta_map).jacobians(theta)
     hessian = np.zeros((len(x), len(x)))
     hessian[:p, :p] = 2.0 * _fixed_information(problem, modes)
-    hessian[p : p + m, p : p + m] = _covariance_information(problem, theta, modes)
+    hessian[p : p + m, p : p + m] = _covariance_information(jacobians, modes)
     if problem.n_dispersion:
         likelihood, h = problem.rows.likelihood, 1e-3
         slopes = [
@@ -192,6 +196,7 @@ def rough_hessian(
     most = np.full(len(x), longest[0])
     most[p:] = longest[1]
     most[: p + m] *= link_unit(problem, modes.eta, modes.terms.weight)
+    most[p : p + m] /= largest_entries(jacobians)
     return _bounded_below(hessian, 2.0 / most**2)
 
 
@@ -214,15 +219,20 @@ def _flat(vectors: Sequence[Sequence[FloatMatrix]]) -> FloatMatrix:
     return np.array([np.concatenate([b.ravel() for b in v]) for v in vectors])
 
 
+def largest_entries(jacobians: Sequence[FloatArray]) -> FloatVector:
+    """By how much a unit of each theta changes the factors at most, (m,)."""
+    moved = [np.abs(J).max(axis=(1, 2), initial=0.0) for J in jacobians]
+    return np.asarray(np.maximum(np.max(moved, axis=0), 1e-300))
+
+
 def _covariance_information(
-    problem: GeneralizedProblem, theta: FloatVector, modes: ConditionalModes
+    jacobians: Sequence[FloatArray], modes: ConditionalModes
 ) -> FloatMatrix:
     """Sum over levels of tr(D dG_a D dG_b), D = A - A K A by level, (m, m)."""
     shrunken = pattern_inverse(modes.factor).shrunken
-    total = np.zeros((len(theta), len(theta)))
-    directions = covariance_directions(
-        modes.factor.lams, problem.working.jacobians(theta)
-    )
+    m = len(jacobians[0])
+    total = np.zeros((m, m))
+    directions = covariance_directions(modes.factor.lams, jacobians)
     for blocks, changes in zip(shrunken, directions, strict=True):
         total += _level_traces(blocks, changes)
     return total

@@ -12,11 +12,13 @@ Ridders (1982), Advances in Engineering Software 4, 75-76 (extrapolated differen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.errors import FitError
 from multilevel.optimize.glm_objective import GlmPoint, evaluate_at
 from multilevel.optimize.glm_problem import GeneralizedProblem
 
@@ -113,14 +115,41 @@ def joint_hessian(
     numpy.linalg.LinAlgError
         If the deviance cannot be evaluated next to the point.
     """
+
+    def gradient_at(x: FloatVector) -> FloatVector:
+        return evaluate_at(
+            problem,
+            x,
+            n_nodes=n_nodes,
+            start=point.modes,
+            tolerance=CONVERGED,
+        ).gradient
+
+    return differenced_hessian(gradient_at, point.x, guess)
+
+
+def differenced_hessian(
+    gradient_at: Callable[[FloatVector], FloatVector],
+    x: FloatVector,
+    guess: FloatMatrix,
+) -> JointHessian:
+    """Hessian at x by central differences of a gradient, symmetrized.
+
+    Parameters
+    ----------
+    gradient_at : callable
+    x : (d,)
+    guess : (d, d)
+        The Hessian, roughly; positive definite.
+    """
     empty = JointHessian(guess, np.asarray(np.linalg.cholesky(guess)), np.inf)
-    found = _differenced(problem, point, empty, STEP, n_nodes)
+    found = _differenced(gradient_at, x, empty, STEP)
     if found.error <= TOLERATED * max(1.0, np.abs(found.whitened).max(initial=0.0)):
         return found
     try:
-        near = _differenced(problem, point, empty, LONG_STEP / 2.0, n_nodes)
-        far = _differenced(problem, point, empty, LONG_STEP, n_nodes)
-    except np.linalg.LinAlgError:
+        near = _differenced(gradient_at, x, empty, LONG_STEP / 2.0)
+        far = _differenced(gradient_at, x, empty, LONG_STEP)
+    except (np.linalg.LinAlgError, FitError):
         return found
     # The error of central differences is of second order in the step.
     whitened = (4.0 * near.whitened - far.whitened) / 3.0
@@ -134,29 +163,18 @@ def joint_hessian(
 
 
 def _differenced(
-    problem: GeneralizedProblem,
-    point: GlmPoint,
+    gradient_at: Callable[[FloatVector], FloatVector],
+    x: FloatVector,
     frame: JointHessian,
     step: float,
-    n_nodes: int,
 ) -> JointHessian:
     """Central differences of one length along the whitened directions."""
-    size = len(point.x)
+    size = len(x)
     differences = np.empty((size, size))
     for column, shift in zip(
         differences.T, frame.shift(step * np.eye(size)).T, strict=True
     ):
-        ahead, behind = (
-            evaluate_at(
-                problem,
-                point.x + way * shift,
-                n_nodes=n_nodes,
-                start=point.modes,
-                tolerance=CONVERGED,
-            ).gradient
-            for way in (1.0, -1.0)
-        )
-        column[:] = ahead - behind
+        column[:] = gradient_at(x + shift) - gradient_at(x - shift)
     rows = frame.slopes(differences).T / (2.0 * step)
     error = float(np.abs(rows - rows.T).max(initial=0.0))
     return JointHessian((rows + rows.T) / 2.0, frame.root, error)

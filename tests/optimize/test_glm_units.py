@@ -134,3 +134,28 @@ def test_the_unit_of_the_response_is_that_of_the_estimates(
     assert_allclose(other.bse["x"] / unit**power, one.bse["x"], rtol=1e-3)
     assert_allclose(other.theta / unit**power, one.theta, rtol=5e-3, atol=1e-4)
     assert other.is_singular == one.is_singular
+
+
+@pytest.mark.parametrize(
+    ("response", "family", "nagq"),
+    [
+        ("normal", families.Gaussian(), 1),
+        ("normal", families.Gaussian(), 5),
+        ("positive", families.Gamma(link=links.Identity()), 1),
+        ("positive", families.Gamma(), 1),
+        ("positive", families.InverseGaussian(), 1),
+        ("poisson", "poisson", 5),
+    ],
+)
+@pytest.mark.parametrize("unit", [1e-8, 1e-3, 1e8])
+def test_the_hessian_of_the_model_is_that_of_the_fit_in_any_unit(
+    response: str, family: Any, nagq: int, unit: float
+) -> None:
+    column = "x" if response == "poisson" else response
+    rows = ROWS.assign(**{column: unit * ROWS[column]})
+    result = _fit(f"{response} ~ x + (x | g)", rows, family, nagq)
+    information = -result.model.hessian(result.full_params, nagq=nagq)
+    scale = 1.0 / np.sqrt(np.diag(information))
+    inverse = np.linalg.inv(scale[:, None] * information * scale)
+    bse = scale * np.sqrt(np.diag(inverse))
+    assert_allclose(bse[:2], result.bse, rtol=1e-3)
