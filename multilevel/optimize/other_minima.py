@@ -14,37 +14,42 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import FitError
-from multilevel.likelihood.dense_system import (
-    has_several_effects,
-    n_random_effects,
-)
+from multilevel.likelihood.dense_system import n_random_effects
 from multilevel.optimize.linear_problem import LinearProblem
 from multilevel.optimize.lmm_search import LMMSearch
 from multilevel.optimize.singularity import is_singular
 from multilevel.optimize.trust_region import Minimum
 
 FEW_LEVELS = 6  # for every effect
-FEW_ROWS = 2  # for every random effect
+FEW_ROWS = 3  # for every random effect
+FEW_ROWS_OF_ONE = 5  # if there is one variance
+MAX_ROWS_OF_ONE = 500
+"""With one variance no second minimum was seen from 25 rows on."""
 N_RANDOM_STARTS = 8
 """With one random term two were enough wherever any helped."""
 MAX_RANDOM_EFFECTS = 100
 """Above this many the random starts, which were seldom better, would cost seconds."""
+SCANNED = np.geomspace(0.2, 500.0, 20).tolist()
+"""Values of a theta that is alone: a second minimum is wider than their steps."""
 SCOUT_TOLERANCE = 1e-4  # of deviance: enough to see where a descent leads
 SCOUT_EVALUATIONS = 60
 
 
 def may_have_other_minima(problem: LinearProblem, minimum: Minimum) -> bool:
-    """Whether the fit is singular and few levels have to tell many effects apart.
+    """Whether the fit is singular, and few levels or rows tell many effects apart.
 
-    Or few rows: second minima of the deviance were hardly seen elsewhere.
+    Second minima of the deviance were hardly seen elsewhere. If there is one variance,
+    zero may be the lower of two minima too.
     """
-    products = problem.products
+    products, one = problem.products, len(minimum.x) == 1
+    if one and products.n_rows > MAX_ROWS_OF_ONE:
+        return False
     few = any(
         block.shape[2] < FEW_LEVELS * block.shape[0] for block in products.diagonal
     )
-    if has_several_effects(products):
-        few |= FEW_ROWS * n_random_effects(products) > products.n_rows
-    return few and len(minimum.x) > 1 and is_singular(problem, minimum.x)
+    rows = FEW_ROWS_OF_ONE if one else FEW_ROWS
+    few |= rows * n_random_effects(products) > products.n_rows
+    return few and (one or is_singular(problem, minimum.x))
 
 
 def lowest_minimum(
@@ -69,7 +74,9 @@ def lowest_minimum(
     """
     evaluations, lowest = first.evaluations, None
     bar = np.inf if unbounded else first.point.value
-    for start in _other_starts(search.problem):
+    one = len(first.x) == 1
+    starts = _scan(search, first) if one else _other_starts(search.problem)
+    for start in starts:
         try:
             scout = search.descend(
                 start,
@@ -88,6 +95,26 @@ def lowest_minimum(
         if lower and not search.is_unbounded(other):
             lowest, bar = other, other.point.value
     return lowest, evaluations - first.evaluations
+
+
+def _scan(search: LMMSearch, first: Minimum) -> Iterator[FloatVector]:
+    """Minima (1,) among some values of the only theta; zero beside one above it."""
+    if not is_singular(search.problem, first.x):
+        yield np.zeros(1)
+        return
+    values = [_deviance(search, theta) for theta in SCANNED]
+    for i in range(1, len(SCANNED) - 1):
+        if values[i] < min(values[i - 1], values[i + 1]):
+            yield np.array([SCANNED[i]])
+
+
+def _deviance(search: LMMSearch, theta: float) -> float:
+    problem = search.problem
+    try:
+        lams = problem.working.factors(np.array([theta]))
+        return problem.point(lams, reml=search.reml).profiled.deviance
+    except np.linalg.LinAlgError:
+        return np.inf
 
 
 def _other_starts(problem: LinearProblem) -> Iterator[FloatVector]:

@@ -163,3 +163,34 @@ def test_the_lowest_minimum_is_found_where_rows_are_few_for_the_effects(seed, ll
     data = pd.DataFrame({"y": y, "x": x, "g": g, "h": h, "w": w})
     model = ml.mixedlm("y ~ x + (x | g:h) + (1 | g)", data, weights="w")
     assert_allclose(model.fit(reml=False).llf, llf, atol=1e-6)
+
+
+def _deviance_of_one_variance(data, weights, theta):
+    """Dense ML deviance of ``y ~ x0 + x1 + x2 + (1 | g)``."""
+    X = np.column_stack([np.ones(len(data)), data[["x0", "x1", "x2"]]])
+    same = data["g"].to_numpy()[:, None] == data["g"].to_numpy()
+    V = np.diag(1 / weights) + theta**2 * same
+    solved = np.linalg.solve(V, X)
+    beta = np.linalg.solve(X.T @ solved, solved.T @ data["y"])
+    left = data["y"].to_numpy() - X @ beta
+    square, n = left @ np.linalg.solve(V, left), len(data)
+    return n * (1 + np.log(2 * np.pi * square / n)) + np.linalg.slogdet(V)[1]
+
+
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_one_variance_has_the_lowest_of_all_minima(spread):
+    """Some data of this size have two minima, either of which may be the lower."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n, n_groups = int(rng.integers(10, 22)), int(rng.integers(2, 7))
+        data = pd.DataFrame(rng.normal(size=(n, 3)), columns=["x0", "x1", "x2"])
+        data["g"] = np.r_[0, 1, rng.integers(0, n_groups, n - 2)]
+        data["y"] = rng.normal(size=n)
+        weights = np.exp(spread * rng.normal(size=n))
+        model = ml.mixedlm("y ~ x0 + x1 + x2 + (1 | g)", data, weights=weights)
+        lowest = min(
+            _deviance_of_one_variance(data, weights, theta)
+            for theta in [0.0, *np.geomspace(0.05, 50.0, 40)]
+        )
+        assert model.fit(reml=False).deviance <= lowest + 1e-6
