@@ -17,13 +17,14 @@ Bates (2010), lme4: Mixed-effects modeling with R, section 6.3 (PIRLS); Nocedal 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.covariance_inverse import covariance_inverse
+from multilevel.likelihood.feasible_effects import feasible_effects
 from multilevel.likelihood.penalized_factor import PenalizedFactor, penalized_factor
 from multilevel.likelihood.penalized_layout import PenalizedLayout
 from multilevel.likelihood.penalized_products import weighted_products
@@ -48,10 +49,19 @@ SURE = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class GeneralizedRows:
-    """Rows of a generalized model: their likelihood and their random effects."""
+    """Rows of a generalized model: their likelihood and their random effects.
+
+    Parameters
+    ----------
+    likelihood : RowLikelihood
+    layout : PenalizedLayout
+    inside : callable, optional
+        Gives an eta (n,) for which each row has a mean.
+    """
 
     likelihood: RowLikelihood
     layout: PenalizedLayout
+    inside: Callable[[], FloatVector] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +209,10 @@ def _first_position(
     log_dispersion: float,
     start: ConditionalModes | None,
 ) -> _Position:
-    """Modes of the working linear model at the start's eta, or no effects at all."""
+    """Modes of the working linear model at the start's eta, or no effects at all.
+
+    If rows have no mean without effects, these draw them to where they have one.
+    """
     if start is not None:
         try:
             predicted = _predicted(rows, base, lams, log_dispersion, start)
@@ -211,8 +224,29 @@ def _first_position(
     none = [np.zeros(shape) for shape in shapes]
     position = _position_at(rows, base, log_dispersion, none, none)
     if not np.isfinite(position.deviance):
+        position = _drawn_inside(rows, base, lams, log_dispersion) or position
+    if not np.isfinite(position.deviance):
         raise np.linalg.LinAlgError("the likelihood is not finite at the fixed part")
     return position
+
+
+def _drawn_inside(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+) -> _Position | None:
+    if rows.inside is None:
+        return None
+    found = feasible_effects(
+        rows.likelihood, rows.layout, base, rows.inside(), lams, log_dispersion
+    )
+    if found is None:
+        return None
+    factor, rhs = found
+    effects = factor.solve(rhs)
+    slopes = _slope_parts(rhs, effects, factor, lams)
+    return _position_at(rows, base, log_dispersion, effects, slopes)
 
 
 def _predicted(

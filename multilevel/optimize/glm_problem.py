@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from multilevel.likelihood.pirls import GeneralizedRows
 from multilevel.likelihood.row_chunks import in_chunks
 from multilevel.likelihood.row_source import own_basis
 from multilevel.likelihood.working_rows import RandomColumns
-from multilevel.optimize.glm_rows import OrderedRows
+from multilevel.optimize.glm_rows import OrderedRows, eta_inside
 from multilevel.optimize.linear_problem import UserTheta, WorkingTheta
 
 if TYPE_CHECKING:
@@ -134,9 +135,10 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
     )
     rows = rows.sorted().merged()
     layout = penalized_layout(rows.effects(terms))
+    inside = partial(eta_inside, family.link, rows.likelihood)
     return GeneralizedProblem(
         family,
-        GeneralizedRows(in_chunks(rows.likelihood, len(rows.fixed)), layout),
+        GeneralizedRows(in_chunks(rows.likelihood, len(rows.fixed)), layout, inside),
         np.asfortranarray(rows.fixed),
         rows.offset,
         rows.row_of,

@@ -10,6 +10,7 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.stacked_terms import StackedTerms
 from multilevel.likelihood.effect_rows import EffectRows, FactorRows, LevelIndex
+from multilevel.likelihood.inverse_links import InverseLink
 from multilevel.likelihood.merged_rows import equal_rows
 from multilevel.likelihood.row_likelihood import RowLikelihood
 
@@ -94,3 +95,14 @@ class OrderedRows:
             random=tuple(None if c is None else c[rows] for c in self.random),
             row_of=place[self.row_of],
         )
+
+
+def eta_inside(link: InverseLink, likelihood: RowLikelihood) -> FloatVector:
+    """The link of each response, moved inside the range of the mean, (n,)."""
+    mean = likelihood.starting_mean()
+    with np.errstate(all="ignore"):
+        eta = np.asarray(link.eta(mean), dtype=float)
+        inside = np.isfinite(eta)
+        # A Gaussian response may lie where its link has no mean.
+        rest = eta[inside].mean() if inside.any() else 0.0
+    return np.where(inside, eta, rest)

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.linalg as sla
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.families import Family
-from multilevel.likelihood.row_likelihood import RowLikelihood, RowTerms
+from multilevel.likelihood.row_likelihood import RowTerms
 from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.glm_rows import eta_inside
 
 MAX_STEPS = 25
 """Enough for a start; when separation sends estimates to infinity, a welcome end."""
@@ -46,7 +46,7 @@ class PooledFit:
 def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
     """Fisher scoring from the responses' own means."""
     likelihood = problem.rows.likelihood
-    eta = _first_eta(problem.family, likelihood)
+    eta = eta_inside(problem.family.link, likelihood)
     log_dispersion = 0.0
     weight = likelihood.expected_weight(eta, log_dispersion)
     beta = _weighted_fit(problem, eta, weight)
@@ -67,17 +67,6 @@ def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
     if likelihood.has_dispersion:
         log_dispersion = best_dispersion(problem, eta, log_dispersion)
     return PooledFit(beta, eta, log_dispersion)
-
-
-def _first_eta(family: Family, likelihood: RowLikelihood) -> FloatVector:
-    """The link of each response, moved inside the range of the mean."""
-    mean = likelihood.starting_mean()
-    with np.errstate(all="ignore"):
-        eta = np.asarray(family.link.eta(mean), dtype=float)
-        inside = np.isfinite(eta)
-        # A Gaussian response may lie where its link has no mean.
-        rest = eta[inside].mean() if inside.any() else 0.0
-    return np.where(inside, eta, rest)
 
 
 def _weighted_fit(
