@@ -48,7 +48,7 @@ class MixedGLM(MixedModel):
         the number of trials, or the numbers of successes and failures.
     exog : (n, p) array_like
         Fixed-effects columns; no constant is added.
-    random : sequence of RandomTerm
+    random : RandomTerm or sequence of them
         The random terms.
     family : str or statsmodels family
         ``"binomial"``, ``"poisson"``, ``"gamma"``, ``"inversegaussian"``,
@@ -87,13 +87,13 @@ class MixedGLM(MixedModel):
         self,
         endog: Any,
         exog: Any,
-        random: Sequence[RandomTerm],
+        random: RandomTerm | Sequence[RandomTerm],
         family: Any,
         weights: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         missing: str = "drop",
     ) -> None:
-        terms = tuple(random)
+        terms = (random,) if isinstance(random, RandomTerm) else tuple(random)
         known = read_family(family)
         design = design_from_arrays(
             endog,

@@ -44,7 +44,7 @@ class MixedLM(MixedModel):
         Response.
     exog : (n, p) array_like
         Fixed-effects columns; no constant is added.
-    random : sequence of RandomTerm
+    random : RandomTerm or sequence of them
         The random terms.
     weights : (n,) array_like, optional
         Prior weights: Var(e_i) = sigma^2 / w_i.
@@ -73,12 +73,12 @@ class MixedLM(MixedModel):
         self,
         endog: Any,
         exog: Any,
-        random: Sequence[RandomTerm],
+        random: RandomTerm | Sequence[RandomTerm],
         weights: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         missing: str = "drop",
     ) -> None:
-        terms = tuple(random)
+        terms = (random,) if isinstance(random, RandomTerm) else tuple(random)
         design = design_from_arrays(endog, exog, terms, weights, offset, missing)
         self._take(design)
 

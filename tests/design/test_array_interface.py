@@ -8,6 +8,7 @@ import pytest
 from frame_of_all_kinds import design_of, frame
 from numpy.testing import assert_array_equal
 
+import multilevel as ml
 from multilevel.design.model_design import design_from_arrays
 from multilevel.design.random_effects import RandomTerm
 from multilevel.errors import DataError, DroppedRowsWarning, RankDeficiencyWarning
@@ -153,3 +154,14 @@ MISTAKES = [
 def test_arrays_that_do_not_fit_are_refused(endog, exog, random, message):
     with pytest.raises(DataError, match=message):
         design_from_arrays(endog, exog, random)
+
+
+def test_one_random_term_needs_no_list():
+    groups = np.repeat(np.arange(6), 4)
+    y = np.random.default_rng(1).normal(size=24) + groups
+    term = ml.RandomTerm(groups, name="g")
+    alone = ml.MixedLM(y, np.ones(24), random=term).fit()
+    assert alone.llf == ml.MixedLM(y, np.ones(24), random=[term]).fit().llf
+    counts = np.arange(24) % 5
+    alone = ml.MixedGLM(counts, np.ones(24), random=term, family="poisson")
+    assert alone.design.factors[0].name == "g"
