@@ -21,7 +21,7 @@ from multilevel.likelihood.row_likelihood import (
     RowTerms,
     halfway_to_mean,
 )
-from multilevel.likelihood.stable_logs import size_norm, size_slope
+from multilevel.likelihood.stable_logs import size_core, size_norm, size_slope
 
 MANY = 1e5
 """Counts from which the likelihood is written by their ratio to the mean."""
@@ -194,6 +194,8 @@ class NegativeBinomialLogRows(DistinctRows):
     def _value(self, eta: FloatArray, size: float) -> FloatArray:
         """Log p less that at mean y, which huge counts would cancel otherwise."""
         mean = np.exp(np.minimum(eta, 690.0))
+        if self.y.max(initial=0.0) > MANY:
+            return self._weighted(size_core(self.y, mean, size))
         change = (mean - self.y) / (size + self.y)
         value = self.y * (eta - self.log_y) - (self.y + size) * np.log1p(change)
         return self._weighted(value)

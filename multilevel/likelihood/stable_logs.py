@@ -74,6 +74,31 @@ def size_norm(y: FloatVector, size: float) -> FloatVector:
     return np.asarray(gamma_norm(size) - gamma_norm(y + size))
 
 
+def size_core(y: FloatVector, mean: FloatArray, size: float) -> FloatArray:
+    """A negative binomial's log density less that at mean y, for huge counts too.
+
+    y log(mean / y) - (y + size) log((mean + size) / (y + size)), whose two parts are as
+    large as the count while their difference is as large as the size.
+    """
+    gap, both, some = mean - y, y + size, y > 0.0
+    safe = np.where(some, y, 1.0)
+    # Of mean / y over (mean + size) / (y + size), and of the latter, less one.
+    inner, outer = size * (gap / safe) / (mean + size), gap / both
+    logs = _log_ratio(inner, (mean / safe) * (both / (mean + size)))
+    far = np.where(some, y * logs, 0.0) - size * _log_ratio(outer, (mean + size) / both)
+    near = np.abs(outer) < 0.02
+    rest = log1p_less(np.where(near, outer, 0.0)) + outer * (gap / (mean + size))
+    less = np.where(np.abs(inner) < 0.02, log1p_less(inner), logs - inner)
+    lead = np.where(some, y * less, -size * gap / (mean + size))
+    return np.asarray(np.where(near, lead - size * rest, far))
+
+
+def _log_ratio(change: FloatArray, ratio: FloatArray) -> FloatArray:
+    """log(ratio), by the change from one where that is small."""
+    near = np.abs(change) < 0.5
+    return np.where(near, np.log1p(np.where(near, change, 0.0)), np.log(ratio))
+
+
 def size_slope(y: FloatVector, mean: FloatArray, size: float) -> FloatArray:
     """Derivative in log(size) of a negative binomial log-likelihood, (..., n).
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector
 from multilevel.likelihood.inverse_links import InverseLink
-from multilevel.likelihood.stable_logs import log_less
+from multilevel.likelihood.stable_logs import log_less, size_core
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,7 @@ def negative_binomial_variance(size: float) -> VarianceFunction:
         return mean + mean**2 / size, slope, np.full_like(mean, 2.0 / size)
 
     def core(y: FloatVector, mean: FloatArray) -> FloatArray:
-        safe = np.where(y > 0.0, y, 1.0)
-        lead = np.where(y > 0.0, y * np.log(mean / safe), 0.0)
-        return lead - (y + size) * np.log1p((mean - y) / (size + y))
+        return size_core(y, mean, size)
 
     return VarianceFunction(variance, core, positive=True)
 

@@ -159,7 +159,11 @@ class ApproximateSearch:
                 break
             again = replace(first, modes=point.modes)
             inverse = hessian.positive_inverse()
-            other, _ = self._descend(x, inverse, self._n_nodes, again)
+            try:
+                other, _ = self._descend(x, inverse, self._n_nodes, again)
+            except FitError:
+                # Its modes were found from elsewhere, at the edge of a link's domain.
+                break
             if other.value >= point.value:
                 break
             point = self._on_the_edge(other)

@@ -148,3 +148,28 @@ def test_negative_responses_of_a_log_link_are_not_called_separation(
         result = ml.mixedglm("y ~ x + (1 | g)", data, family=family).fit()
     assert not result.converged
     assert result.llf < 0.0
+
+
+@pytest.mark.parametrize("mean", [1e8, 1e10, 1e14])
+@pytest.mark.parametrize("link", [links.Log(), links.Sqrt()])
+def test_the_unit_of_large_overdispersed_counts_does_not_matter(
+    mean: float, link: links.Link
+) -> None:
+    data, rng = _crossed(2)
+    drawn = np.exp(data["eta"]) * rng.gamma(4.0, 0.25, len(data))
+    family = sm.families.NegativeBinomial(link=link, alpha=0.25)
+    if isinstance(link, links.Log):
+        family = "negativebinomial"
+    one, other = (
+        ml.mixedglm(
+            "y ~ x + (1 | g)", data.assign(y=np.round(m * drawn)), family=family
+        ).fit()
+        for m in (1e6, mean)
+    )
+    assert other.converged
+    assert other.optimization.evaluations < 40
+    unit = 1.0 if isinstance(link, links.Log) else (mean / 1e6) ** 0.5
+    assert_allclose(other.params["x"], one.params["x"] * unit, rtol=1e-4)
+    assert_allclose(other.bse, one.bse * unit, rtol=1e-3)
+    shift = -len(data) * np.log(mean / 1e6)
+    assert_allclose(other.llf, one.llf + shift, atol=5e-3)
