@@ -21,6 +21,30 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
+@contextmanager
+def _in_control() -> Iterator[None]:
+    """Let this thread change the number of threads, whoever changed it before.
+
+    threadpoolctl lets one thread at a time do so, the first that asked, and passes over
+    what the others ask for without a word: the fit that ends last could not give back
+    what the first one took. Nobody keeps control afterwards, so that a limit of the
+    caller's own is lifted by the thread that set it.
+    """
+    _give_up_control()
+    try:
+        yield
+    finally:
+        _give_up_control()
+
+
+def _give_up_control() -> None:
+    for library in _controller().lib_controllers:
+        # Not in earlier releases, where every thread's word counts.
+        give_up = getattr(library, "clear_controlling_thread", None)
+        if give_up is not None:
+            give_up(force=True)
+
+
 class _OneThread:
     """BLAS held to one thread while anybody asks for it.
 
@@ -43,7 +67,8 @@ class _OneThread:
         with self._lock:
             self._users.add(user)
             if self._limiter is None:
-                self._limiter = _controller().limit(limits=1)
+                with _in_control():
+                    self._limiter = _controller().limit(limits=1)
 
     def leave(self, user: object) -> None:
         """Count one user less, if it was counted, and restore after the last."""
@@ -51,7 +76,8 @@ class _OneThread:
             self._users.discard(user)
             if not self._users and self._limiter is not None:
                 limiter, self._limiter = self._limiter, None
-                limiter.restore_original_limits()
+                with _in_control():
+                    limiter.restore_original_limits()
 
     def before_fork(self) -> None:
         """Wait until nobody is changing the count."""
@@ -60,7 +86,8 @@ class _OneThread:
     def after_fork_in_parent(self) -> None:
         """Go on, at one thread: OpenBLAS starts its threads again around a fork."""
         if self._users:
-            _controller().limit(limits=1)
+            with _in_control():
+                _controller().limit(limits=1)
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -68,7 +95,8 @@ class _OneThread:
         limiter = self._limiter
         self._reset()
         if limiter is not None:
-            limiter.restore_original_limits()
+            with _in_control():
+                limiter.restore_original_limits()
 
 
 _ONE_THREAD = _OneThread()

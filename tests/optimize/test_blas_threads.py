@@ -20,6 +20,7 @@ class FakeBlas:
     def __init__(self):
         self.threads = 2
         self.n_limits = 0
+        self.lib_controllers = []
 
     def limit(self, *, limits):
         self.n_limits += 1
@@ -155,3 +156,82 @@ assert n_threads() == before, (before, n_threads())
 def test_the_library_itself_is_as_before_after_fits_in_threads():
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
     subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True)
+
+
+POOL = """
+import os, threading
+import scipy.linalg
+from concurrent.futures import ThreadPoolExecutor
+from threadpoolctl import threadpool_info, threadpool_limits
+from multilevel.optimize.blas_threads import blas_threads
+
+def n_threads():
+    return {i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"}
+
+def hold(inside, end):
+    with blas_threads(10):
+        seen = n_threads()
+        inside.set()
+        end.wait(5)
+        return seen
+
+def start(pool):
+    inside, end = threading.Event(), threading.Event()
+    future = pool.submit(hold, inside, end)
+    assert inside.wait(30)
+    return future, end
+"""
+
+THREADS_THAT_LIVE_ON = """
+assert n_threads() == {2}, n_threads()
+with ThreadPoolExecutor(2) as pool:
+    first, end_first = start(pool)
+    second, end_second = start(pool)
+    end_first.set()
+    assert first.result() == {1}
+    assert n_threads() == {1}
+    end_second.set()
+    second.result()
+    assert n_threads() == {2}, n_threads()
+"""
+
+A_FORK_ELSEWHERE = """
+with blas_threads(10):
+    pass
+with ThreadPoolExecutor(1) as pool:
+    fit, end = start(pool)
+    process = os.fork()
+    if process == 0:
+        os._exit(n_threads() != {2})
+    assert os.waitpid(process, 0)[1] == 0
+    end.set()
+    assert fit.result() == {1}
+    assert n_threads() == {2}, n_threads()
+"""
+
+A_LIMIT_OF_THE_CALLER = """
+with ThreadPoolExecutor(1) as pool:
+    with threadpool_limits(1, user_api="blas"):
+        fit, end = start(pool)
+        end.set()
+        fit.result()
+        assert n_threads() == {1}
+    assert n_threads() == {2}, n_threads()
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        THREADS_THAT_LIVE_ON,
+        pytest.param(
+            A_FORK_ELSEWHERE,
+            marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
+        ),
+        A_LIMIT_OF_THE_CALLER,
+    ],
+    ids=["threads that live on", "a fork elsewhere", "a limit of the caller"],
+)
+def test_the_last_fit_gives_back_the_threads_whichever_python_thread_it_runs_in(script):
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", POOL + script], env=environment, check=True)
