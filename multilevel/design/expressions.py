@@ -15,6 +15,7 @@ import numpy as np
 from multilevel.array_types import BoolVector
 from multilevel.design.exact_arithmetic import OPERATORS
 from multilevel.design.learned import Learned, Remembering, learning_from
+from multilevel.design.plain_columns import unmasked
 from multilevel.design.values_by_row import Compared
 from multilevel.design.variables import is_numeric, kind_of
 from multilevel.errors import DataError, FormulaError
@@ -181,7 +182,7 @@ class FittedExpression:
         try:
             with np.errstate(all="ignore"), learning_from(self.transforms, model_rows):
                 value = eval(_compiled(expression.program), {}, names)
-                return compared.marked(value)
+                return compared.marked(unmasked(value))
         except DataError as error:
             raise DataError(f"{expression.code!r}: {error}") from None
         except Exception as error:

@@ -17,7 +17,7 @@ from multilevel.design.grouping import GroupingFactor, build_factor
 from multilevel.design.labels import Labels, encode_labels
 from multilevel.design.magnitudes import refuse_extreme_numbers
 from multilevel.design.missing import RowFilter, by_cause, warn_of_dropped_rows
-from multilevel.design.plain_columns import plain_column
+from multilevel.design.plain_columns import plain_column, unmasked
 from multilevel.design.random_effects import (
     RandomTerm,
     RandomTermDesign,
@@ -197,7 +197,7 @@ def _response_columns(endog: Any) -> list[pd.Series[Any]]:
     if isinstance(endog, pd.DataFrame):
         named = [endog.iloc[:, i].rename(str(n)) for i, n in enumerate(endog.columns)]
         return [plain_column(column, column.name) for column in named]
-    values = np.asarray(endog)
+    values = np.asarray(unmasked(endog))
     if values.ndim not in (1, 2) or not len(values):
         raise DataError(
             f"endog has shape {values.shape}; give one response per row, or two "
@@ -228,7 +228,7 @@ def _columns_of(values: Any, role: str, index: pd.Index[Any]) -> NamedColumns:
         pieces = [frame.iloc[:, i] for i in range(frame.shape[1])]
         names = ["" if isinstance(n, int) or n is None else str(n) for n in frame]
     else:
-        array = np.asarray(values)
+        array = np.asarray(unmasked(values))
         array = array[:, np.newaxis] if array.ndim == 1 else array
         _refuse_other_length(array, role, index)
         pieces = [pd.Series(column) for column in array.T]
@@ -302,7 +302,7 @@ def _labels_by_name(
 
 
 def _labels_of(term: RandomTerm, index: pd.Index[Any]) -> Labels:
-    groups, role = term.groups, f"groups of {term.name!r}"
+    groups, role = unmasked(term.groups), f"groups of {term.name!r}"
     if not hasattr(groups, "dtype"):
         groups = np.asarray(groups)
     _refuse_other_length(groups, role, index)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import BoolVector, IntVector
+from multilevel.design.plain_columns import unmasked
 from multilevel.errors import DataError
 
 # Integers are coded through a table of their range if that is at most this many times
@@ -83,6 +84,7 @@ def encode_labels(values: Any, name: Hashable | None = None) -> Labels:
     >>> labels.codes.tolist(), list(labels.levels)
     ([1, 0, -1, 1], ['a', 'b'])
     """
+    values = unmasked(values)
     dtype = getattr(values, "dtype", None)
     if isinstance(dtype, pd.CategoricalDtype):
         categorical = getattr(values, "array", values)

@@ -1,10 +1,11 @@
-"""Columns of Arrow's types in a form that pandas can compute with."""
+"""Columns of Arrow's types, and masked arrays, as pandas can compute with them."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from multilevel.errors import DataError
@@ -61,6 +62,43 @@ def plain_column(column: Any, name: Hashable) -> Any:
         if refused in kind.partition("<")[0].partition("[")[0]:
             raise DataError(f"{name!r} holds {message.format(name=name)}")
     return _converted(column, kind)
+
+
+def unmasked(values: Any) -> Any:
+    """A masked array with missing values in place of its mask; others as they are.
+
+    Parameters
+    ----------
+    values : object
+        Anything; only numpy's masked arrays are changed.
+
+    Returns
+    -------
+    object
+        Whole numbers and floats with NaN, dates with NaT, all else objects with None:
+        numpy's own conversion would bring back the values behind the mask.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from multilevel.design.plain_columns import unmasked
+    >>> unmasked(np.ma.masked_greater([1, 2, 9], 5)).tolist()
+    [1.0, 2.0, nan]
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    mask, data = np.ma.getmaskarray(values), np.asarray(values)
+    if not mask.any():
+        return data
+    kind = data.dtype.kind
+    missing: Any = None
+    if kind in "fiu":
+        data, missing = data.astype(float), np.nan
+    elif kind in "mM":
+        missing = np.array("NaT", dtype=data.dtype)
+    else:
+        data = data.astype(object)
+    return np.where(mask, missing, data)
 
 
 def _converted(column: Any, kind: str) -> pd.Series[Any]:

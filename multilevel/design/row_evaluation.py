@@ -159,7 +159,14 @@ class RowEvaluation:
         variable = self.variable(code)
         if isinstance(variable, CategoricalVariable):
             return variable.labels
-        return encode_labels(np.asarray(value))
+        if variable.values.shape[1] != 1:
+            raise self.scope.error(
+                f"{code!r} gives {variable.values.shape[1]} columns; a grouping factor "
+                "is one label per row",
+                [code],
+                "columns go to the left of the bar, (columns | group)",
+            )
+        return encode_labels(np.asarray(value).reshape(self.n_rows))
 
     def _value(self, code: str) -> Any:
         if code not in self._values:

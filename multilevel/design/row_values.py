@@ -14,7 +14,7 @@ from pandas.api.extensions import ExtensionArray
 from multilevel.array_types import BoolVector, FloatVector, IntVector
 from multilevel.design.frames import ColumnTable
 from multilevel.design.missing import by_cause
-from multilevel.design.plain_columns import plain_column
+from multilevel.design.plain_columns import plain_column, unmasked
 from multilevel.design.response import Response
 from multilevel.design.variables import as_floats
 from multilevel.errors import DataError
@@ -118,7 +118,7 @@ def aligned_by_index(values: Any, role: str, index: pd.Index[Any]) -> Any:
 
 def _as_vector(value: Any, role: str, n_rows: int) -> Any:
     is_known = isinstance(value, (np.ndarray, pd.Index, ExtensionArray))
-    vector = value if is_known else np.asarray(value)
+    vector = unmasked(value) if is_known else np.asarray(value)
     if np.ndim(vector) != 1 or len(vector) != n_rows:
         raise DataError(
             f"{role} has shape {np.shape(vector)}, but there are {n_rows} rows; give "
