@@ -26,6 +26,9 @@ from multilevel.likelihood.stable_logs import size_core, size_norm, size_slope
 MANY = 1e5
 """Counts from which the likelihood is written by their ratio to the mean."""
 
+LARGEST = 690.0
+"""Logarithm of the largest mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoissonLogRows:
@@ -91,7 +94,7 @@ class PoissonLogRows:
         self, eta: FloatArray, log_dispersion: float
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
-        excess = self.y - np.exp(np.minimum(eta, 690.0))
+        excess = self.y - np.exp(np.minimum(eta, LARGEST))
         value = self.y * (eta - self.log_y) + excess
         return self._weighted(value), self._weighted(excess)
 
@@ -147,6 +150,12 @@ def count_logs(counts: FloatVector) -> FloatVector:
     return np.log(np.where(counts > 0.0, counts, 1.0))
 
 
+def _mean_and_beyond(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means up to the largest that doubles hold, and what is left of eta."""
+    held = np.minimum(eta, LARGEST)
+    return np.exp(held), eta - held
+
+
 @dataclass(frozen=True, slots=True)
 class NegativeBinomialLogRows(DistinctRows):
     """Negative binomial counts with the log link; the dispersion is the size.
@@ -193,12 +202,11 @@ class NegativeBinomialLogRows(DistinctRows):
 
     def _value(self, eta: FloatArray, size: float) -> FloatArray:
         """Log p less that at mean y, which huge counts would cancel otherwise."""
-        mean = np.exp(np.minimum(eta, 690.0))
+        mean, beyond = _mean_and_beyond(eta)
         if self.y.max(initial=0.0) > MANY:
-            return self._weighted(size_core(self.y, mean, size))
-        change = (mean - self.y) / (size + self.y)
-        value = self.y * (eta - self.log_y) - (self.y + size) * np.log1p(change)
-        return self._weighted(value)
+            return self._weighted(size_core(self.y, mean, size) - size * beyond)
+        logs = np.log1p((mean - self.y) / (size + self.y)) + beyond
+        return self._weighted(self.y * (eta - self.log_y) - (self.y + size) * logs)
 
     def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
@@ -243,8 +251,8 @@ class NegativeBinomialLogRows(DistinctRows):
     def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
         """Derivative of log p in log(size)."""
         size = self._size(log_dispersion)
-        mean = np.exp(np.minimum(eta, 690.0))
-        return self._weighted(size_slope(self.y, mean, size))
+        mean, beyond = _mean_and_beyond(eta)
+        return self._weighted(size_slope(self.y, mean, size) - size * beyond)
 
     def starting_mean(self) -> FloatVector:
         """Half way from the counts to their mean, or above zero."""

@@ -139,6 +139,27 @@ def find_modes(
         If the likelihood is not finite anywhere near, or not concave at its mode.
     """
     position = _first_position(rows, base, lams, log_dispersion, start)
+    try:
+        return _modes_from(rows, base, lams, log_dispersion, position, tolerance)
+    except np.linalg.LinAlgError:
+        # Far from the modes, rows may tell nothing of where these are.
+        drawn = (
+            _by_responses(rows, base, lams, log_dispersion) if start is None else None
+        )
+        if drawn is None:
+            raise
+    return _modes_from(rows, base, lams, log_dispersion, drawn, tolerance)
+
+
+def _modes_from(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+    position: _Position,
+    tolerance: float,
+) -> ConditionalModes:
+    """Newton's steps from a position."""
     last, steps, crawls = np.inf, 0, 0
     while True:
         steps += 1
@@ -224,7 +245,11 @@ def _first_position(
     none = [np.zeros(shape) for shape in shapes]
     position = _position_at(rows, base, log_dispersion, none, none)
     if not np.isfinite(position.deviance):
-        position = _drawn_inside(rows, base, lams, log_dispersion) or position
+        position = (
+            _by_responses(rows, base, lams, log_dispersion)
+            or _drawn_inside(rows, base, lams, log_dispersion)
+            or position
+        )
     if not np.isfinite(position.deviance):
         raise np.linalg.LinAlgError("the likelihood is not finite at the fixed part")
     return position
@@ -247,6 +272,27 @@ def _drawn_inside(
     effects = factor.solve(rhs)
     slopes = _slope_parts(rhs, effects, factor, lams)
     return _position_at(rows, base, log_dispersion, effects, slopes)
+
+
+def _by_responses(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+) -> _Position | None:
+    """The modes if each row were known to be where its own response puts it."""
+    if rows.inside is None:
+        return None
+    inside = rows.inside()
+    weight = rows.likelihood.expected_weight(inside, log_dispersion)
+    if not np.isfinite(weight).all():
+        return None
+    factor = penalized_factor(weighted_products(rows.layout, weight), lams)
+    rhs = rows.layout.rows.collect(weight * (inside - base))
+    effects = factor.solve(rhs)
+    slopes = _slope_parts(rhs, effects, factor, lams)
+    position = _position_at(rows, base, log_dispersion, effects, slopes)
+    return position if np.isfinite(position.deviance) else None
 
 
 def _predicted(

@@ -23,6 +23,7 @@ from multilevel.likelihood.theta_derivatives import ThetaMap, covariance_directi
 from multilevel.optimize.glm_estimates import working_params
 from multilevel.optimize.glm_objective import split_parameters
 from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.optimize.glm_rows import eta_inside
 from multilevel.optimize.pooled_glm import PooledFit, best_dispersion, fit_pooled
 
 BOUNDED = ("logit", "probit", "cloglog", "loglog", "cauchy", "log", "logc")
@@ -70,18 +71,44 @@ def starting_point(
     """
     with np.errstate(all="ignore"):
         if params is not None:
-            x = working_params(problem, params)
-        else:
+            return _point_from(problem, working_params(problem, params))
+        try:
             pooled = fit_pooled(problem)
             theta = moment_theta(problem, pooled) if theta is None else theta
-            x = np.concatenate([pooled.beta, theta, [pooled.log_dispersion]])
-            x = x[: problem.n_parameters]
-        beta, theta, log_dispersion = split_parameters(problem, x)
-        base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
-        modes = find_modes(problem.rows, base, lams, log_dispersion, tolerance=1e-6)
-        if problem.n_dispersion and params is None:
-            modes = _settle_dispersion(problem, x, modes)
-        return StartingPoint(x, modes, rough_hessian(problem, x, modes))
+            parts = [pooled.beta, theta, np.array([pooled.log_dispersion])]
+            return _point_from(problem, _joined(problem, parts), settle=True)
+        except np.linalg.LinAlgError:
+            # Groups may be so far apart that no model without effects fits them all.
+            parts = _by_each_response(problem)
+            return _point_from(problem, _joined(problem, parts), settle=True)
+
+
+def _joined(problem: GeneralizedProblem, parts: Sequence[FloatVector]) -> FloatVector:
+    return np.concatenate(parts)[: problem.n_parameters]
+
+
+def _point_from(
+    problem: GeneralizedProblem, x: FloatVector, *, settle: bool = False
+) -> StartingPoint:
+    """The modes at x, and a dispersion that suits them if it is to `settle`."""
+    beta, theta, log_dispersion = split_parameters(problem, x)
+    base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
+    modes = find_modes(problem.rows, base, lams, log_dispersion, tolerance=1e-6)
+    if problem.n_dispersion and settle:
+        modes = _settle_dispersion(problem, x, modes)
+    return StartingPoint(x, modes, rough_hessian(problem, x, modes))
+
+
+def _by_each_response(problem: GeneralizedProblem) -> list[FloatVector]:
+    """beta, theta and log dispersion by least squares of the responses' own eta."""
+    target = eta_inside(problem.family.link, problem.rows.likelihood) - problem.offset
+    beta = np.asarray(np.linalg.lstsq(problem.X, target, rcond=None)[0])
+    variance = float(np.mean((target - problem.X @ beta) ** 2))
+    theta = [
+        structure.start(np.full(structure.n_effects, variance))
+        for structure in problem.terms.structures
+    ]
+    return [beta, *theta, np.zeros(1)]
 
 
 def _settle_dispersion(

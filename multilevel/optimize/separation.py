@@ -40,7 +40,11 @@ FLAT = 2.0 / 25.0**2
 """Curvature of the deviance in a column of unit size that makes separation likely."""
 
 WIDE = 40.0
-"""Standard deviation of a random effect on the link scale that means infinity."""
+"""Standard deviation of a random effect on the link scale that may mean infinity."""
+
+ONE_SIDED, MOST = 0.05, 0.5
+"""Sum of absolute scores of a level whose responses its effects tell; share of levels
+that makes a wide standard deviation an infinite one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def running_off(
     """
     if problem.family.link.name not in BOUNDED:
         return RunningOff((), (), 0)
-    random = _wide_terms(problem, factors)
+    random = _wide_terms(problem, point, factors)
     p = problem.n_fixed
     if not p:
         return RunningOff((), random, 0)
@@ -210,10 +214,18 @@ def columns_along(
 
 
 def _wide_terms(
-    problem: GeneralizedProblem, factors: Sequence[FloatMatrix]
+    problem: GeneralizedProblem,
+    point: GlmPoint,
+    factors: Sequence[FloatMatrix],
 ) -> tuple[str, ...]:
-    found = []
+    """Wide effects that tell the responses of most levels without error."""
+    found: list[str] = []
+    score = np.abs(point.modes.terms.score)
     for t, factor in enumerate(factors):
+        k = problem.terms.factor_of_term[t]
+        left = problem.rows.layout.rows.factors[k].index.sums(score)
+        if (left < ONE_SIDED).mean() < MOST:
+            continue
         group = problem.factor_names[problem.terms.factor_of_term[t]]
         sds = np.sqrt((factor**2).sum(axis=1))
         found += [
