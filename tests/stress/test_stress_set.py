@@ -112,15 +112,18 @@ def test_the_rest_written_in_other_ways_have_the_same_optimum(
 
 
 @pytest.mark.parametrize(
-    ("seed", "constant"), [(156, "N_RANDOM_STARTS"), (204, "FEW_LEVELS")]
+    ("seed", "constants"),
+    [(156, ["N_RANDOM_STARTS"]), (204, ["FEW_LEVELS", "FEW_ROWS"])],
+    ids=str,
 )
 def test_second_minima_are_left_by_other_starts(
-    seed: int, constant: str, monkeypatch: pytest.MonkeyPatch
+    seed: int, constants: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without those starts these two end in a higher minimum."""
     design = stress_design(seed)
     _assert_optimum(seed)
-    monkeypatch.setattr(other_minima, constant, 0)
+    for constant in constants:
+        monkeypatch.setattr(other_minima, constant, 0)
     fit, _ = _fit(design.data, reml=design.reml)
     assert -2.0 * fit.llf > LOWEST[str(seed)] + 0.1
 
