@@ -7,6 +7,8 @@ or the size of a negative binomial.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
@@ -54,6 +56,7 @@ def point_at(
     *,
     nagq: int = 1,
     start: ConditionalModes | None = None,
+    steady: bool = False,
 ) -> GlmPoint:
     """Approximate deviance at params; its gradient is in the user's parameters.
 
@@ -65,6 +68,8 @@ def point_at(
     nagq : int
     start : ConditionalModes, optional
         At parameters nearby.
+    steady : bool
+        As for `evaluate_at`.
 
     Raises
     ------
@@ -88,6 +93,7 @@ def point_at(
             start=start,
             tolerance=CONVERGED,
             theta_map=problem.user if by_covariance else None,
+            steady=steady,
         )
     except np.linalg.LinAlgError as error:
         raise FitError(
@@ -132,11 +138,14 @@ def hessian(
     params = check_params(problem, params)
     centre = point_at(problem, params, nagq=nagq)
 
-    def gradient_at(moved: FloatVector) -> FloatVector:
-        return point_at(problem, moved, nagq=nagq, start=centre.modes).gradient
+    def gradient_at(moved: FloatVector, *, steady: bool = False) -> FloatVector:
+        return point_at(
+            problem, moved, nagq=nagq, start=centre.modes, steady=steady
+        ).gradient
 
     guess = _rough_hessian(problem, params, centre.modes)
-    return -0.5 * differenced_hessian(gradient_at, params, guess).matrix
+    steady_at = partial(gradient_at, steady=True)
+    return -0.5 * differenced_hessian(gradient_at, params, guess, steady_at).matrix
 
 
 def _rough_hessian(

@@ -16,7 +16,12 @@ from multilevel.likelihood.laplace import (
     laplace_deviance,
     laplace_slopes,
 )
-from multilevel.likelihood.pirls import TIGHT, ConditionalModes, find_modes
+from multilevel.likelihood.pirls import (
+    TIGHT,
+    ConditionalModes,
+    find_modes,
+    inner_product,
+)
 from multilevel.likelihood.quadrature import quadrature_deviance
 from multilevel.likelihood.theta_derivatives import ThetaMap
 from multilevel.optimize.glm_problem import GeneralizedProblem
@@ -61,6 +66,7 @@ def evaluate_at(
     start: ConditionalModes | None = None,
     tolerance: float = TIGHT,
     theta_map: ThetaMap | None = None,
+    steady: bool = False,
 ) -> GlmPoint:
     """Approximate deviance and gradient.
 
@@ -77,6 +83,9 @@ def evaluate_at(
         Decrement at which the modes are taken for converged.
     theta_map : ThetaMap, optional
         What theta means; that of the working columns if not given.
+    steady : bool
+        Take the gradient of the Laplace approximation without the rounding of huge
+        scores, which costs a solution for each fixed column.
 
     Raises
     ------
@@ -105,6 +114,8 @@ def evaluate_at(
                 problem.rows, base, modes, log_dispersion, n_nodes
             )
         gradient = _gradient(problem, theta_map.jacobians(theta), slopes)
+        if steady and n_nodes == 1:
+            gradient[: len(beta)] = _steady_slopes(problem, modes, slopes)
     if not (np.isfinite(point.value) and np.isfinite(gradient).all()):
         raise np.linalg.LinAlgError("the approximate deviance is not finite")
     return GlmPoint(x, point.value, gradient, modes)
@@ -123,6 +134,24 @@ def _gradient(
     if problem.n_dispersion:
         gradient[-1] = slopes.log_dispersion
     return gradient
+
+
+def _steady_slopes(
+    problem: GeneralizedProblem, modes: ConditionalModes, slopes: DevianceSlopes
+) -> FloatVector:
+    """Derivatives in beta (p,) where the sums of the scores are lost in rounding.
+
+    At the modes Z'l' = v, so that x'l' = (x - Z c)'l' + c'v whatever c is; with the
+    c of the weighted regression little of x is left over.
+    """
+    effects, score = problem.rows.layout.rows, modes.terms.score
+    rest = slopes.eta + 2.0 * score
+    out = np.empty(problem.n_fixed)
+    for j, column in enumerate(problem.X.T):
+        c = modes.factor.solve(effects.collect(modes.terms.weight * column))
+        left = column - effects.spread(c)
+        out[j] = column @ rest - 2.0 * (left @ score + inner_product(c, modes.slopes))
+    return out
 
 
 class GlmObjective:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -116,22 +117,26 @@ def joint_hessian(
         If the deviance cannot be evaluated next to the point.
     """
 
-    def gradient_at(x: FloatVector) -> FloatVector:
+    def gradient_at(x: FloatVector, *, steady: bool = False) -> FloatVector:
         return evaluate_at(
             problem,
             x,
             n_nodes=n_nodes,
             start=point.modes,
             tolerance=CONVERGED,
+            steady=steady,
         ).gradient
 
-    return differenced_hessian(gradient_at, point.x, guess)
+    return differenced_hessian(
+        gradient_at, point.x, guess, partial(gradient_at, steady=True)
+    )
 
 
 def differenced_hessian(
     gradient_at: Callable[[FloatVector], FloatVector],
     x: FloatVector,
     guess: FloatMatrix,
+    steady_at: Callable[[FloatVector], FloatVector] | None = None,
 ) -> JointHessian:
     """Hessian at x by central differences of a gradient, symmetrized.
 
@@ -141,12 +146,18 @@ def differenced_hessian(
     x : (d,)
     guess : (d, d)
         The Hessian, roughly; positive definite.
+    steady_at : callable, optional
+        The gradient with less rounding, where that spoils the differences.
     """
     empty = JointHessian(guess, np.asarray(np.linalg.cholesky(guess)), np.inf)
     found = _differenced(gradient_at, x, empty, STEP)
     if found.error <= TOLERATED * max(1.0, np.abs(found.whitened).max(initial=0.0)):
         return found
     try:
+        if steady_at is not None:
+            gradient_at = steady_at
+            steady = _differenced(gradient_at, x, empty, STEP)
+            found = steady if steady.error < found.error else found
         near = _differenced(gradient_at, x, empty, LONG_STEP / 2.0)
         far = _differenced(gradient_at, x, empty, LONG_STEP)
     except (np.linalg.LinAlgError, FitError):

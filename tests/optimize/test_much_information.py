@@ -173,3 +173,32 @@ def test_the_unit_of_large_overdispersed_counts_does_not_matter(
     assert_allclose(other.bse, one.bse * unit, rtol=1e-3)
     shift = -len(data) * np.log(mean / 1e6)
     assert_allclose(other.llf, one.llf + shift, atol=5e-3)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "binomial", "gamma", "gaussian"])
+@pytest.mark.parametrize("information", [1e10, 1e12])
+def test_standard_errors_keep_their_digits_however_much_a_row_tells(
+    kind: str, information: float
+) -> None:
+    rng = np.random.default_rng(1)
+    g, x = np.repeat(np.arange(20), 10), rng.normal(size=200)
+    eta = 0.3 + 0.5 * x + 0.5 * rng.normal(size=20)[g]
+    error = rng.normal(size=200) / np.sqrt(information)
+    mean, p = np.exp(eta), 1.0 / (1.0 + np.exp(-eta))
+    data = pd.DataFrame({"g": g, "x": x, "y": mean * (1.0 + error), "n": information})
+    given: dict[str, object] = {"family": kind}
+    if kind == "poisson":
+        data["y"] = np.round(information * data["y"])
+    elif kind == "binomial":
+        data["y"] = np.round(information * (p + np.sqrt(p * (1.0 - p)) * error))
+        data["y"] /= information
+        given["weights"] = "n"
+    else:
+        name = {"gamma": "Gamma", "gaussian": "Gaussian"}[kind]
+        given["family"] = getattr(sm.families, name)(link=links.Log())
+    result = ml.mixedglm("y ~ x + (1 | g)", data, **given).fit()
+    assert result.converged
+    # The groups' intercepts are known as if they were seen.
+    assert_allclose(result.bse["Intercept"], result.theta[0] / 20**0.5, rtol=1e-4)
+    inverse = np.linalg.inv(-result.model.hessian(result.full_params))
+    assert_allclose(np.sqrt(np.diag(inverse))[:2], result.bse, rtol=1e-3)
