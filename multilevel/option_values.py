@@ -11,7 +11,33 @@ import numpy as np
 
 from multilevel.errors import DataError
 
-__all__ = ["as_switch", "as_tail_share", "refuse_other_words"]
+__all__ = ["as_generator", "as_switch", "as_tail_share", "refuse_other_words"]
+
+
+def as_generator(seed: Any) -> np.random.Generator:
+    """Random numbers from a seed.
+
+    Parameters
+    ----------
+    seed : int, sequence of int, SeedSequence, Generator or None
+
+    Raises
+    ------
+    DataError
+        For what numpy takes for no seed.
+
+    Examples
+    --------
+    >>> from multilevel.option_values import as_generator
+    >>> as_generator(1).random() == as_generator(1).random()
+    True
+    """
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"seed={seed!r} is no seed; give a whole number from 0 on"
+        ) from None
 
 
 def as_switch(value: Any, name: str, hint: str = "") -> bool:

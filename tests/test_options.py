@@ -139,3 +139,27 @@ def test_other_switches(model: Any, generalized: Any, value: Any) -> None:
         generalized.summary(exponentiate=value)
     with pytest.raises(DataError, match="se="):
         generalized.variance_components.to_frame(se=value)
+
+
+NO_WORDS: tuple[Any, ...] = ([], {}, ["response"], np.array(["response", "link"]), 1)
+WITH_A_WORD: dict[str, Callable[[Any, Any], Any]] = {
+    "predict": lambda result, word: result.predict(kind=word),
+    "residuals": lambda result, word: result.get_residuals(word),
+    "ddf": lambda result, word: result.with_ddf(word),
+}
+
+
+@pytest.mark.parametrize("word", NO_WORDS, ids=repr)
+@pytest.mark.parametrize("call", WITH_A_WORD)
+def test_what_is_no_text_is_no_word(
+    result: Any, generalized: Any, call: str, word: Any
+) -> None:
+    for fit in (result, generalized):
+        with pytest.raises(MultilevelError, match="not known|not available"):
+            WITH_A_WORD[call](fit, word)
+
+
+@pytest.mark.parametrize("seed", ["x", -1, 1.5, [0.5]])
+def test_what_is_no_seed_is_shown(generalized: Any, seed: Any) -> None:
+    with pytest.raises(DataError, match="seed=.* is no seed; give a whole number"):
+        generalized.get_residuals("quantile", seed=seed)

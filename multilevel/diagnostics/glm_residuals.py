@@ -22,6 +22,7 @@ from multilevel.likelihood.response_distribution import (
     DISTRIBUTIONS,
     ResponseDistribution,
 )
+from multilevel.option_values import as_generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def quantile_residuals(rows: FittedRows, seed: int) -> FloatVector:
     if distribution.is_discrete:
         step = 1.0 / prior if rows.family.name == "binomial" else 1.0
         lower_before, upper_before = tails(rows.y - step)
-        share = np.random.default_rng(seed).uniform(size=len(rows.y))
+        share = as_generator(seed).uniform(size=len(rows.y))
         lower = lower_before + share * (lower - lower_before)
         upper = upper + (1.0 - share) * (upper_before - upper)
     smallest = np.finfo(float).tiny
@@ -147,7 +148,7 @@ def known_kind(kind: str) -> str:
     DataError
         Otherwise, naming those that there are.
     """
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise DataError(
             f"residuals of kind {kind!r} are not known; "
             f"use one of {', '.join(map(repr, KINDS))}"

@@ -72,7 +72,7 @@ def linear_residuals(design: ModelDesign, fit: LMMFit, kind: str) -> FloatVector
     DataError
         For an unknown kind.
     """
-    if kind not in LINEAR_RESIDUALS:
+    if not isinstance(kind, str) or kind not in LINEAR_RESIDUALS:
         raise DataError(
             f"residuals of kind {kind!r} are not known; "
             f"use one of {', '.join(map(repr, LINEAR_RESIDUALS))}"

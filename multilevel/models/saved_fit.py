@@ -20,6 +20,7 @@ from multilevel.optimize.glm_fit_record import GLMMFit
 from multilevel.results.saved.container import Container, write_container
 from multilevel.results.saved.expressions import expression_kinds
 from multilevel.results.saved.record_types import records_within
+from multilevel.results.saved.replaced_file import file_path
 from multilevel.results.saved.values import Reader, RecordKind, Writer
 
 _PARTS = {"multilevel", "model", "formula", "options", "design", "fit", "ddf"}
@@ -93,7 +94,7 @@ def load(path: str | Path, trust: bool = False) -> Any:
     True
     """
     environment = caller_namespace() if trust else {}
-    with open(path, "rb") as file:
+    with open(file_path(path), "rb") as file:
         try:
             return _result_in(file, environment, trust=trust)
         # A damaged file can fail anywhere in zipfile, numpy and pandas.

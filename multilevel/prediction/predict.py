@@ -55,7 +55,7 @@ def linear_predictor(
 
 def reject_unknown_kind(kind: str, known: Sequence[str]) -> None:
     """Raise a DataError for a kind of prediction that there is not."""
-    if kind not in known:
+    if not isinstance(kind, str) or kind not in known:
         raise DataError(
             f"predictions of kind {kind!r} are not known; "
             f"use {' or '.join(map(repr, known))}"

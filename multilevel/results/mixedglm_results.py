@@ -96,7 +96,7 @@ class MixedGLMResults(MixedResults):
         -------
         MixedGLMResults
         """
-        if method not in ("normal", "residual"):
+        if not isinstance(method, str) or method not in ("normal", "residual"):
             raise FitError(
                 f"ddf={method!r} is not available for a generalized model; "
                 "use 'normal' or 'residual'"

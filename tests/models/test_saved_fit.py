@@ -6,6 +6,7 @@ import copy
 import datetime
 import decimal
 import json
+import os
 import pickle
 import warnings
 import zipfile
@@ -297,3 +298,29 @@ def test_a_fit_with_estimates_that_diverge_comes_back(tmp_path):
     again = saved_and_read(result, tmp_path)
     assert not again.converged
     pd.testing.assert_series_equal(again.bse, result.bse)
+
+
+@pytest.mark.parametrize("place", [None, 1.5, [], True, "a\0b"], ids=repr)
+def test_what_is_no_place_of_a_file_is_shown(sleep, place):
+    result = ml.mixedlm("Reaction ~ Days + (1 | Subject)", sleep).fit()
+    with pytest.raises(DataError, match="is no place of a file"):
+        result.save(place)
+    with pytest.raises(DataError, match="is no place of a file"):
+        ml.load(place)
+
+
+def test_a_number_is_not_an_open_file_to_be_closed(tmp_path):
+    with open(tmp_path / "open", "wb") as file:
+        with pytest.raises(DataError, match="is no place of a file"):
+            ml.load(file.fileno())
+        os.fstat(file.fileno())
+
+
+def test_a_place_in_bytes_and_one_without_a_folder(sleep, tmp_path):
+    result = ml.mixedlm("Reaction ~ Days + (1 | Subject)", sleep).fit()
+    place = os.fsencode(tmp_path / "bytes.fit")
+    result.save(place)
+    assert ml.load(place).llf == result.llf
+    with pytest.raises(FileNotFoundError) as caught:
+        result.save(tmp_path / "none" / "sleep.fit")
+    assert caught.value.filename == str(tmp_path / "none")

@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from multilevel.errors import DataError
+
+
+def file_path(path: Any) -> Path:
+    """Where a file is, from what the caller gave.
+
+    Parameters
+    ----------
+    path : str, bytes or Path
+
+    Raises
+    ------
+    DataError
+        For everything else: a number would be taken for a file that the process has
+        open, its standard output among them, and that file closed.
+
+    Examples
+    --------
+    >>> from multilevel.results.saved.replaced_file import file_path
+    >>> file_path("sleep.fit").name
+    'sleep.fit'
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise DataError(
+            f"{path!r} is no place of a file; give its name as text, or a Path"
+        ) from None
+    if "\0" in text:
+        raise DataError(f"{text!r} is no place of a file: it holds a null character")
+    return Path(text)
 
 
 @contextlib.contextmanager
@@ -30,8 +61,12 @@ def replaced_file(path: str | Path) -> Iterator[IO[bytes]]:
         In the folder of `path`, so that it can be moved there in one step.
     """
     # A link goes on pointing to its file.
-    place = Path(os.path.realpath(path))
+    place = Path(os.path.realpath(file_path(path)))
     _refuse_folder(place, path)
+    if not place.parent.is_dir():
+        # Of the folder; the name of the unfinished file would only confuse.
+        problem = errno.ENOENT
+        raise FileNotFoundError(problem, os.strerror(problem), str(place.parent))
     handle, name = tempfile.mkstemp(
         prefix=f".{place.name[:100]}-", suffix=".part", dir=place.parent
     )
@@ -62,7 +97,7 @@ def refuse_unwritable(path: str | Path) -> None:
     DataError
         If the folder does not exist or cannot be written to, or `path` is a folder.
     """
-    place = Path(os.path.realpath(path))
+    place = Path(os.path.realpath(file_path(path)))
     _refuse_folder(place, path)
     try:
         handle, name = tempfile.mkstemp(
