@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from multilevel.array_types import BoolVector
 from multilevel.design.exact_arithmetic import OPERATORS
 from multilevel.design.learned import Learned, Remembering, learning_from
-from multilevel.design.plain_columns import unmasked
+from multilevel.design.plain_columns import plain_values
 from multilevel.design.values_by_row import Compared
 from multilevel.design.variables import is_numeric, kind_of
 from multilevel.errors import DataError, FormulaError
@@ -182,7 +183,7 @@ class FittedExpression:
         try:
             with np.errstate(all="ignore"), learning_from(self.transforms, model_rows):
                 value = eval(_compiled(expression.program), {}, names)
-                return compared.marked(unmasked(value))
+                return compared.marked(plain_values(value, _index(expression, columns)))
         except DataError as error:
             raise DataError(f"{expression.code!r}: {error}") from None
         except Exception as error:
@@ -252,3 +253,14 @@ def _unpacked(kind: str, value: Any) -> Any:
         )
 
     return refuse
+
+
+def _index(
+    expression: Expression, columns: Mapping[Hashable, Any]
+) -> pd.Index[Any] | None:
+    """Labels of the rows of the columns that an expression uses."""
+    for key in expression.sources.values():
+        if isinstance(columns[key], pd.Series):
+            index: pd.Index[Any] = columns[key].index
+            return index
+    return None

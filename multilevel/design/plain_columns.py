@@ -101,6 +101,50 @@ def unmasked(values: Any) -> Any:
     return np.where(mask, missing, data)
 
 
+def plain_values(values: Any, index: pd.Index[Any] | None) -> Any:
+    """What an expression gave, as an array or a pandas column in the order of the rows.
+
+    Parameters
+    ----------
+    values : object
+        A polars Series, a sparse matrix and a masked array are converted.
+    index : Index or None
+        Labels of the rows. A Series or DataFrame with the same labels in another order,
+        as after sorting, is put into theirs, as pandas does when a column is set.
+
+    Returns
+    -------
+    object
+        Everything else as it is.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from multilevel.design.plain_columns import plain_values
+    >>> x = pd.Series([3, 1, 2])
+    >>> plain_values(x.sort_values().cumsum(), x.index).tolist()
+    [6, 1, 3]
+    """
+    if isinstance(values, pd.Series | pd.DataFrame):
+        return values if index is None else _in_order(values, index)
+    if isinstance(values, np.matrix):
+        return np.asarray(values)
+    if hasattr(values, "toarray"):
+        return values.toarray()
+    is_column_of_others = hasattr(values, "to_pandas") and not hasattr(values, "ndim")
+    return values.to_pandas() if is_column_of_others else unmasked(values)
+
+
+def _in_order(values: Any, index: pd.Index[Any]) -> Any:
+    own = values.index
+    if own is index or len(own) != len(index) or own.equals(index):
+        return values
+    if not (own.is_unique and index.is_unique):
+        return values
+    positions = own.get_indexer(index)
+    return values if (positions < 0).any() else values.iloc[positions]
+
+
 def _converted(column: Any, kind: str) -> pd.Series[Any]:
     array = getattr(column, "array", column).__arrow_array__()
     if kind.startswith("run_end_encoded"):
