@@ -145,7 +145,13 @@ def hessian(
 
     guess = _rough_hessian(problem, params, centre.modes)
     steady_at = partial(gradient_at, steady=True)
-    return -0.5 * differenced_hessian(gradient_at, params, guess, steady_at).matrix
+    found = differenced_hessian(gradient_at, params, guess, steady_at)
+    known = np.maximum(np.abs(np.diag(found.whitened)), 1.0)
+    if known.max(initial=1.0) > 4.0:
+        # Where a variance is zero the guess knows nothing of its curvature.
+        guess = (found.root * known) @ found.root.T
+        found = differenced_hessian(gradient_at, params, guess, steady_at)
+    return -0.5 * found.matrix
 
 
 def _rough_hessian(

@@ -26,6 +26,9 @@ from multilevel.optimize.glm_problem import GeneralizedProblem
 STEP = 1e-3
 """Of a difference, in units of a direction's own standard error, roughly."""
 
+SHORT_STEP = 1e-5
+"""Where the likelihood cannot be had a step away."""
+
 LONG_STEP = 0.03
 """Of extrapolated differences, where rounding spoils the short ones."""
 
@@ -150,7 +153,11 @@ def differenced_hessian(
         The gradient with less rounding, where that spoils the differences.
     """
     empty = JointHessian(guess, np.asarray(np.linalg.cholesky(guess)), np.inf)
-    found = _differenced(gradient_at, x, empty, STEP)
+    try:
+        found = _differenced(gradient_at, x, empty, STEP)
+    except (np.linalg.LinAlgError, FitError):
+        # Next to the edge of a link's domain.
+        return _differenced(gradient_at, x, empty, SHORT_STEP)
     if found.error <= TOLERATED * max(1.0, np.abs(found.whitened).max(initial=0.0)):
         return found
     try:

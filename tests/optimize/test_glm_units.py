@@ -159,3 +159,14 @@ def test_the_hessian_of_the_model_is_that_of_the_fit_in_any_unit(
     inverse = np.linalg.inv(scale[:, None] * information * scale)
     bse = scale * np.sqrt(np.diag(inverse))
     assert_allclose(bse[:2], result.bse, rtol=1e-3)
+
+
+def test_the_hessian_of_the_model_is_exact_where_a_variance_is_zero() -> None:
+    rows = ROWS.assign(y=ROWS["poisson"].sample(frac=1.0, random_state=1).to_numpy())
+    model = ml.mixedglm("y ~ x + (1 | g)", rows, family="poisson")
+    at = np.array([0.6, 0.0, 0.0])
+    differences = []
+    for step in 1e-4 * np.eye(3):
+        ahead, behind = model.score(at + step), model.score(at - step)
+        differences.append((ahead - behind) / 2e-4)
+    assert_allclose(model.hessian(at), differences, rtol=1e-5, atol=1e-4)
