@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from statsmodels.base.data import PandasData
 
@@ -56,6 +57,11 @@ class DesignData(PandasData):
     def model_spec(self) -> Any:
         """`design_info`, under its name since statsmodels 0.15."""
         return design_info(self.design)
+
+    def wrap_output(self, obj: Any, how: Any = "columns", names: Any = None) -> Any:
+        """Labels on a copy: before pandas 3 a Series changes with its array."""
+        mine = obj.copy() if isinstance(obj, np.ndarray) else obj
+        return super().wrap_output(mine, how, names)
 
     @property
     def row_labels(self) -> pd.Index:

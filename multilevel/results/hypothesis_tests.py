@@ -123,6 +123,30 @@ class HypothesisTests:
             scalar=scalar,
         )
 
+    def wald_test_terms(self, *args: Any, **options: Any) -> Any:
+        """Test every term of the formula as a whole; statsmodels' method.
+
+        Parameters are those of statsmodels' `LikelihoodModelResults.wald_test_terms`.
+        What is estimable of a term is tested, and its degrees of freedom are those
+        of that part.
+
+        Returns
+        -------
+        WaldTestResults
+        """
+        tested = super().wald_test_terms(*args, **options)  # type: ignore[misc]
+        # statsmodels before 0.15 counts the columns, estimable or not.
+        n_tested = [self._n_tested(rows) for _, rows in getattr(tested, "temp", ())]
+        if len(n_tested) == len(tested.table):
+            tested.table["df_constraint"] = n_tested
+            tested.df_constraints = np.array(n_tested)
+        return tested
+
+    def _n_tested(self, hypotheses: Any) -> int:
+        """Number of hypotheses that have an estimate."""
+        contrasts, values = self.model.linear_constraints(hypotheses)
+        return len(self._estimability.estimable_part(contrasts, values)[0])
+
     @property
     def ssr(self) -> float:
         """Refused: F tests of a mixed model are not ratios of sums of squares.
