@@ -223,6 +223,20 @@ def _position_at(
     return _Position(eta, effects, slopes, terms, deviance)
 
 
+def _position_of(
+    rows: GeneralizedRows,
+    base: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+    factor: PenalizedFactor,
+    rhs: Sequence[FloatMatrix],
+) -> _Position:
+    """Where the working linear model with these products has its modes."""
+    effects = factor.solve(rhs)
+    slopes = _slope_parts(rhs, effects, factor, lams)
+    return _position_at(rows, base, log_dispersion, effects, slopes)
+
+
 def _first_position(
     rows: GeneralizedRows,
     base: FloatVector,
@@ -269,9 +283,7 @@ def _drawn_inside(
     if found is None:
         return None
     factor, rhs = found
-    effects = factor.solve(rhs)
-    slopes = _slope_parts(rhs, effects, factor, lams)
-    return _position_at(rows, base, log_dispersion, effects, slopes)
+    return _position_of(rows, base, lams, log_dispersion, factor, rhs)
 
 
 def _by_responses(
@@ -289,9 +301,7 @@ def _by_responses(
         return None
     factor = penalized_factor(weighted_products(rows.layout, weight), lams)
     rhs = rows.layout.rows.collect(weight * (inside - base))
-    effects = factor.solve(rhs)
-    slopes = _slope_parts(rhs, effects, factor, lams)
-    position = _position_at(rows, base, log_dispersion, effects, slopes)
+    position = _position_of(rows, base, lams, log_dispersion, factor, rhs)
     return position if np.isfinite(position.deviance) else None
 
 
@@ -310,9 +320,7 @@ def _predicted(
     factor = penalized_factor(products, lams)
     response = terms.score + terms.weight * (start.eta - base)
     rhs = rows.layout.rows.collect(response)
-    effects = factor.solve(rhs)
-    slopes = _slope_parts(rhs, effects, factor, lams)
-    return _position_at(rows, base, log_dispersion, effects, slopes)
+    return _position_of(rows, base, lams, log_dispersion, factor, rhs)
 
 
 def _slope_parts(
