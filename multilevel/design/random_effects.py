@@ -150,6 +150,10 @@ def told_apart(
         No two effects on a factor have the same name, and an effect has the name of a
         fixed effect only if it is the same column.
     """
+    if _is_one_column(INTERCEPT, written, terms):
+        # The usual case, which needs no look at the rows.
+        exog_names = distinct_labels(written, set())
+        return tuple(exog_names), _labelled(terms, exog_names, written, set())
     columns = [*zip(written, exog.T, strict=True)]
     fixed_constant = any(map(_is_the_intercept, columns))
     for term in terms:
@@ -158,6 +162,17 @@ def told_apart(
     reserved = {INTERCEPT} if is_reserved else set()
     exog_names = distinct_labels(written, set() if fixed_constant else reserved)
     return tuple(exog_names), _labelled(terms, exog_names, written, reserved)
+
+
+def _is_one_column(
+    name: str, written: Sequence[str], terms: Sequence[RandomTermDesign]
+) -> bool:
+    """Whether all columns of that name are one and the same fixed column."""
+    positions = [at for at, other in enumerate(written) if other == name]
+    of_terms = (pair for t in terms for pair in zip(t.effects, t.shared, strict=True))
+    return len(positions) == 1 and all(
+        shared == positions[0] for effect, shared in of_terms if effect == name
+    )
 
 
 def _is_the_intercept(column: tuple[str, FloatVector]) -> bool:
