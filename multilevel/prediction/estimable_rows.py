@@ -19,8 +19,6 @@ from multilevel.errors import (
     RankDeficiencyWarning,
     warn_caller,
 )
-from multilevel.option_values import refuse_other_words
-from multilevel.prediction.prediction_options import CHECKS
 
 Check: TypeAlias = Literal["warn", "raise"]
 
@@ -52,7 +50,7 @@ def rows_without_mean(
     Raises
     ------
     DataError
-        For such rows with ``check="raise"``, and for another word.
+        For such rows with ``check="raise"``.
 
     Warns
     -----
@@ -61,7 +59,6 @@ def rows_without_mean(
     DroppedRowsWarning
         With the splines, and the ranges of their knots.
     """
-    refuse_other_words(check, CHECKS, "check")
     for code, outside in rows.outside.items():
         _report(_outside_message(design, code, outside), check, DroppedRowsWarning)
     unknown = ~rows.missing & ~estimable_rows(design, rows)

@@ -13,7 +13,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import NewRows, encode_new_data
 from multilevel.errors import DataError
 from multilevel.prediction.estimable_rows import Check, rows_without_mean
-from multilevel.prediction.prediction_options import NEW_LEVELS, asked_factors
+from multilevel.prediction.prediction_options import asked_factors
 
 NewLevels: TypeAlias = Literal["raise", "population", "missing"]
 RandomParts: TypeAlias = Literal["all", "none"] | Sequence[str]
@@ -179,13 +179,8 @@ def refuse_new_levels(
     Raises
     ------
     DataError
-        For unseen levels with ``new_levels="raise"``, and for another word.
+        For unseen levels with ``new_levels="raise"``.
     """
-    if new_levels not in NEW_LEVELS:
-        raise DataError(
-            f"new_levels={new_levels!r} is not known; "
-            'use "raise", "population" or "missing"'
-        )
     left_out = np.zeros(len(rows.missing), dtype=bool)
     for position in positions:
         unseen = _unseen(rows, position)

@@ -19,10 +19,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag, solve_triangular
+from scipy.linalg import block_diag
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.covariance.triangular import lower_factor
 from multilevel.design.model_design import ModelDesign
+from multilevel.likelihood.column_basis import orthonormal_basis
 from multilevel.likelihood.effect_rows import EffectRows, FactorRows, LevelIndex
 from multilevel.likelihood.penalized_factor import penalized_factor
 from multilevel.likelihood.penalized_inverse import pattern_inverse
@@ -180,31 +182,19 @@ def _in_working_columns(
 ) -> tuple[EffectRows, list[FloatMatrix]]:
     """The same effects in columns that are orthonormal over the rows of the fit.
 
-    With Z = Q R, z'b = (z'R^-1)(R b) and Cov(R b) = R F F'R'. A slope far from the
-    origin of its column (a year) makes intercept and slope nearly one direction, in
-    which the conditional covariances would lose all their digits.
+    With Q = Z T, z'b = (z'T)(T^-1 b), and T^-1 F is a factor of Cov(T^-1 b). A slope
+    far from the origin of its column (a year) makes intercept and slope nearly one
+    direction, in which the conditional covariances would lose all their digits.
     """
     factors, working = [], []
     for rows, lam in zip(effects.factors, lams, strict=True):
         given = np.column_stack([c for c in rows.columns if c is not None])
-        upper = _orthonormal_factor(given[:n_fit])
-        if upper is not None:
-            columns = solve_triangular(upper, given.T, trans="T")
+        basis = orthonormal_basis(given[:n_fit], None)
+        if basis is not None:
+            # Not `basis.apply`: rows that use no effect are zero and have to stay so.
+            columns = (given @ basis.transform).T
             rows = FactorRows(rows.index, tuple(columns))
-            lam = np.transpose(np.linalg.qr((upper @ lam).T, mode="r"))
+            lam = lower_factor(np.asarray(np.linalg.solve(basis.transform, lam)))
         factors.append(rows)
         working.append(lam)
     return EffectRows(tuple(factors)), working
-
-
-def _orthonormal_factor(columns: FloatMatrix) -> FloatMatrix | None:
-    """R (k, k) of columns (n, k) with columns R^-1 orthogonal, each of mean square one.
-
-    None if the columns depend on each other, to rounding.
-    """
-    n_rows, n_columns = columns.shape
-    scale = np.sqrt(np.square(columns).mean(axis=0))
-    if n_rows < n_columns or not (scale > 0).all():
-        return None
-    upper = np.asarray(np.linalg.qr(columns / scale, mode="r")) / np.sqrt(n_rows)
-    return upper * scale if np.abs(np.diag(upper)).min() > 1e-12 else None

@@ -57,8 +57,7 @@ def test_numbers_do_not_depend_on_the_writing(
     model: str, writing: str, seed: int
 ) -> None:
     text, family = MODELS[model]
-    drawn = "poisson" if family == "negativebinomial" else family
-    frame = grouped_frame(seed, drawn)
+    frame = grouped_frame(seed, family)
     plain, other = Writing(), WRITINGS[writing]
     expected = numbers_of(fit(frame, text, plain, family), frame, plain)
     found = numbers_of(fit(frame, text, other, family), frame, other)
@@ -73,8 +72,7 @@ def test_likelihood_ratios_do_not_depend_on_the_writing(
     model: str, writing: str, seed: int
 ) -> None:
     text, family = MODELS[model]
-    drawn = "poisson" if family == "negativebinomial" else family
-    frame = grouped_frame(seed, drawn)
+    frame = grouped_frame(seed, family)
     tests = []
     for way in (Writing(), WRITINGS[writing]):
         full = fit(frame, text, way, family)

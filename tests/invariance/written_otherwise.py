@@ -88,12 +88,13 @@ def grouped_frame(seed: int, family: str = "gaussian") -> pd.DataFrame:
         + np.array([0.0, 0.5, -0.5])[f]
         + 0.4 * x
     )
-    y = {
+    draws = {
         "gaussian": lambda: eta + rng.normal(size=codes.size),
         "binomial": lambda: (rng.random(codes.size) < 1 / (1 + np.exp(-eta))) * 1.0,
         "poisson": lambda: rng.poisson(np.exp(0.7 + eta)).astype(float),
         "gamma": lambda: rng.gamma(4.0, np.exp(0.5 * eta) / 4.0),
-    }[family]()
+    }
+    y = draws["poisson" if family == "negativebinomial" else family]()
     return pd.DataFrame(
         {
             "y": y,
