@@ -19,7 +19,7 @@ from multilevel.design.grouping import GroupingFactor
 from multilevel.design.missing import DroppedRows
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.random_effects import RandomTermDesign
-from multilevel.optimize.linear_problem import LinearProblem, build_problem
+from multilevel.optimize.linear.problem import LinearProblem, build_problem
 
 LongMatrix = npt.NDArray[np.longdouble]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel.likelihood.effect_rows import EffectRows, FactorRows, LevelIndex
-from multilevel.likelihood.families import bind_rows, family_of
-from multilevel.likelihood.penalized_layout import penalized_layout
-from multilevel.likelihood.pirls import GeneralizedRows
-from multilevel.likelihood.row_likelihood import RowLikelihood
+from multilevel.likelihood.elimination.penalized_layout import penalized_layout
+from multilevel.likelihood.families.row_likelihood import RowLikelihood
+from multilevel.likelihood.families.traits import bind_rows, family_of
+from multilevel.likelihood.generalized.pirls import GeneralizedRows
+from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
 
 FAMILY_LINKS = [
     *(

@@ -6,9 +6,9 @@ import numpy as np
 
 from multilevel.design.model_design import build_design
 from multilevel.formula.parse import parse_formula
-from multilevel.likelihood.families import family_of
-from multilevel.optimize.fit_glmm import fit_glmm
-from multilevel.optimize.glm_problem import build_glm_problem
+from multilevel.likelihood.families.traits import family_of
+from multilevel.optimize.generalized.fit import fit_glmm
+from multilevel.optimize.generalized.problem import build_glm_problem
 
 
 def problem_of(formula, frame, family, *, link=None, weights=None):

@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    "errors option_values array_types datasets formula design covariance likelihood "
-    "optimize prediction inference comparison diagnostics streaming "
+    "errors option_values array_types display datasets formula design covariance "
+    "likelihood optimize prediction inference comparison diagnostics streaming "
     "reporting plots results models cli"
 ).split()
+# The order of the rooms within a layer.
+ROOMS = {
+    "likelihood": (
+        "algebra rows products elimination linear families generalized".split()
+    ),
+    "optimize": "common linear generalized".split(),
+}
 PACKAGE = Path(__file__).parents[1] / "multilevel"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__"))
 
@@ -76,6 +83,24 @@ def test_imports_point_one_way(path: Path) -> None:
     assert [layer for layer in named if LAYERS.index(layer) > here] == []
 
 
+def rooms_of(parts: tuple[str, ...]) -> tuple[str, str] | None:
+    """Layer and room, of a module's path within the package."""
+    return parts[:2] if len(parts) > 2 and parts[0] in ROOMS else None
+
+
+@pytest.mark.parametrize("path", FILES, ids=place_of)
+def test_imports_within_a_layer_point_one_way(path: Path) -> None:
+    here = rooms_of(path.relative_to(PACKAGE).parts)
+    if here is None:
+        assert layer_of(path) not in ROOMS, "a file of this layer belongs into a room"
+        return
+    layer, room = here
+    order = ROOMS[layer]
+    modules = imported_modules(ast.parse(path.read_text(encoding="utf-8")))
+    named = [m.split(".")[2] for m in modules if m.startswith(f"multilevel.{layer}.")]
+    assert [other for other in named if order.index(other) > order.index(room)] == []
+
+
 @pytest.mark.parametrize(
     "folder", sorted({path.parent for path in FILES}), ids=place_of
 )
@@ -102,7 +127,7 @@ def test_third_parties_stay_in_their_files(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=place_of)
 def test_numerical_layers_import_only_numpy_and_scipy(path: Path) -> None:
     outside = third_parties(path) & {"pandas", "patsy", "statsmodels", "narwhals"}
-    if layer_of(path) in ("covariance", "likelihood") and path.stem != "families":
+    if layer_of(path) in ("covariance", "likelihood") and path.stem != "traits":
         assert outside == set()
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import multilevel as ml
-from multilevel.optimize.estimates import evaluate
+from multilevel.optimize.linear.estimates import evaluate
 from reference_cases import (
     ReferenceCase,
     by_name,

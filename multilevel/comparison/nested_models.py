@@ -28,7 +28,7 @@ from multilevel.inference.chi_bar_square import (
 )
 from multilevel.inference.expected_information import expected_information
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
-from multilevel.optimize.linear_problem import LinearProblem, build_problem
+from multilevel.optimize.linear.problem import LinearProblem, build_problem
 
 
 def compare_nested(restricted: Any, full: Any) -> LRTest:

@@ -18,8 +18,11 @@ from multilevel.inference.chi_bar_square import (
 )
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.pooled_glm_null import design_terms
-from multilevel.likelihood.null_information import cone_blocks, null_information
-from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.likelihood.products.null_information import (
+    cone_blocks,
+    null_information,
+)
+from multilevel.optimize.linear.problem import LinearProblem
 
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper

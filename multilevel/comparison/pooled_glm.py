@@ -18,9 +18,9 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.pooled_glm_null import pooled_glm_null
-from multilevel.likelihood.families import Family, bind_rows
-from multilevel.optimize.glm_problem import GeneralizedProblem
-from multilevel.optimize.pooled_glm import fit_pooled
+from multilevel.likelihood.families.traits import Family, bind_rows
+from multilevel.optimize.generalized.pooled import fit_pooled
+from multilevel.optimize.generalized.problem import GeneralizedProblem
 
 if TYPE_CHECKING:
     from statsmodels.base.wrapper import ResultsWrapper

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from multilevel.errors import DataError
-from multilevel.likelihood.families import Family
+from multilevel.likelihood.families.traits import Family
 
 FAMILY_CLASSES: MappingProxyType[str, str] = MappingProxyType(
     {

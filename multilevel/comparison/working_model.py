@@ -8,7 +8,7 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.likelihood.families import Family, bind_rows
+from multilevel.likelihood.families.traits import Family, bind_rows
 
 
 def working_weights(

@@ -17,11 +17,11 @@ from scipy.special import ndtri
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import DataError
-from multilevel.likelihood.families import Family
-from multilevel.likelihood.response_distribution import (
+from multilevel.likelihood.families.distributions import (
     DISTRIBUTIONS,
     ResponseDistribution,
 )
+from multilevel.likelihood.families.traits import Family
 from multilevel.option_values import as_generator
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from multilevel.array_types import FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError
-from multilevel.optimize.fit_record import LMMFit
+from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.prediction.predict import linear_predictor
 
 

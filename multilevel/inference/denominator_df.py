@@ -12,8 +12,8 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
 from multilevel.inference.satterthwaite import contrast_variance
-from multilevel.optimize.fit_record import LMMFit
-from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.linear.problem import LinearProblem
 
 
 class Denominators(Protocol):

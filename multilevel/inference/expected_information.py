@@ -23,11 +23,11 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.likelihood.dense_point import DensePoint, dense_point
-from multilevel.likelihood.dense_system import dense_system, n_random_effects
-from multilevel.likelihood.evaluation import LikelihoodPoint
-from multilevel.likelihood.single_factor import RotatedLevels, SingleFactorPoint
-from multilevel.optimize.linear_problem import LinearProblem, build_problem
+from multilevel.likelihood.linear.dense_point import DensePoint, dense_point
+from multilevel.likelihood.linear.dense_system import dense_system, n_random_effects
+from multilevel.likelihood.linear.evaluation import LikelihoodPoint
+from multilevel.likelihood.linear.single_factor import RotatedLevels, SingleFactorPoint
+from multilevel.optimize.linear.problem import LinearProblem, build_problem
 
 MAX_DENSE = 3000
 """Up to so many random effects traces are formed from full matrices."""

@@ -28,10 +28,16 @@ from multilevel.inference.chi_bar_square import (
     cone_mixture,
     efficient_information,
 )
-from multilevel.likelihood.families import Family, bind_rows
-from multilevel.likelihood.null_information import cone_blocks, null_information
-from multilevel.likelihood.unit_cores import VARIANCES, negative_binomial_variance
-from multilevel.optimize.glm_problem import GeneralizedProblem
+from multilevel.likelihood.families.traits import Family, bind_rows
+from multilevel.likelihood.families.unit_cores import (
+    VARIANCES,
+    negative_binomial_variance,
+)
+from multilevel.likelihood.products.null_information import (
+    cone_blocks,
+    null_information,
+)
+from multilevel.optimize.generalized.problem import GeneralizedProblem
 
 
 def pooled_glm_null(

@@ -25,11 +25,11 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.inference.common_axes import common_axes
 from multilevel.inference.estimability import independent_rows
-from multilevel.likelihood.theta_derivatives import covariance_directions
-from multilevel.optimize.estimates import fitted_point, fixed_root
-from multilevel.optimize.fit_record import LMMFit
-from multilevel.optimize.linear_problem import LinearProblem
-from multilevel.optimize.theta_hessian import theta_hessian
+from multilevel.likelihood.linear.theta_derivatives import covariance_directions
+from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.linear.estimates import fitted_point, fixed_root
+from multilevel.optimize.linear.problem import LinearProblem
+from multilevel.optimize.linear.theta_hessian import theta_hessian
 
 _FLAT = 1e-9
 """Curvature, relative to the largest, below which a direction has no variance."""

@@ -11,7 +11,7 @@ from statsmodels.base.data import PandasData
 
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.patsy_view import design_info
-from multilevel.likelihood.column_basis import constant_column
+from multilevel.likelihood.rows.column_basis import constant_column
 
 
 class DesignData(PandasData):

@@ -9,7 +9,7 @@ import numpy as np
 
 from multilevel.comparison.statsmodels_family import FAMILY_CLASSES
 from multilevel.errors import DataError, FitError
-from multilevel.likelihood.families import Family, family_of
+from multilevel.likelihood.families.traits import Family, family_of
 
 
 def read_family(given: Any) -> Family:

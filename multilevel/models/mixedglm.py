@@ -20,16 +20,19 @@ from multilevel.design.read_only import read_only
 from multilevel.design.response import warn_of_fractions
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
-from multilevel.likelihood.families import Family
+from multilevel.likelihood.families.traits import Family
 from multilevel.models.given_family import family_document, read_family
 from multilevel.models.given_numbers import read_params, read_start
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.progress_lines import progress_writer
-from multilevel.optimize import glm_likelihood
-from multilevel.optimize.fit_glmm import checked_nodes, fit_glmm
-from multilevel.optimize.glm_fit_record import GLMMFit
-from multilevel.optimize.glm_identification import refuse_unidentified_glm
-from multilevel.optimize.glm_problem import GeneralizedProblem, build_glm_problem
+from multilevel.optimize.generalized import likelihood as glm_likelihood
+from multilevel.optimize.generalized.fit import checked_nodes, fit_glmm
+from multilevel.optimize.generalized.fit_record import GLMMFit
+from multilevel.optimize.generalized.identification import refuse_unidentified_glm
+from multilevel.optimize.generalized.problem import (
+    GeneralizedProblem,
+    build_glm_problem,
+)
 from multilevel.option_values import as_switch
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixedglm_results import MixedGLMResults

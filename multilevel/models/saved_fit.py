@@ -15,8 +15,8 @@ from multilevel.errors import DataError
 from multilevel.formula.environment import caller_namespace
 from multilevel.inference.denominator_df import DDF_METHODS
 from multilevel.models.saved_checks import refuse_wrong_design, refuse_wrong_fit
-from multilevel.optimize.fit_record import LMMFit
-from multilevel.optimize.glm_fit_record import GLMMFit
+from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.generalized.fit_record import GLMMFit
 from multilevel.results.saved.container import Container, write_container
 from multilevel.results.saved.expressions import expression_kinds
 from multilevel.results.saved.record_types import records_within

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from multilevel.array_types import FloatArray
-from multilevel.optimize.fit_record import LMMFit
-from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.linear.problem import LinearProblem
 
 
 def conditional_covariances(

@@ -14,7 +14,7 @@ from multilevel.covariance.square_root import covariance_root
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import encode_new_data
 from multilevel.errors import DataError, FitError
-from multilevel.likelihood.families import Family, bind_rows
+from multilevel.likelihood.families.traits import Family, bind_rows
 from multilevel.prediction.estimable_rows import (
     Check,
     rows_without_mean,

@@ -12,11 +12,11 @@ from scipy.special import ndtri, stdtrit
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.likelihood.inverse_links import LINKS
-from multilevel.optimize.estimates import fixed_root
-from multilevel.optimize.fit_record import LMMFit
-from multilevel.optimize.linear_problem import LinearProblem
-from multilevel.optimize.theta_hessian import theta_scales
+from multilevel.likelihood.families.links import LINKS
+from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.linear.estimates import fixed_root
+from multilevel.optimize.linear.problem import LinearProblem
+from multilevel.optimize.linear.theta_hessian import theta_scales
 from multilevel.option_values import as_tail_share
 from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.predict import NewLevels, RandomParts

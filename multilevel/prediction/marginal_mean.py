@@ -20,7 +20,7 @@ from scipy.special import ndtr
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.likelihood.inverse_links import InverseLink
+from multilevel.likelihood.families.links import InverseLink
 
 REACH = 9.0
 """Standard deviations on both sides that are integrated over."""
@@ -70,7 +70,7 @@ def marginal_mean(
     Examples
     --------
     >>> import numpy as np
-    >>> from multilevel.likelihood.inverse_links import LINKS
+    >>> from multilevel.likelihood.families.links import LINKS
     >>> from multilevel.prediction.marginal_mean import marginal_mean
     >>> marginal_mean(LINKS["log"], np.zeros(1), np.ones(1)).mean.round(4)
     array([1.6487])

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.special import roots_hermitenorm
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
-from multilevel.likelihood.families import Family
-from multilevel.likelihood.response_distribution import DISTRIBUTIONS
+from multilevel.likelihood.families.distributions import DISTRIBUTIONS
+from multilevel.likelihood.families.traits import Family
 
 NODES = 32
 """Of the quadrature over the linear predictor."""

@@ -24,12 +24,12 @@ from scipy.linalg import block_diag
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.triangular import lower_factor
 from multilevel.design.model_design import ModelDesign
-from multilevel.likelihood.column_basis import orthonormal_basis
-from multilevel.likelihood.effect_rows import EffectRows, FactorRows, LevelIndex
-from multilevel.likelihood.penalized_factor import penalized_factor
-from multilevel.likelihood.penalized_inverse import pattern_inverse
-from multilevel.likelihood.penalized_layout import penalized_layout
-from multilevel.likelihood.penalized_products import weighted_products
+from multilevel.likelihood.elimination.penalized_factor import penalized_factor
+from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
+from multilevel.likelihood.elimination.penalized_layout import penalized_layout
+from multilevel.likelihood.elimination.penalized_products import weighted_products
+from multilevel.likelihood.rows.column_basis import orthonormal_basis
+from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
 
 
 @dataclass(frozen=True, slots=True)

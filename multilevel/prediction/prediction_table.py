@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.inverse_links import InverseLink
+from multilevel.likelihood.families.links import InverseLink
 from multilevel.option_values import as_tail_share
 
 _POLE = ("inverse", "power")

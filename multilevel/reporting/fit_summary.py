@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from multilevel.array_types import FloatVector
-from multilevel.errors import MultilevelError
-from multilevel.reporting.number_text import (
+from multilevel.display.number_text import (
     common_or_own_decimals,
     listing,
     number_text,
     p_text,
 )
+from multilevel.display.text_table import TextTable
+from multilevel.errors import MultilevelError
 from multilevel.reporting.summary_document import SummaryDocument
-from multilevel.reporting.text_table import TextTable
 
 _METHOD_NAMES = {
     "satterthwaite": "t tests by Satterthwaite's method",

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from multilevel.design.design_record import ModelDesign
-from multilevel.likelihood.families import Family
+from multilevel.display.number_text import (
+    common_or_own_decimals,
+    number_text,
+    p_text,
+)
+from multilevel.display.text_table import TextTable
+from multilevel.likelihood.families.traits import Family
 from multilevel.option_values import as_switch
 from multilevel.reporting.fit_summary import (
     convergence_lines,
@@ -20,14 +26,8 @@ from multilevel.reporting.fit_summary import (
     residual_table,
     spread_text,
 )
-from multilevel.reporting.number_text import (
-    common_or_own_decimals,
-    number_text,
-    p_text,
-)
 from multilevel.reporting.ratio_names import ratio_name
 from multilevel.reporting.summary_document import SummaryDocument
-from multilevel.reporting.text_table import TextTable
 
 _FAMILY_NAMES = MappingProxyType(
     {

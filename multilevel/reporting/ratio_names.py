@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from multilevel.errors import DataError
-from multilevel.likelihood.families import Family
+from multilevel.likelihood.families.traits import Family
 
 _RATIO_NAMES = MappingProxyType(
     {
@@ -33,7 +33,7 @@ def ratio_name(family: Family) -> str:
 
     Examples
     --------
-    >>> from multilevel.likelihood.families import family_of
+    >>> from multilevel.likelihood.families.traits import family_of
     >>> from multilevel.reporting.ratio_names import ratio_name
     >>> ratio_name(family_of("binomial"))
     'odds ratios'

@@ -9,7 +9,7 @@ from typing import Any
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
-from multilevel.reporting.text_table import TABLE_STYLE, TextTable, latex_text
+from multilevel.display.text_table import TABLE_STYLE, TextTable, latex_text
 
 _WIDTH = 78
 _WIDEST_TABLE = 100
@@ -29,7 +29,7 @@ class SummaryDocument(Summary):
 
     Examples
     --------
-    >>> from multilevel.reporting.text_table import TextTable
+    >>> from multilevel.display.text_table import TextTable
     >>> table = TextTable(("Effect", "Estimate"), (("Days", "10.47"),))
     >>> print(SummaryDocument("A fit", [("Formula", "y ~ x")], [table], ["Converged."]))
     A fit

@@ -30,7 +30,7 @@ from multilevel.results.variance_components import (
 
 if TYPE_CHECKING:
     from multilevel.inference.likelihood_ratio import LRTest
-    from multilevel.optimize.fit_record import OptimizationReport
+    from multilevel.optimize.common.fit_record import OptimizationReport
     from multilevel.reporting.summary_document import SummaryDocument
 
 

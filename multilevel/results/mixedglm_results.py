@@ -19,7 +19,7 @@ from multilevel.diagnostics.glm_residuals import (
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import ConstantDf, Denominators
 from multilevel.inference.likelihood_ratio import LRTest
-from multilevel.optimize.glm_likelihood import (
+from multilevel.optimize.generalized.likelihood import (
     conditional_covariances,
     independent_factor,
     loglike_groups,
@@ -41,7 +41,7 @@ from multilevel.results.mixed_results import MixedResults
 if TYPE_CHECKING:
     from statsmodels.base.wrapper import ResultsWrapper
 
-    from multilevel.likelihood.families import Family
+    from multilevel.likelihood.families.traits import Family
 
 
 class MixedGLMResults(MixedResults):

@@ -19,8 +19,8 @@ from multilevel.inference.denominator_df import (
 )
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
-from multilevel.optimize.estimates import fitted_point, fixed_root
-from multilevel.optimize.group_loglike import independent_factor, loglike_groups
+from multilevel.optimize.linear.estimates import fitted_point, fixed_root
+from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
 from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.linear_prediction import prediction_of_lmm

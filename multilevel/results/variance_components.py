@@ -11,10 +11,10 @@ from scipy.special import ndtri
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
+from multilevel.display.number_text import column_text
+from multilevel.display.text_table import TextTable
 from multilevel.errors import DataError
 from multilevel.option_values import as_switch, as_tail_share
-from multilevel.reporting.number_text import column_text
-from multilevel.reporting.text_table import TextTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 import multilevel as ml
 from multilevel.comparison.pooled import pooled_loglike
 from multilevel.errors import ComparisonError
-from multilevel.likelihood.null_information import null_information
+from multilevel.likelihood.products.null_information import null_information
 
 # With a third effect the covariance of these data is singular, which does not matter
 # here.

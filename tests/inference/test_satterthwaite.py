@@ -15,9 +15,9 @@ from multilevel.inference.satterthwaite import (
     variance_parameter_hessian,
 )
 from multilevel.models.mixedlm import MixedLM
-from multilevel.optimize.estimates import Estimates, estimates_at
-from multilevel.optimize.fit_lmm import fit_lmm
-from multilevel.optimize.linear_problem import LinearProblem
+from multilevel.optimize.linear.estimates import Estimates, estimates_at
+from multilevel.optimize.linear.fit import fit_lmm
+from multilevel.optimize.linear.problem import LinearProblem
 
 MODELS = {
     "one factor": ("sleepstudy", "Reaction ~ Days + (Days | Subject)"),

@@ -17,7 +17,7 @@ from scipy.stats import t as student
 
 import multilevel as ml
 from multilevel.errors import SingularFitWarning
-from multilevel.likelihood.families import bind_rows
+from multilevel.likelihood.families.traits import bind_rows
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

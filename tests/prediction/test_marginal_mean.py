@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import integrate
 
 from multilevel.errors import FitError
-from multilevel.likelihood.inverse_links import LINKS, power_link
+from multilevel.likelihood.families.links import LINKS, power_link
 from multilevel.prediction.marginal_mean import marginal_mean
 
 ALL = [LINKS[name] for name in ("identity", "log", "logit", "probit", "cauchy")]

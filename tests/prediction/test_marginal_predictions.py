@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 import multilevel as ml
 from multilevel.errors import DataError, FitError
-from multilevel.likelihood.inverse_links import LINKS, power_link
+from multilevel.likelihood.families.links import LINKS, power_link
 from multilevel.prediction.marginal_mean import marginal_mean
 from small_data import grouped_responses
 

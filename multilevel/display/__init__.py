@@ -1,0 +1,1 @@
+"""Tables and numbers as they are shown: text, HTML, LaTeX."""

@@ -1,0 +1,1 @@
+"""Elimination of the random effects, level by level."""

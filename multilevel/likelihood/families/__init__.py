@@ -1,0 +1,1 @@
+"""Families and links: the likelihood of rows given their predictors."""

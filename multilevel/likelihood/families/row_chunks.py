@@ -1,0 +1,115 @@
+"""Rows worked on piece by piece, so that what is in between stays in cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.families.row_likelihood import (
+    DispersionTerms,
+    RowLikelihood,
+    RowTerms,
+)
+
+PIECE = 8_192
+"""Rows of a piece: its arrays fit into the cache, and the allocator keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowChunks:
+    """A likelihood whose vectors are computed piece by piece.
+
+    Parameters
+    ----------
+    whole : RowLikelihood
+    pieces : the same likelihood for consecutive rows
+    """
+
+    whole: RowLikelihood
+    pieces: tuple[tuple[slice, RowLikelihood], ...]
+
+    @property
+    def has_dispersion(self) -> bool:
+        """Whether a dispersion parameter is estimated."""
+        return self.whole.has_dispersion
+
+    @property
+    def can_merge(self) -> bool:
+        """Whether rows with one eta may be merged without loss."""
+        return self.whole.can_merge
+
+    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+        """Sum of the log-likelihood, l' and w."""
+        total, score, weight = 0.0, np.empty_like(eta), np.empty_like(eta)
+        for rows, piece in self.pieces:
+            terms = piece.terms(eta[rows], log_dispersion)
+            total += terms.total
+            score[rows], weight[rows] = terms.score, terms.weight
+        return RowTerms(total, score, weight)
+
+    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """w'."""
+        out = np.empty_like(eta)
+        for rows, piece in self.pieces:
+            out[rows] = piece.third(eta[rows], log_dispersion)
+        return out
+
+    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """The expectation of w."""
+        out = np.empty_like(eta)
+        for rows, piece in self.pieces:
+            out[rows] = piece.expected_weight(eta[rows], log_dispersion)
+        return out
+
+    def density(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """log p less the normalizer, and l', by row."""
+        return self.whole.density(eta, log_dispersion)
+
+    def normalizer(self, log_dispersion: float) -> FloatVector:
+        """What `density` leaves out of log p."""
+        return self.whole.normalizer(log_dispersion)
+
+    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+        """Derivatives in the logarithm of the dispersion parameter."""
+        total, score, weight = 0.0, np.empty_like(eta), np.empty_like(eta)
+        for rows, piece in self.pieces:
+            terms = piece.dispersion(eta[rows], log_dispersion)
+            total += terms.total
+            score[rows], weight[rows] = terms.score, terms.weight
+        return DispersionTerms(total, score, weight)
+
+    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+        """Derivative of log p, normalizer included, by row."""
+        return self.whole.dispersion_density(eta, log_dispersion)
+
+    def starting_mean(self) -> FloatVector:
+        """The responses moved inside the range of the mean."""
+        return self.whole.starting_mean()
+
+    def merge(self, group: IntVector, n_groups: int) -> RowLikelihood:
+        """The likelihood of merged rows."""
+        return self.whole.merge(group, n_groups)
+
+    def take(self, rows: IntVector | slice) -> RowLikelihood:
+        """The same for some rows."""
+        return self.whole.take(rows)
+
+
+def in_chunks(likelihood: RowLikelihood, n_rows: int) -> RowLikelihood:
+    """The likelihood, by pieces if there are many rows."""
+    if n_rows <= 2 * PIECE:
+        return likelihood
+    return RowChunks(likelihood, tuple(_pieces(likelihood, n_rows)))
+
+
+def _pieces(
+    likelihood: RowLikelihood, n_rows: int
+) -> Iterator[tuple[slice, RowLikelihood]]:
+    for first in range(0, n_rows, PIECE):
+        rows = slice(first, min(first + PIECE, n_rows))
+        yield rows, likelihood.take(rows)

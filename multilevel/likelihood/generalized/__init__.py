@@ -1,0 +1,1 @@
+"""Approximations of the integral over the random effects."""

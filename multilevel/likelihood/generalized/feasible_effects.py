@@ -1,0 +1,68 @@
+"""Random effects with which every row has a mean, where the fixed part alone has none.
+
+A log link of a probability, an identity or an inverse link of a positive mean leave a
+part of the line without a mean. The fixed part of a row may lie there while its linear
+predictor does not: rows outside are drawn to where their own response puts them, each
+time more strongly, by penalized least squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.elimination.penalized_factor import (
+    PenalizedFactor,
+    penalized_factor,
+)
+from multilevel.likelihood.elimination.penalized_layout import PenalizedLayout
+from multilevel.likelihood.elimination.penalized_products import weighted_products
+from multilevel.likelihood.families.row_likelihood import RowLikelihood
+
+MAX_PULLS = 25
+"""After which the farthest row has been weighted up by 1e15."""
+
+
+def feasible_effects(
+    likelihood: RowLikelihood,
+    layout: PenalizedLayout,
+    base: FloatVector,
+    inside: FloatVector,
+    lams: Sequence[FloatMatrix],
+    log_dispersion: float,
+) -> tuple[PenalizedFactor, list[FloatMatrix]] | None:
+    """Where the likelihood is finite; None if that is not found.
+
+    Parameters
+    ----------
+    likelihood : RowLikelihood
+    layout : PenalizedLayout
+    base : (n,)
+        Fixed part of eta, offset included.
+    inside : (n,)
+        Where each row alone has a mean.
+    lams : one (S, S) for each factor
+    log_dispersion : float
+
+    Returns
+    -------
+    factor : PenalizedFactor
+    rhs : one (S, J) for each factor
+        The effects are ``factor.solve(rhs)``.
+    """
+    told = likelihood.expected_weight(inside, log_dispersion)
+    told = np.where(np.isfinite(told) & (told > 0.0), told, 1.0)
+    weight, eta = np.zeros(len(base)), base
+    found = None
+    for _ in range(MAX_PULLS):
+        density, _ = likelihood.density(eta, log_dispersion)
+        outside = ~np.isfinite(density)
+        if not outside.any():
+            return found
+        weight = np.where(outside, np.maximum(4.0 * weight, told), weight)
+        factor = penalized_factor(weighted_products(layout, weight), lams)
+        found = factor, layout.rows.collect(weight * (inside - base))
+        eta = layout.rows.spread(factor.solve(found[1])) + base
+    return None

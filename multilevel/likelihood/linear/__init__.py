@@ -1,0 +1,1 @@
+"""The profiled deviance of linear models."""

@@ -1,0 +1,152 @@
+"""The products of several grouping factors with few effects in all, as full matrices.
+
+With some hundred effects a handful of LAPACK calls is faster than block algebra, every
+step is a triangular solve, and the exact Hessian costs no more than the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix
+from multilevel.likelihood.products.cross_products import CrossProducts
+
+MAX_EFFECTS = 200
+"""Above this many random effects, blocks are eliminated one after another instead."""
+
+MAX_STEADY_EFFECTS = 800
+"""The same where effects explain nearly all of the response and a level has several:
+then inverses of blocks are not accurate enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenseShift:
+    """Products of C' = [X y] - Z B0, see `ColumnShift`.
+
+    Parameters
+    ----------
+    effects : (q, p + 1)
+        B0.
+    rhs : (q, p + 1)
+        Z'W C'.
+    gram : (p + 1, p + 1)
+        C''W C'.
+    """
+
+    effects: FloatMatrix
+    rhs: FloatMatrix
+    gram: FloatMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class DenseSystem:
+    """Full products; effect s of level j of factor k is row ``starts[k] + j S_k + s``.
+
+    Parameters
+    ----------
+    A : (q, q)
+        Z'W Z.
+    B : (q, p + 1)
+        Z'W [X y].
+    fixed : (p + 1, p + 1)
+    n_rows : int
+    sizes, levels : tuple of int
+        Effects a level and levels of each factor.
+    starts : tuple of int
+        First row of each factor, and last q.
+    shift : DenseShift or None
+    """
+
+    A: FloatMatrix
+    B: FloatMatrix
+    fixed: FloatMatrix
+    n_rows: int
+    sizes: tuple[int, ...]
+    levels: tuple[int, ...]
+    starts: tuple[int, ...]
+    shift: DenseShift | None
+
+    def times_factor(
+        self, matrix: FloatMatrix, lams: Sequence[FloatMatrix]
+    ) -> FloatMatrix:
+        """matrix (c, q) times Lam = blockdiag(I x lambda), (c, q)."""
+        out = np.empty_like(matrix, order="C")
+        for k, lam in enumerate(lams):
+            part = slice(self.starts[k], self.starts[k + 1])
+            if self.sizes[k] == 1:
+                np.multiply(matrix[:, part], lam[0, 0], out=out[:, part])
+            else:
+                blocks = matrix[:, part].reshape(-1, self.sizes[k])
+                out[:, part] = (blocks @ lam).reshape(len(matrix), -1)
+        return out
+
+    def by_factor(self, vectors: FloatMatrix) -> list[FloatArray]:
+        """Vectors (q, r) as (S, r, J) for each factor."""
+        out = []
+        for k, size in enumerate(self.sizes):
+            rows = vectors[self.starts[k] : self.starts[k + 1]]
+            blocks = rows.reshape(self.levels[k], size, vectors.shape[1])
+            out.append(blocks.transpose(1, 2, 0))
+        return out
+
+    def from_factors(self, blocks: Sequence[FloatArray]) -> FloatMatrix:
+        """Inverse of `by_factor`."""
+        return np.concatenate(
+            [b.transpose(2, 0, 1).reshape(-1, b.shape[1]) for b in blocks]
+        )
+
+
+def n_random_effects(products: CrossProducts) -> int:
+    """q."""
+    return sum(block.shape[0] * block.shape[2] for block in products.diagonal)
+
+
+def has_several_effects(products: CrossProducts) -> bool:
+    """Whether some factor has more than one effect a level."""
+    return any(block.shape[0] > 1 for block in products.diagonal)
+
+
+def dense_system(products: CrossProducts) -> DenseSystem:
+    """Arrange cross-products as full matrices."""
+    sizes = tuple(block.shape[0] for block in products.diagonal)
+    levels = tuple(block.shape[2] for block in products.diagonal)
+    counts = [s * j for s, j in zip(sizes, levels, strict=True)]
+    starts = tuple(np.cumsum([0, *counts]).tolist())
+    A = np.zeros((starts[-1], starts[-1]))
+    for k, block in enumerate(products.diagonal):
+        first = starts[k] + np.arange(levels[k]) * sizes[k]
+        _place(A, first, first, block)
+    for (k, m), pair in products.pairs.items():
+        rows = starts[k] + pair.rows * sizes[k]
+        cols = starts[m] + pair.cols * sizes[m]
+        _place(A, rows, cols, pair.blocks)
+        _place(A, cols, rows, np.swapaxes(pair.blocks, 0, 1))
+    stacked = _stack(products.rhs)
+    shift = products.shift
+    if shift is not None:
+        return DenseSystem(
+            A, stacked, products.fixed, products.n_rows, sizes, levels, starts,
+            DenseShift(_stack(shift.effects), _stack(shift.rhs), shift.gram),
+        )  # fmt: skip
+    return DenseSystem(
+        A, stacked, products.fixed, products.n_rows, sizes, levels, starts, None
+    )
+
+
+def _place(
+    A: FloatMatrix, rows: FloatArray, cols: FloatArray, blocks: FloatArray
+) -> None:
+    """Write blocks (S, T, n) with their first entries at (rows, cols)."""
+    for a in range(blocks.shape[0]):
+        for b in range(blocks.shape[1]):
+            A[rows + a, cols + b] = blocks[a, b]
+
+
+def _stack(blocks: Sequence[FloatArray]) -> FloatMatrix:
+    """Arrays (S, r, J) of the factors as one (q, r)."""
+    return np.concatenate(
+        [b.transpose(2, 0, 1).reshape(-1, b.shape[1]) for b in blocks]
+    )

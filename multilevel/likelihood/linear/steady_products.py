@@ -1,0 +1,193 @@
+"""Cross-products that stay accurate when random effects explain nearly everything.
+
+Then ``y'V0^-1 y`` is a small difference of large sums.  The rows are walked over again:
+an estimate of the fixed effects is taken off the response, and estimates of the random
+effects off every fixed column and the response, so that the sums are small themselves.
+Neither changes the likelihood, so rough estimates will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.likelihood.algebra.level_blocks import semidefinite_rows, summed_gram
+from multilevel.likelihood.linear.dense_point import DensePoint
+from multilevel.likelihood.linear.evaluation import (
+    LikelihoodPoint,
+    PreparedProducts,
+    evaluate_point,
+    prepare_products,
+    prepare_several,
+)
+from multilevel.likelihood.linear.explained_share import share_left
+from multilevel.likelihood.linear.several_factors import SeveralFactorsPoint
+from multilevel.likelihood.linear.single_factor import RotatedLevels
+from multilevel.likelihood.products.cross_products import ColumnShift, CrossProducts
+from multilevel.likelihood.products.level_patterns import FactorPatterns
+from multilevel.likelihood.products.row_products import (
+    cross_products,
+    source_products,
+    stacked_columns,
+)
+from multilevel.likelihood.rows.row_source import RowSource
+from multilevel.likelihood.rows.working_rows import (
+    WorkingBasis,
+    WorkingColumn,
+    WorkingRows,
+)
+
+CANCELLATION = 1e-3
+"""Share of the response's squares left by all effects that calls for a second pass."""
+_SD_RATIOS = (30.0, 1e3)
+"""Each estimate takes some digits off, which makes the next accurate enough."""
+
+
+def steady_products(
+    source: RowSource, patterns: FactorPatterns, factor_of_term: Sequence[int]
+) -> tuple[WorkingBasis, CrossProducts, PreparedProducts]:
+    """Products of the rows, of shifted rows where that saves digits.
+
+    Returns
+    -------
+    basis : WorkingBasis
+        That goes with the response that the products are of.
+    products : CrossProducts
+    prepared : the same, arranged for elimination
+    """
+    products = source_products(source, patterns, factor_of_term)
+    prepared = prepare_products(products)
+    single = isinstance(prepared, RotatedLevels)
+    total = float(products.fixed[-1, -1])
+    if share_left(prepared, total, enough=CANCELLATION) > CANCELLATION:
+        return source.basis, products, prepared
+    rows = source.rows()
+    reached = source.basis, products, prepared
+    steady = _steady_single if single else _steady_several
+    sizes = [len(block) for block in products.diagonal]
+    guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
+    try:
+        arranged = prepared if single else prepare_several(products, steady=True)
+        for lams in guesses:
+            point = evaluate_point(arranged, lams, reml=False)
+            rows, products = steady(rows, point, patterns, factor_of_term)
+            arranged = prepare_products(products)
+            reached = rows.basis, products, arranged
+        # Where effects vary in few directions only, the fixed effects must be right in
+        # the others: so last with covariances near the estimates.
+        lams = covariance_roots(evaluate_point(arranged, guesses[-1], reml=False))
+        point = evaluate_point(arranged, lams, reml=False)
+        rows, products = steady(rows, point, patterns, factor_of_term)
+        reached = rows.basis, products, prepare_products(products)
+    except np.linalg.LinAlgError:  # what has been reached must do
+        pass
+    return reached
+
+
+def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:
+    """Square roots (S, S) of relative covariances, from random effects, by factor.
+
+    A step of the EM algorithm. From a large start it is all but the estimate where
+    random effects explain nearly all of the response, which moments miss by far.
+
+    References
+    ----------
+    Laird & Ware (1982), Biometrics 38, 963-974.
+    """
+    roots = []
+    for b, blocks in zip(point.modes(), point.conditional_blocks(), strict=True):
+        squares = b @ b.T / point.profiled.sigma2
+        covariance = (squares + blocks.sum(axis=2)) / b.shape[1]
+        values, vectors = np.linalg.eigh(covariance)
+        roots.append(vectors * np.sqrt(np.maximum(values, 0.0)))
+    return roots
+
+
+def _steady_single(
+    rows: WorkingRows,
+    point: LikelihoodPoint,
+    patterns: FactorPatterns,
+    factor_of_term: Sequence[int],
+) -> tuple[WorkingRows, CrossProducts]:
+    rows = _without_fixed_part(rows, point.profiled.beta)
+    products = cross_products(rows, patterns, factor_of_term)
+    effects = _projection(products.diagonal[0], products.rhs[0])
+    left = _shifted(rows, patterns, factor_of_term, (effects,))
+    _, rotated = semidefinite_rows(products.diagonal[0], left.rhs[0])
+    within = left.gram - summed_gram(rotated, rotated)
+    return rows, replace(products, within=within)
+
+
+def _projection(blocks: FloatArray, rhs: FloatArray) -> FloatArray:
+    """Coefficients (S, p + 1, J) of [X y] on Z within every level."""
+    R, rotated = semidefinite_rows(blocks, rhs)
+    effects = np.zeros_like(rotated)
+    for k in reversed(range(len(R))):
+        pivot = R[k, k]
+        left = rotated[k] - np.einsum("bj,brj->rj", R[k, k + 1 :], effects[k + 1 :])
+        np.divide(left, pivot, out=effects[k], where=pivot > 0)
+    return effects
+
+
+def _steady_several(
+    rows: WorkingRows,
+    point: LikelihoodPoint,
+    patterns: FactorPatterns,
+    factor_of_term: Sequence[int],
+) -> tuple[WorkingRows, CrossProducts]:
+    assert isinstance(point, DensePoint | SeveralFactorsPoint)
+    rows = _without_fixed_part(rows, point.profiled.beta)
+    products = cross_products(rows, patterns, factor_of_term)
+    effects = point.column_effects()
+    shift = _shifted(rows, patterns, factor_of_term, effects)
+    return rows, replace(products, shift=shift)
+
+
+def _without_fixed_part(rows: WorkingRows, beta: FloatVector) -> WorkingRows:
+    """The response less X beta, which the basis adds to the estimates."""
+    fixed = rows.fixed.copy(order="F")
+    fixed[:, -1] -= fixed[:, :-1] @ beta
+    basis = rows.basis
+    fit = basis.response_fit + basis.response_scale * beta
+    return replace(rows, fixed=fixed, basis=replace(basis, response_fit=fit))
+
+
+def _shifted(
+    rows: WorkingRows,
+    patterns: FactorPatterns,
+    factor_of_term: Sequence[int],
+    effects: tuple[FloatArray, ...],
+) -> ColumnShift:
+    """Products of [X y] less Z times the effects."""
+    left = _rows_less_effects(rows, patterns, factor_of_term, effects)
+    # Keys tell columns apart; the shifted ones are no longer those of the terms.
+    first = rows.fixed.shape[1]
+    random = tuple(
+        tuple(replace(column, key=first + column.key) for column in term)
+        for term in rows.random
+    )
+    shifted = replace(rows, fixed=left, fixed_constant=0.0, random=random)
+    products = cross_products(shifted, patterns, factor_of_term)
+    return ColumnShift(effects, products.rhs, products.fixed)
+
+
+def _rows_less_effects(
+    rows: WorkingRows,
+    patterns: FactorPatterns,
+    factor_of_term: Sequence[int],
+    effects: tuple[FloatArray, ...],
+) -> FloatMatrix:
+    left = rows.fixed.copy(order="F")
+    stacked = stacked_columns(rows, factor_of_term, len(effects))
+    for columns, codes, own in zip(stacked, patterns.codes, effects, strict=True):
+        for column, effect in zip(columns, own, strict=True):
+            for r in range(left.shape[1]):
+                left[:, r] -= _column_times(column, effect[r][codes])
+    return left
+
+
+def _column_times(column: WorkingColumn, effect: FloatVector) -> FloatVector:
+    return effect * (column.constant if column.values is None else column.values)

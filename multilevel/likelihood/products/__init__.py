@@ -1,0 +1,1 @@
+"""Cross-products: all that a linear model sees of its rows."""

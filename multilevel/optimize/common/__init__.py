@@ -1,0 +1,1 @@
+"""What fits of linear and generalized models share."""

@@ -1,0 +1,101 @@
+"""Estimates of generalized models in the user's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.optimize.generalized.objective import split_parameters
+from multilevel.optimize.generalized.problem import GeneralizedProblem
+
+
+def user_theta(problem: GeneralizedProblem, theta: FloatVector) -> FloatVector:
+    """theta (m,) of the user's columns from that of the working columns."""
+    factors = problem.terms.term_factors(theta)
+    return problem.terms.theta_of(
+        [T @ F for T, F in zip(problem.term_transforms, factors, strict=True)]
+    )
+
+
+def working_theta(problem: GeneralizedProblem, theta: FloatVector) -> FloatVector:
+    """theta (m,) of the working columns from that of the user's columns."""
+    factors = problem.terms.term_factors(theta)
+    return problem.terms.theta_of(
+        [
+            np.asarray(np.linalg.solve(T, F))
+            for T, F in zip(problem.term_transforms, factors, strict=True)
+        ]
+    )
+
+
+def user_params(problem: GeneralizedProblem, x: FloatVector) -> FloatVector:
+    """[beta, theta, dispersion] of the user's columns."""
+    beta, theta, log_dispersion = split_parameters(problem, x)
+    parts = [problem.fixed_transform @ beta, user_theta(problem, theta)]
+    if problem.n_dispersion:
+        parts.append(np.exp([log_dispersion]))
+    return np.concatenate(parts)
+
+
+def working_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVector:
+    """[beta, theta, log dispersion] of the working columns."""
+    p, m = problem.n_fixed, problem.terms.n_theta
+    parts = [
+        np.linalg.solve(problem.fixed_transform, params[:p]),
+        working_theta(problem, params[p : p + m]),
+    ]
+    if problem.n_dispersion:
+        parts.append(np.log(params[-1:]))
+    return np.concatenate(parts)
+
+
+def theta_jacobian(
+    carry: Callable[[FloatVector], FloatVector],
+    theta: FloatVector,
+    units: FloatVector | None = None,
+) -> FloatMatrix:
+    """Derivatives of a change of columns in theta, (m, m), by central differences.
+
+    `units` (m,) are those of theta's entries; one for each if they are not given.
+    """
+    m = len(theta)
+    jacobian = np.empty((m, m))
+    units = np.ones(m) if units is None else units
+    steps = 1e-6 * units * (np.abs(theta / units).max(initial=0.0) or 1.0)
+    for a in range(m):
+        shift = np.zeros(m)
+        shift[a] = steps[a]
+        ahead, behind = carry(theta + shift), carry(theta - shift)
+        jacobian[:, a] = (ahead - behind) / (2.0 * steps[a])
+    return jacobian
+
+
+def user_covariance(
+    problem: GeneralizedProblem, x: FloatVector, covariance: FloatMatrix
+) -> FloatMatrix:
+    """Covariance of [beta, theta, dispersion] from that of the working x, (d, d)."""
+    p, m = problem.n_fixed, problem.terms.n_theta
+    _, theta, log_dispersion = split_parameters(problem, x)
+    change = np.zeros((len(x), len(x)))
+    change[:p, :p] = problem.fixed_transform
+    change[p : p + m, p : p + m] = theta_jacobian(
+        lambda t: user_theta(problem, t), theta
+    )
+    if problem.n_dispersion:
+        change[-1, -1] = np.exp(log_dispersion)
+    return np.asarray(change @ covariance @ change.T)
+
+
+def term_modes(
+    problem: GeneralizedProblem, effects: Sequence[FloatArray]
+) -> tuple[FloatMatrix, ...]:
+    """Conditional modes (J, k) of each term in the user's columns."""
+    terms = problem.terms
+    return tuple(
+        (T @ effects[factor][block]).T
+        for T, factor, block in zip(
+            problem.term_transforms, terms.factor_of_term, terms.blocks, strict=True
+        )
+    )

@@ -1,0 +1,255 @@
+"""The approximate log-likelihood in the user's parameters, [beta, theta, dispersion].
+
+`theta` holds the entries of the covariance factors of the user's columns, with
+Cov(b) = F F'. The dispersion is there only where the family has one to estimate: phi,
+or the size of a negative binomial.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.errors import FitError
+from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
+from multilevel.likelihood.elimination.penalized_products import sum_by_parent
+from multilevel.likelihood.generalized.pirls import ConditionalModes
+from multilevel.likelihood.generalized.quadrature import level_log_integrals
+from multilevel.optimize.generalized.estimates import (
+    theta_jacobian,
+    working_params,
+    working_theta,
+)
+from multilevel.optimize.generalized.fit_record import GLMMFit
+from multilevel.optimize.generalized.joint_hessian import CONVERGED, differenced_hessian
+from multilevel.optimize.generalized.objective import GlmPoint, evaluate_at
+from multilevel.optimize.generalized.problem import GeneralizedProblem
+from multilevel.optimize.generalized.start import largest_entries, rough_hessian
+
+
+def check_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVector:
+    """params (d,) as an array.
+
+    Raises
+    ------
+    FitError
+        If the length is wrong or the dispersion is not positive.
+    """
+    params = np.asarray(params, dtype=float)
+    p, m, d = problem.n_fixed, problem.terms.n_theta, problem.n_parameters
+    if params.shape != (d,):
+        last = " and the dispersion" if problem.n_dispersion else ""
+        raise FitError(
+            f"params has shape {params.shape}; this model has {p} fixed effects, "
+            f"{m} covariance parameters theta{last}: {d} in all"
+        )
+    if problem.n_dispersion and not params[-1] > 0:
+        raise FitError(f"the dispersion is {params[-1]:g}; it must be positive")
+    return params
+
+
+def point_at(
+    problem: GeneralizedProblem,
+    params: FloatVector,
+    *,
+    nagq: int = 1,
+    start: ConditionalModes | None = None,
+    steady: bool = False,
+) -> GlmPoint:
+    """Approximate deviance at params; its gradient is in the user's parameters.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    params : (d,)
+        [beta, theta, dispersion].
+    nagq : int
+    start : ConditionalModes, optional
+        At parameters nearby.
+    steady : bool
+        As for `evaluate_at`.
+
+    Raises
+    ------
+    FitError
+        If params do not fit the model.
+    FitError
+        If the likelihood cannot be evaluated there.
+    """
+    params = check_params(problem, params)
+    p, m = problem.n_fixed, problem.terms.n_theta
+    # The Laplace approximation depends on the covariance only, whatever its factor.
+    by_covariance = nagq == 1
+    x = working_params(problem, params)
+    if by_covariance:
+        x[p : p + m] = params[p : p + m]
+    try:
+        point = evaluate_at(
+            problem,
+            x,
+            n_nodes=nagq,
+            start=start,
+            tolerance=CONVERGED,
+            theta_map=problem.user if by_covariance else None,
+            steady=steady,
+        )
+    except np.linalg.LinAlgError as error:
+        raise FitError(
+            f"the approximate likelihood cannot be evaluated there: {error}"
+        ) from error
+    gradient = point.gradient.copy()
+    gradient[:p] = np.linalg.solve(problem.fixed_transform.T, gradient[:p])
+    if not by_covariance:
+        jacobian = theta_jacobian(
+            lambda theta: working_theta(problem, theta),
+            params[p : p + m],
+            1.0 / largest_entries(problem.user.jacobians(params[p : p + m])),
+        )
+        gradient[p : p + m] = jacobian.T @ gradient[p : p + m]
+    if problem.n_dispersion:
+        gradient[-1] /= params[-1]
+    return GlmPoint(params, point.value, gradient, point.modes)
+
+
+def loglike(
+    problem: GeneralizedProblem, params: FloatVector, *, nagq: int = 1
+) -> float:
+    """Approximate log-likelihood at params (d,), all constants included."""
+    return -0.5 * point_at(problem, params, nagq=nagq).value
+
+
+def score(
+    problem: GeneralizedProblem, params: FloatVector, *, nagq: int = 1
+) -> FloatVector:
+    """Gradient of the approximate log-likelihood, (d,)."""
+    return np.asarray(-0.5 * point_at(problem, params, nagq=nagq).gradient)
+
+
+def hessian(
+    problem: GeneralizedProblem, params: FloatVector, *, nagq: int = 1
+) -> FloatMatrix:
+    """Second derivatives, (d, d), by central differences of the exact score.
+
+    Along directions that the working linear model makes independent and of unit
+    curvature: the steps have the parameters' own units, of whatever size.
+    """
+    params = check_params(problem, params)
+    centre = point_at(problem, params, nagq=nagq)
+
+    def gradient_at(moved: FloatVector, *, steady: bool = False) -> FloatVector:
+        return point_at(
+            problem, moved, nagq=nagq, start=centre.modes, steady=steady
+        ).gradient
+
+    guess = _rough_hessian(problem, params, centre.modes)
+    steady_at = partial(gradient_at, steady=True)
+    found = differenced_hessian(gradient_at, params, guess, steady_at)
+    known = np.maximum(np.abs(np.diag(found.whitened)), 1.0)
+    if known.max(initial=1.0) > 4.0:
+        # Where a variance is zero the guess knows nothing of its curvature.
+        guess = (found.root * known) @ found.root.T
+        found = differenced_hessian(gradient_at, params, guess, steady_at)
+    return -0.5 * found.matrix
+
+
+def _rough_hessian(
+    problem: GeneralizedProblem, params: FloatVector, modes: ConditionalModes
+) -> FloatMatrix:
+    """The working linear model's Hessian in the user's parameters, (d, d)."""
+    p, m = problem.n_fixed, problem.terms.n_theta
+    x = working_params(problem, params)
+    x[p : p + m] = params[p : p + m]
+    change = np.eye(len(x))
+    change[:p, :p] = np.linalg.inv(problem.fixed_transform)
+    if problem.n_dispersion:
+        change[-1, -1] = 1.0 / params[-1]
+    with np.errstate(all="ignore"):
+        guess = rough_hessian(
+            problem, x, modes, longest=(300.0, 1.0), theta_map=problem.user
+        )
+    guess = change.T @ guess @ change
+    return np.asarray((guess + guess.T) / 2.0)
+
+
+def modes_of(problem: GeneralizedProblem, fit: GLMMFit) -> ConditionalModes:
+    """The converged modes at a fit's estimates."""
+    point = evaluate_at(problem, fit.working_params, tolerance=CONVERGED)
+    return point.modes
+
+
+def conditional_covariances(
+    problem: GeneralizedProblem, fit: GLMMFit
+) -> tuple[FloatArray, ...]:
+    """Cov(b_j | y) at the estimates, by the curvature at the modes.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    fit : GLMMFit
+
+    Returns
+    -------
+    tuple of (J, S, S), one for each grouping factor
+        Terms on one factor are stacked in formula order. The uncertainty of the
+        estimates is left out.
+    """
+    transforms = problem.terms.stack(problem.term_transforms)
+    blocks = pattern_inverse(modes_of(problem, fit).factor).blocks
+    return tuple(
+        np.einsum("ab,bcj,dc->jad", T, block, T)
+        for T, block in zip(transforms, blocks, strict=True)
+    )
+
+
+def independent_factor(problem: GeneralizedProblem) -> int:
+    """Position of the factor whose levels are independent of one another.
+
+    Raises
+    ------
+    FitError
+        If grouping factors are crossed, so that no partition of the rows is.
+    """
+    plan = problem.rows.layout.plan
+    if plan.rest:
+        crossed = ", ".join(problem.factor_names)
+        raise FitError(
+            f"the grouping factors {crossed} are crossed: the rows do not fall into "
+            "independent groups, so there is no log-likelihood of a group. Use llf."
+        )
+    return plan.chain[-1]
+
+
+def loglike_groups(problem: GeneralizedProblem, fit: GLMMFit) -> FloatVector:
+    """Log-likelihood of each independent group at the estimates; they add up to llf.
+
+    Returns
+    -------
+    (J,)
+        By level of `independent_factor`.
+
+    Raises
+    ------
+    FitError
+        If grouping factors are crossed.
+    """
+    k = independent_factor(problem)
+    modes = modes_of(problem, fit)
+    rows = problem.rows
+    log_dispersion = float(fit.working_params[-1]) if problem.n_dispersion else 0.0
+    index = rows.layout.rows.factors[k].index
+    normalizer = index.sums(rows.likelihood.normalizer(log_dispersion))
+    if fit.n_nodes > 1:
+        base = problem.X @ fit.working_params[: problem.n_fixed] + problem.offset
+        return normalizer + level_log_integrals(
+            rows, base, modes, log_dispersion, fit.n_nodes
+        )
+    density, _ = rows.likelihood.density(modes.eta, log_dispersion)
+    total = -2.0 * index.sums(density)
+    plan = rows.layout.plan
+    for c in plan.chain:
+        own = (modes.effects[c] * modes.slopes[c]).sum(axis=0)
+        own = own + modes.factor.absorbed[c].log_det
+        total += own if c == k else sum_by_parent(own, rows.layout, c, k)
+    return np.asarray(normalizer - 0.5 * total)

@@ -1,0 +1,191 @@
+"""The approximate deviance as a function of all parameters of the working columns.
+
+x = [beta (p), theta (m), log dispersion (0 or 1)].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatVector
+from multilevel.likelihood.generalized.laplace import (
+    DevianceSlopes,
+    laplace_deviance,
+    laplace_slopes,
+)
+from multilevel.likelihood.generalized.pirls import (
+    TIGHT,
+    ConditionalModes,
+    find_modes,
+    inner_product,
+)
+from multilevel.likelihood.generalized.quadrature import quadrature_deviance
+from multilevel.likelihood.linear.theta_derivatives import ThetaMap
+from multilevel.optimize.generalized.problem import GeneralizedProblem
+
+FARTHEST = 80.0
+"""Largest logarithm of a dispersion parameter that is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlmPoint:
+    """The approximate deviance and its gradient at x.
+
+    Parameters
+    ----------
+    x : (d,)
+    value : float
+        -2 times the approximate log-likelihood, all constants included.
+    gradient : (d,)
+    modes : ConditionalModes
+    """
+
+    x: FloatVector
+    value: float
+    gradient: FloatVector
+    modes: ConditionalModes
+
+
+def split_parameters(
+    problem: GeneralizedProblem, x: FloatVector
+) -> tuple[FloatVector, FloatVector, float]:
+    """beta (p,), theta (m,) and the log dispersion, zero if there is none."""
+    p, m = problem.n_fixed, problem.terms.n_theta
+    log_dispersion = float(x[p + m]) if problem.n_dispersion else 0.0
+    return x[:p], x[p : p + m], log_dispersion
+
+
+def evaluate_at(
+    problem: GeneralizedProblem,
+    x: FloatVector,
+    *,
+    n_nodes: int = 1,
+    start: ConditionalModes | None = None,
+    tolerance: float = TIGHT,
+    theta_map: ThetaMap | None = None,
+    steady: bool = False,
+) -> GlmPoint:
+    """Approximate deviance and gradient.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    x : (d,)
+        [beta, theta, log dispersion].
+    n_nodes : int
+        Quadrature nodes for each effect; one is the Laplace approximation.
+    start : ConditionalModes, optional
+        At parameters nearby.
+    tolerance : float
+        Decrement at which the modes are taken for converged.
+    theta_map : ThetaMap, optional
+        What theta means; that of the working columns if not given.
+    steady : bool
+        Take the gradient of the Laplace approximation without the rounding of huge
+        scores, which costs a solution for each fixed column.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the likelihood is not finite or its modes cannot be found.
+    """
+    beta, theta, log_dispersion = split_parameters(problem, x)
+    if abs(log_dispersion) > FARTHEST:
+        raise np.linalg.LinAlgError("the dispersion is out of bounds")
+    theta_map = problem.working if theta_map is None else theta_map
+    base = problem.X @ beta + problem.offset
+    with np.errstate(all="ignore"):
+        modes = find_modes(
+            problem.rows,
+            base,
+            theta_map.factors(theta),
+            log_dispersion,
+            start=start,
+            tolerance=tolerance,
+        )
+        if n_nodes == 1:
+            point = laplace_deviance(problem.rows, modes, log_dispersion)
+            slopes = laplace_slopes(problem.rows, point)
+        else:
+            point, slopes = quadrature_deviance(
+                problem.rows, base, modes, log_dispersion, n_nodes
+            )
+        gradient = _gradient(problem, theta_map.jacobians(theta), slopes)
+        if steady and n_nodes == 1:
+            gradient[: len(beta)] = _steady_slopes(problem, modes, slopes)
+    if not (np.isfinite(point.value) and np.isfinite(gradient).all()):
+        raise np.linalg.LinAlgError("the approximate deviance is not finite")
+    return GlmPoint(x, point.value, gradient, modes)
+
+
+def _gradient(
+    problem: GeneralizedProblem,
+    jacobians: Sequence[FloatArray],
+    slopes: DevianceSlopes,
+) -> FloatVector:
+    p, m = problem.n_fixed, problem.terms.n_theta
+    gradient = np.zeros(problem.n_parameters)
+    gradient[:p] = problem.X.T @ slopes.eta
+    for slope, jacobian in zip(slopes.lams, jacobians, strict=True):
+        gradient[p : p + m] += jacobian.reshape(m, -1) @ slope.ravel()
+    if problem.n_dispersion:
+        gradient[-1] = slopes.log_dispersion
+    return gradient
+
+
+def _steady_slopes(
+    problem: GeneralizedProblem, modes: ConditionalModes, slopes: DevianceSlopes
+) -> FloatVector:
+    """Derivatives in beta (p,) where the sums of the scores are lost in rounding.
+
+    At the modes Z'l' = v, so that x'l' = (x - Z c)'l' + c'v whatever c is; with the
+    c of the weighted regression little of x is left over.
+    """
+    effects, score = problem.rows.layout.rows, modes.terms.score
+    rest = slopes.eta + 2.0 * score
+    out = np.empty(problem.n_fixed)
+    for j, column in enumerate(problem.X.T):
+        c = modes.factor.solve(effects.collect(modes.terms.weight * column))
+        left = column - effects.spread(c)
+        out[j] = column @ rest - 2.0 * (left @ score + inner_product(c, modes.slopes))
+    return out
+
+
+class GlmObjective:
+    """Evaluations that start from the modes of the last one.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    n_nodes : int
+        Quadrature nodes for each effect; one is the Laplace approximation.
+    start : ConditionalModes, optional
+    """
+
+    def __init__(
+        self,
+        problem: GeneralizedProblem,
+        n_nodes: int,
+        start: ConditionalModes | None = None,
+    ) -> None:
+        self._problem = problem
+        self._n_nodes = n_nodes
+        self._modes = start
+        self.evaluations = 0
+        self.mode_steps = 0
+
+    def __call__(self, x: FloatVector) -> GlmPoint | None:
+        """Evaluate at x; None where that is not possible."""
+        self.evaluations += 1
+        try:
+            point = evaluate_at(
+                self._problem, x, n_nodes=self._n_nodes, start=self._modes
+            )
+        except np.linalg.LinAlgError:
+            return None
+        self._modes = point.modes
+        self.mode_steps += point.modes.steps
+        return point

@@ -1,0 +1,182 @@
+"""A generalized mixed model as well-conditioned rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.covariance.registry import STRUCTURES
+from multilevel.covariance.stacked_terms import StackedTerms
+from multilevel.likelihood.elimination.penalized_layout import penalized_layout
+from multilevel.likelihood.families.row_chunks import in_chunks
+from multilevel.likelihood.families.traits import Family, bind_rows
+from multilevel.likelihood.generalized.pirls import GeneralizedRows
+from multilevel.likelihood.rows.column_basis import orthonormal_basis, scaling_basis
+from multilevel.likelihood.rows.row_source import own_basis
+from multilevel.likelihood.rows.working_rows import RandomColumns
+from multilevel.optimize.generalized.rows import OrderedRows, eta_inside
+from multilevel.optimize.linear.problem import UserTheta, WorkingTheta
+
+if TYPE_CHECKING:
+    from multilevel.design.model_design import ModelDesign
+
+
+@dataclass(frozen=True)
+class GeneralizedProblem:
+    """Everything that fitting and inference need.
+
+    Parameters
+    ----------
+    family : Family
+    rows : GeneralizedRows
+        Sorted by group, equal rows merged.
+    X : (N, p)
+        Working fixed columns of these rows, Fortran order.
+    offset : (N,)
+    row_of : (n,)
+        For each row of the design, its row here.
+    fixed_transform : (p, p)
+        T with X = (the user's columns) T.
+    term_transforms : one (k, k) for each term
+        The same for the random columns.
+    terms : StackedTerms
+    fixed_names : names of the fixed columns
+    effect_names : names of the effects of each term
+    factor_names : name of each grouping factor
+    undetermined : names of the standard deviations and correlations left open
+        Filled in when the design has been judged.
+    """
+
+    family: Family
+    rows: GeneralizedRows
+    X: FloatMatrix
+    offset: FloatVector
+    row_of: IntVector
+    fixed_transform: FloatMatrix
+    term_transforms: tuple[FloatMatrix, ...]
+    terms: StackedTerms
+    fixed_names: tuple[str, ...]
+    effect_names: tuple[tuple[str, ...], ...]
+    factor_names: tuple[str, ...]
+    undetermined: frozenset[str] = frozenset()
+
+    @property
+    def n_rows(self) -> int:
+        """n, before merging."""
+        return len(self.row_of)
+
+    @property
+    def n_fixed(self) -> int:
+        """p, without aliased columns."""
+        return int(self.X.shape[1])
+
+    @property
+    def n_dispersion(self) -> int:
+        """1 if a dispersion parameter is estimated, else 0."""
+        return int(self.rows.likelihood.has_dispersion)
+
+    @property
+    def n_parameters(self) -> int:
+        """p + m + 1 if there is a dispersion parameter, else p + m."""
+        return self.n_fixed + self.terms.n_theta + self.n_dispersion
+
+    @property
+    def working(self) -> WorkingTheta:
+        """theta of the working columns, in which the optimizer moves."""
+        return WorkingTheta(self.terms)
+
+    @property
+    def user(self) -> UserTheta:
+        """theta of the user's columns, which is reported."""
+        inverses = [np.asarray(np.linalg.inv(T)) for T in self.term_transforms]
+        return UserTheta(self.terms, tuple(self.terms.stack(inverses)))
+
+    @property
+    def column_scales(self) -> list[FloatVector]:
+        """Root mean square (k,) of the user's random columns, by term."""
+        return [
+            np.sqrt((np.linalg.inv(T) ** 2).sum(axis=0)) for T in self.term_transforms
+        ]
+
+
+def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem:
+    """Sort, merge and transform the rows of a design.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    family : Family
+
+    Raises
+    ------
+    DataError
+        If the family cannot have produced some response.
+    """
+    terms = StackedTerms(
+        tuple(STRUCTURES[t.structure](len(t.effects)) for t in design.terms),
+        tuple(t.factor_index for t in design.terms),
+        len(design.factors),
+    )
+    fixed, fixed_transform = _fixed_columns(design.X)
+    transforms, random = _random_columns(design, terms)
+    n_rows = len(design.y)
+    rows = OrderedRows(
+        bind_rows(family, design.y, design.weights, design.trials),
+        fixed,
+        np.zeros(n_rows) if design.offset is None else design.offset,
+        tuple(factor.codes for factor in design.factors),
+        tuple(len(factor.levels) for factor in design.factors),
+        random,
+        np.arange(n_rows),
+    )
+    rows = rows.sorted().merged()
+    layout = penalized_layout(rows.effects(terms))
+    inside = partial(eta_inside, family.link, rows.likelihood)
+    return GeneralizedProblem(
+        family,
+        GeneralizedRows(in_chunks(rows.likelihood, len(rows.fixed)), layout, inside),
+        np.asfortranarray(rows.fixed),
+        rows.offset,
+        rows.row_of,
+        fixed_transform,
+        transforms,
+        terms,
+        tuple(design.exog_names[j] for j in design.kept),
+        tuple(term.effects for term in design.terms),
+        tuple(factor.name for factor in design.factors),
+    )
+
+
+def _fixed_columns(columns: FloatMatrix) -> tuple[FloatMatrix, FloatMatrix]:
+    basis = orthonormal_basis(columns, None) or scaling_basis(columns, None)
+    return basis.apply(columns), basis.transform
+
+
+def _random_columns(
+    design: ModelDesign, terms: StackedTerms
+) -> tuple[tuple[FloatMatrix, ...], tuple[FloatVector | None, ...]]:
+    """Transform (k, k) of each term, and the working columns one after another.
+
+    None stands for a column of ones: a constant column is scaled to one if the
+    structure lets each column be scaled.
+    """
+    transforms: list[FloatMatrix] = []
+    columns: list[FloatVector | None] = []
+    for term, structure in zip(design.terms, terms.structures, strict=True):
+        raw = RandomColumns(term.factor_index, term.columns, (), structure.freedom)
+        basis = own_basis(raw, None)
+        transform = basis.transform.copy()
+        for j, column in enumerate(basis.apply(term.columns).T):
+            first = column[0]
+            may = structure.freedom != "none" or first == 1.0
+            if first != 0.0 and may and (column == first).all():
+                transform[:, j] /= first
+                columns.append(None)
+            else:
+                columns.append(column)
+        transforms.append(transform)
+    return tuple(transforms), tuple(columns)

@@ -1,0 +1,165 @@
+"""What a fit of a generalized model says of itself, and what it warns of."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix
+from multilevel.errors import ConvergenceWarning, SingularFitWarning, warn_caller
+from multilevel.optimize.common.fit_record import OptimizationReport
+from multilevel.optimize.generalized.problem import GeneralizedProblem
+from multilevel.optimize.generalized.search import SearchEnd
+from multilevel.optimize.generalized.separation import (
+    RunningOff,
+    columns_along,
+    ends_of,
+)
+
+ENOUGH = 1e-4
+"""Expected fall of the deviance with which a fit has converged."""
+
+NEAR_EDGE = 1e-3
+"""Distance of a probability from 0 or 1 at which a link may hold up the fit."""
+
+SIMPLIFY = "Simplify the random terms or check the data for groups that determine them."
+
+
+def unknown_columns(
+    problem: GeneralizedProblem, directions: FloatMatrix
+) -> tuple[str, ...]:
+    """Parameters of which the curvature of the deviance tells nothing.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    directions : (d, r)
+        Of the working parameters.
+    """
+    p = problem.n_fixed
+    names: list[str] = []
+    for direction in directions.T:
+        if np.abs(direction[:p]).max(initial=0.0) > 0.0:
+            names += columns_along(problem, direction[:p])
+        if problem.n_dispersion and abs(direction[-1]) > 0.1:
+            names.append("the dispersion")
+    return tuple(dict.fromkeys(names))
+
+
+def obstacle_of(
+    problem: GeneralizedProblem,
+    end: SearchEnd,
+    off: RunningOff,
+    unknown: tuple[str, ...],
+) -> str:
+    """Why the fit is not to be trusted and what to do, in plain words; "" if it is."""
+    if end.expected_gain < ENOUGH and not (off or unknown):
+        return ""
+    impossible = _responses_without_mean(problem, end)
+    if impossible:
+        return (
+            f"{impossible} of {problem.n_rows} responses are not positive, but every "
+            f"mean of a {problem.family.link.name} link is, and the fit has run "
+            "against that edge. Use the identity link, or another family"
+        )
+    if off:
+        return off.message()
+    stopped = (
+        f"stopped after {end.evaluations} evaluations while the deviance could still "
+        f"fall by {end.expected_gain:.2g}"
+    )
+    rounding = 4.0 * np.finfo(float).eps * abs(end.point.value)
+    if rounding > 0.01 * ENOUGH:
+        return (
+            f"{stopped}. The deviance is {end.point.value:.3g}, of which doubles keep "
+            f"{rounding:.1g}: give the response in another unit, such as thousands"
+        )
+    at_edge = _probabilities_at_an_edge(problem, end)
+    if at_edge:
+        return (
+            f"{stopped}: the probability of {at_edge} rows has come to the edge of "
+            f"what a {problem.family.link.name} link allows. Use the logit link"
+        )
+    if unknown:
+        return (
+            f"the likelihood does not change with {', '.join(unknown)} as far as "
+            "rounding lets it be seen: the standard errors of these are lower limits. "
+            "Check the columns for values that hardly vary or lie far from the rest"
+        )
+    return f"{stopped}. {SIMPLIFY[:-1]}"
+
+
+def _responses_without_mean(problem: GeneralizedProblem, end: SearchEnd) -> int:
+    """Responses of a Gaussian model that its link puts below every mean."""
+    if problem.family.name != "gaussian" or problem.family.link.name != "log":
+        return 0
+    below = ends_of(problem, float(end.point.x[-1])) < 0.0
+    return int(below[problem.row_of].sum())
+
+
+def _probabilities_at_an_edge(problem: GeneralizedProblem, end: SearchEnd) -> int:
+    """Rows whose probability a link lets leave [0, 1], and that are about to."""
+    link = problem.family.link
+    if problem.family.name != "binomial" or link.name not in (
+        "log",
+        "logc",
+        "identity",
+    ):
+        return 0
+    mean = np.asarray(link.mean(end.point.modes.eta))
+    above = (mean > 1.0 - NEAR_EDGE) & (link.name != "logc")
+    below = (mean < NEAR_EDGE) & (link.name != "log")
+    return int((above | below)[problem.row_of].sum())
+
+
+def report_of(
+    end: SearchEnd, boundary: dict[str, float], obstacle: str, seconds: float
+) -> OptimizationReport:
+    """How the search went.
+
+    Parameters
+    ----------
+    end : SearchEnd
+    boundary : dict
+        Parameters on the edge, by name.
+    obstacle : str
+        Of `obstacle_of`.
+    seconds : float
+    """
+    message = obstacle or (
+        f"converged after {end.evaluations} evaluations: the deviance could fall by "
+        f"{end.expected_gain:.1g} at most"
+    )
+    return OptimizationReport(
+        not obstacle,
+        end.evaluations,
+        float(np.abs(end.point.gradient).max(initial=0.0)),
+        end.expected_gain,
+        boundary,
+        message,
+        seconds,
+    )
+
+
+def warn_about(report: OptimizationReport, *, is_singular: bool) -> None:
+    """Warn of a fit that has no maximum, did not reach it or lies on the edge."""
+    if not report.converged:
+        warn_caller(report.message, ConvergenceWarning)
+    if "size" in report.boundary:
+        warn_caller(
+            f"size = {report.boundary['size']:.3g} of the negative binomial is on "
+            "the edge of the parameter space: the counts vary no more than Poisson "
+            'counts do. Use family="poisson".',
+            SingularFitWarning,
+        )
+    if is_singular:
+        edge = ", ".join(
+            f"{name} = {value:.3g}"
+            for name, value in report.boundary.items()
+            if name != "size"
+        )
+        warn_caller(
+            f"{edge or 'a covariance matrix is not of full rank'}: the estimate is on "
+            "the edge of the parameter space. Drop the term or keep it knowingly; "
+            "Wald intervals for it do not apply.",
+            SingularFitWarning,
+        )

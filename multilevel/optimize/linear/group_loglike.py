@@ -1,0 +1,89 @@
+"""Contributions of independent groups to the log-likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel.array_types import FloatVector, IntVector
+from multilevel.design.model_design import ModelDesign
+from multilevel.errors import FitError
+from multilevel.likelihood.algebra.level_blocks import absorb_levels, level_gram
+from multilevel.likelihood.elimination.block_elimination import eliminate, sum_by_parent
+from multilevel.likelihood.elimination.block_system import BlockSystem, block_system
+from multilevel.likelihood.linear.profiled import LOG_2PI
+from multilevel.likelihood.linear.single_factor import RotatedLevels
+from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.linear.problem import LinearProblem
+
+
+def independent_factor(problem: LinearProblem) -> int:
+    """Position of the factor whose levels are independent of one another.
+
+    Raises
+    ------
+    FitError
+        If grouping factors are crossed, so that no partition of the rows is.
+    """
+    if isinstance(problem.prepared, RotatedLevels):
+        return 0
+    plan = _blocks(problem).plan
+    if plan.rest:
+        crossed = ", ".join(problem.factor_names)
+        raise FitError(
+            f"the grouping factors {crossed} are crossed: the rows do not fall into "
+            "independent groups, so there is no log-likelihood of a group. Use llf."
+        )
+    return plan.chain[-1]
+
+
+def _blocks(problem: LinearProblem) -> BlockSystem:
+    prepared = problem.prepared
+    return (
+        prepared
+        if isinstance(prepared, BlockSystem)
+        else block_system(problem.products)
+    )
+
+
+def _log_dets(problem: LinearProblem, fit: LMMFit, factor: int) -> FloatVector:
+    """log|M| of every level of the coarsest factor, (J,)."""
+    lams = problem.working.factors(fit.working_theta)
+    prepared = problem.prepared
+    if isinstance(prepared, RotatedLevels):
+        triangles = prepared.rows[:, : prepared.size]
+        return absorb_levels(level_gram(triangles, triangles), lams[0])[0]
+    blocks = _blocks(problem)
+    elimination = eliminate(blocks, lams)
+    total = elimination.absorbed[factor].log_det.copy()
+    for c in blocks.plan.chain[:-1]:
+        parent: IntVector = blocks.plan.parents[c, factor]
+        own = elimination.absorbed[c].log_det
+        total += sum_by_parent(own, parent, len(total))
+    return total
+
+
+def loglike_groups(
+    problem: LinearProblem, design: ModelDesign, fit: LMMFit
+) -> FloatVector:
+    """Log-likelihood (ML) of each independent group at the estimates, (J,).
+
+    Raises
+    ------
+    FitError
+        If grouping factors are crossed.
+    """
+    factor = independent_factor(problem)
+    codes = design.factors[factor].codes
+    n_levels = len(design.factors[factor].levels)
+    offset = 0.0 if design.offset is None else design.offset
+    marginal = design.y - design.X @ fit.beta - offset
+    conditional = marginal.copy()
+    for term, modes in zip(design.terms, fit.modes, strict=True):
+        own = design.factors[term.factor_index].codes
+        conditional -= (term.columns * modes[own]).sum(axis=1)
+    terms = marginal * conditional / fit.sigma**2 + LOG_2PI + 2.0 * np.log(fit.sigma)
+    if design.weights is not None:
+        w = design.weights
+        terms = terms + marginal * conditional * (w - 1.0) / fit.sigma**2 - np.log(w)
+    sums = np.bincount(codes, weights=terms, minlength=n_levels)
+    return np.asarray(-0.5 * (sums + _log_dets(problem, fit, factor)))

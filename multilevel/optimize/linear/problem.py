@@ -1,0 +1,177 @@
+"""A linear mixed model reduced to its cross-products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.covariance.registry import STRUCTURES
+from multilevel.covariance.stacked_terms import StackedTerms
+
+if TYPE_CHECKING:
+    from multilevel.design.model_design import ModelDesign
+from multilevel.likelihood.linear.evaluation import (
+    LikelihoodPoint,
+    PreparedProducts,
+    evaluate_point,
+)
+from multilevel.likelihood.linear.steady_products import steady_products
+from multilevel.likelihood.products.cross_products import CrossProducts
+from multilevel.likelihood.products.level_patterns import factor_patterns
+from multilevel.likelihood.rows.row_source import row_source
+from multilevel.likelihood.rows.working_rows import RandomColumns, WorkingBasis
+from multilevel.optimize.common.blas_threads import blas_threads
+
+
+@dataclass(frozen=True)
+class WorkingTheta:
+    """theta of the working columns: the structures act on them directly."""
+
+    terms: StackedTerms
+
+    def factors(self, theta: FloatVector) -> list[FloatMatrix]:
+        """lambda (S, S) for each grouping factor."""
+        return self.terms.stack(self.terms.term_factors(theta))
+
+    def jacobians(self, theta: FloatVector) -> list[FloatArray]:
+        """dlambda/dtheta (m, S, S) for each grouping factor."""
+        return self.terms.jacobians(theta)
+
+    def curvature(
+        self, theta: FloatVector, weights: Sequence[FloatMatrix]
+    ) -> FloatMatrix:
+        """Second derivatives of sum(weights * lambda), (m, m)."""
+        return self.terms.curvature(theta, weights)
+
+
+@dataclass(frozen=True)
+class UserTheta:
+    """theta of the user's columns: lambda = T^-1 (factor of the structure)."""
+
+    terms: StackedTerms
+    inverses: tuple[FloatMatrix, ...]
+
+    def factors(self, theta: FloatVector) -> list[FloatMatrix]:
+        """lambda (S, S) of the working columns for each grouping factor."""
+        stacked = self.terms.stack(self.terms.term_factors(theta))
+        return [T @ lam for T, lam in zip(self.inverses, stacked, strict=True)]
+
+    def jacobians(self, theta: FloatVector) -> list[FloatArray]:
+        """dlambda/dtheta (m, S, S) for each grouping factor."""
+        plain = self.terms.jacobians(theta)
+        return [T @ J for T, J in zip(self.inverses, plain, strict=True)]
+
+    def curvature(
+        self, theta: FloatVector, weights: Sequence[FloatMatrix]
+    ) -> FloatMatrix:
+        """Second derivatives of sum(weights * lambda), (m, m)."""
+        carried = [T.T @ w for T, w in zip(self.inverses, weights, strict=True)]
+        return self.terms.curvature(theta, carried)
+
+
+@dataclass(frozen=True)
+class LinearProblem:
+    """Everything that fitting and inference need; the rows are not needed again.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Of the working columns.
+    prepared : the same, arranged for elimination
+    terms : StackedTerms
+    basis : WorkingBasis
+        How working estimates are carried back.
+    effect_names : names of the effects of each term
+    factor_names : name of each grouping factor
+    undetermined : names of the standard deviations and correlations left open
+        Filled in when the design has been judged.
+    """
+
+    products: CrossProducts
+    prepared: PreparedProducts
+    terms: StackedTerms
+    basis: WorkingBasis
+    effect_names: tuple[tuple[str, ...], ...]
+    factor_names: tuple[str, ...]
+    undetermined: frozenset[str] = frozenset()
+
+    @property
+    def n_rows(self) -> int:
+        """n."""
+        return self.products.n_rows
+
+    @property
+    def n_fixed(self) -> int:
+        """p, without aliased columns."""
+        return len(self.products.fixed) - 1
+
+    @property
+    def working(self) -> WorkingTheta:
+        """theta of the working columns, in which the optimizer moves."""
+        return WorkingTheta(self.terms)
+
+    @property
+    def user(self) -> UserTheta:
+        """theta of the user's columns, which is reported."""
+        inverses = [np.asarray(np.linalg.inv(T)) for T in self.basis.terms]
+        return UserTheta(self.terms, tuple(self.terms.stack(inverses)))
+
+    @property
+    def column_scales(self) -> list[FloatVector]:
+        """Root mean square (k,) of the user's random columns, by term."""
+        return [np.sqrt((np.linalg.inv(T) ** 2).sum(axis=0)) for T in self.basis.terms]
+
+    def deviance_shift(self, *, reml: bool) -> float:
+        """Deviance in the user's units minus deviance of the working columns."""
+        nu = self.n_rows - self.n_fixed if reml else self.n_rows
+        shift = 2.0 * nu * np.log(self.basis.response_scale)
+        if reml:
+            shift -= 2.0 * self.basis.fixed.log_det()
+        return float(shift - self.products.sum_log_weights)
+
+    def point(self, lams: Sequence[FloatMatrix], *, reml: bool) -> LikelihoodPoint:
+        """Evaluate the deviance at relative covariance factors of working columns."""
+        return evaluate_point(self.prepared, lams, reml=reml)
+
+
+def build_problem(design: ModelDesign) -> LinearProblem:
+    """Reduce a design to cross-products."""
+    with blas_threads(0):
+        return _reduce(design)
+
+
+def _reduce(design: ModelDesign) -> LinearProblem:
+    terms = StackedTerms(
+        tuple(STRUCTURES[t.structure](len(t.effects)) for t in design.terms),
+        tuple(t.factor_index for t in design.terms),
+        len(design.factors),
+    )
+    y = design.y if design.offset is None else design.y - design.offset
+    position = {int(j): i for i, j in enumerate(design.kept)}
+    columns = [
+        RandomColumns(
+            term.factor_index,
+            term.columns,
+            tuple(position.get(j, -1) for j in term.shared),
+            structure.freedom,
+        )
+        for term, structure in zip(design.terms, terms.structures, strict=True)
+    ]
+    source = row_source(y, design.X, columns, design.weights)
+    patterns = factor_patterns(
+        [factor.codes for factor in design.factors],
+        [len(factor.levels) for factor in design.factors],
+    )
+    basis, products, prepared = steady_products(source, patterns, terms.factor_of_term)
+    return LinearProblem(
+        products,
+        prepared,
+        terms,
+        basis,
+        tuple(term.effects for term in design.terms),
+        tuple(factor.name for factor in design.factors),
+    )

@@ -1,0 +1,179 @@
+"""Conditional modes, log|M| and K against dense algebra, for every structure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy import optimize
+
+import multilevel.likelihood.elimination.penalized_layout as layout_module
+from generalized_cases import STRUCTURES, UNBOUNDED, draw_case, flat
+from multilevel.likelihood.elimination.penalized_factor import penalized_factor
+from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
+from multilevel.likelihood.elimination.penalized_layout import penalized_layout
+from multilevel.likelihood.elimination.penalized_products import (
+    squared_sums,
+    weighted_products,
+)
+from multilevel.likelihood.families.traits import bind_rows, family_of
+from multilevel.likelihood.generalized.pirls import GeneralizedRows, find_modes
+from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(params=["all cells", "cells that occur"])
+def storage(request, monkeypatch):
+    """Both ways of keeping the products of crossed factors."""
+    if request.param == "cells that occur":
+        monkeypatch.setattr(layout_module, "ALWAYS_FULL", 0)
+        monkeypatch.setattr(layout_module, "CROWDED", 2.0)
+    return request.param
+
+
+def dense_products(case, weights):
+    Z, Lam = case.dense(), case.dense_lam()
+    A = Z.T @ (weights[:, None] * Z)
+    return A, Lam, Lam.T @ A @ Lam + np.eye(len(Lam))
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("singular", [False, True])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_elimination_agrees_with_dense_algebra(structure, singular, seed, storage):
+    case = draw_case(seed, structure=structure, singular=singular)
+    rng = np.random.default_rng(seed)
+    weights = rng.uniform(0.1, 2.0, len(case.offset))
+    A, Lam, M = dense_products(case, weights)
+    K = Lam @ np.linalg.inv(M) @ Lam.T
+    products = weighted_products(case.rows.layout, weights)
+    factor = penalized_factor(products, case.lams)
+    assert_allclose(factor.log_det, np.linalg.slogdet(M)[1], rtol=1e-12)
+    vectors = [rng.normal(size=d.shape[1:]) for d in products.diagonal]
+    assert_allclose(flat(products.times(vectors)), A @ flat(vectors), atol=1e-11)
+    assert_allclose(flat(factor.solve(vectors)), K @ flat(vectors), atol=1e-11)
+    inverse = pattern_inverse(factor)
+    Z = case.dense()
+    leverages = np.einsum("ij,jk,ik->i", Z, K, Z)
+    assert_allclose(inverse.leverages(), leverages, atol=1e-11)
+    start, D = 0, A - A @ K @ A
+    for blocks, shrunken in zip(inverse.blocks, inverse.shrunken, strict=True):
+        size, _, n_levels = blocks.shape
+        for j in range(n_levels):
+            own = slice(start + j * size, start + (j + 1) * size)
+            assert_allclose(blocks[:, :, j], K[own, own], atol=1e-11)
+            assert_allclose(shrunken[:, :, j], D[own, own], atol=1e-10)
+        start += size * n_levels
+
+
+@pytest.mark.parametrize("structure", [s for s in STRUCTURES if "nested" not in s])
+@pytest.mark.parametrize("amount", [1e6, 1e9])
+def test_small_rests_of_much_information_keep_their_digits(structure, amount):
+    """A - A K A = Lam^-T (I - M^-1) Lam^-1 is of unit size, A is huge."""
+    case = draw_case(3, structure=structure)
+    weights = np.random.default_rng(0).uniform(0.1, 2.0, len(case.offset)) * amount
+    factor = penalized_factor(weighted_products(case.rows.layout, weights), case.lams)
+    Lam, Z = case.dense_lam(), case.dense()
+    M = Lam.T @ (Z.T @ (weights[:, None] * Z)) @ Lam + np.eye(len(Lam))
+    inverse = np.linalg.inv(Lam)
+    D = inverse.T @ (np.eye(len(Lam)) - np.linalg.inv(M)) @ inverse
+    start = 0
+    for shrunken in pattern_inverse(factor).shrunken:
+        size, _, n_levels = shrunken.shape
+        for j in range(n_levels):
+            own = slice(start + j * size, start + (j + 1) * size)
+            bound = 1e-6 * np.abs(D[own, own]).max()
+            assert_allclose(shrunken[:, :, j], D[own, own], atol=bound)
+        start += size * n_levels
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_squared_sums_of_products(structure, storage):
+    case = draw_case(4, structure=structure)
+    weights = np.random.default_rng(0).uniform(0.1, 2.0, len(case.offset))
+    A = dense_products(case, weights)[0]
+    owner, first = [], 0
+    for factor in case.effects.factors:
+        size = len(factor.columns)
+        owner += [first + s for s in range(size)] * factor.index.n_levels
+        first += size
+    expected = np.zeros((first, first))
+    np.add.at(expected, np.ix_(owner, owner), A**2)
+    actual = squared_sums(weighted_products(case.rows.layout, weights))
+    assert_allclose(actual, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("family", "link"), UNBOUNDED)
+@settings(max_examples=15)
+@given(seed=SEEDS, structure=st.sampled_from(STRUCTURES), singular=st.booleans())
+def test_modes_solve_their_equations(family, link, seed, structure, singular):
+    case = draw_case(seed, family, link, structure, singular=singular)
+    modes = find_modes(case.rows, case.base(), case.lams, case.log_dispersion)
+    Z, Lam = case.dense(), case.dense_lam()
+    b, v = flat(modes.effects), flat(modes.slopes)
+    assert_allclose(modes.eta, case.base() + Z @ b, atol=1e-9)
+    assert_allclose(Lam @ Lam.T @ v, b, atol=1e-8)
+    terms = case.rows.likelihood.terms(modes.eta, case.log_dispersion)
+    scale = 1.0 + np.abs(terms.score).sum()
+    assert_allclose(Lam.T @ Z.T @ terms.score, Lam.T @ v, atol=1e-7 * scale)
+    assert_allclose(modes.deviance, -2.0 * terms.total + b @ v, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("family", "link"), [("binomial", "logit"), ("gamma", "log")])
+def test_modes_are_the_minimum(family, link):
+    case = draw_case(5, family, link, "nested")
+    Z, Lam = case.dense(), case.dense_lam()
+
+    def penalized(u):
+        eta = case.base() + Z @ (Lam @ u)
+        total = case.rows.likelihood.terms(eta, case.log_dispersion).total
+        return -2.0 * total + u @ u
+
+    found = optimize.minimize(penalized, np.zeros(Z.shape[1]), method="BFGS")
+    modes = find_modes(case.rows, case.base(), case.lams, case.log_dispersion)
+    assert modes.deviance <= found.fun + 1e-9
+    assert_allclose(modes.deviance, found.fun, atol=1e-6)
+
+
+@given(seed=SEEDS, shift=st.sampled_from([1e-6, 0.1, 3.0]))
+def test_a_start_nearby_changes_nothing_but_the_steps(seed, shift):
+    case = draw_case(seed, structure="crossed slopes")
+    before = find_modes(case.rows, case.base(), case.lams, 0.0)
+    base = case.base(case.beta + shift)
+    lams = [(1.0 + 0.1 * shift) * lam for lam in case.lams]
+    cold = find_modes(case.rows, base, lams, 0.0)
+    warm = find_modes(case.rows, base, lams, 0.0, start=before)
+    assert_allclose(warm.deviance, cold.deviance, rtol=1e-11)
+    assert_allclose(warm.eta, cold.eta, atol=1e-6)
+    if shift < 1e-3:
+        assert warm.steps <= 2 < cold.steps
+
+
+def test_negative_weights_on_the_way_are_survived():
+    """Inverse Gaussian with the log link: w < 0 where the mean is above 2y."""
+    case = draw_case(6, "inversegaussian", "log", "slope")
+    base = case.base() + 6.0
+    assert case.rows.likelihood.terms(base, -3.0).weight.min() < 0
+    modes = find_modes(case.rows, base, case.lams, -3.0)
+    assert modes.decrement < 1e-9
+    assert np.isfinite(modes.factor.log_det)
+
+
+def test_modes_without_a_finite_likelihood_are_refused():
+    case = draw_case(7, "gamma", "log")
+    with pytest.raises(np.linalg.LinAlgError), np.errstate(all="ignore"):
+        find_modes(case.rows, case.base() - 1e4, case.lams, 0.0)
+
+
+def test_one_row_to_a_group_and_one_group():
+    codes = np.arange(6)
+    for index in (LevelIndex(codes, 6), LevelIndex(codes * 0, 1)):
+        effects = EffectRows((FactorRows(index, (None,)),))
+        likelihood = bind_rows(family_of("poisson"), np.arange(6.0), None)
+        rows = GeneralizedRows(likelihood, penalized_layout(effects))
+        modes = find_modes(rows, np.zeros(6), [np.array([[0.7]])], 0.0)
+        score = np.bincount(index.codes, likelihood.terms(modes.eta, 0.0).score)
+        assert_allclose(modes.effects[0][0], 0.49 * score, atol=1e-9)
