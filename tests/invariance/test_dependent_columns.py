@@ -33,7 +33,9 @@ def _fit(formula, data):
     return result, len(found)
 
 
-@given(st.integers(0, 50), st.floats(0, 8), st.booleans())
+# Beyond 10^7.5 what the far column was rounded by is itself an effect to the fit, worth
+# up to 2e-4 of log-likelihood.
+@given(st.integers(0, 50), st.floats(0, 7.5), st.booleans())
 def test_a_shifted_copy_among_the_random_columns_adds_nothing(seed, digits, whole):
     data = _frame(seed, whole=whole)
     data["far"] = data["x"] + 10**digits

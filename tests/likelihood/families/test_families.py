@@ -13,12 +13,8 @@ from statsmodels.genmod.families import links as sm_links
 
 from generalized_cases import FAMILY_LINKS, draw_rows, safe_eta
 from multilevel.errors import DataError, FitError
-from multilevel.likelihood.families.traits import (
-    bind_rows,
-    family_of,
-    link_of,
-    stable_logs,
-)
+from multilevel.likelihood.families import stable_logs
+from multilevel.likelihood.families.traits import bind_rows, family_of, link_of
 from multilevel.likelihood.rows.merged_rows import equal_rows
 
 STEP = 1e-5
