@@ -121,6 +121,8 @@ def efficient_information(information: FloatMatrix, n_nuisance: int) -> FloatMat
     -------
     (d - n_nuisance, d - n_nuisance) array
     """
+    # Units first: the cut below compares eigenvalues, which variances in seconds and
+    # correlations would otherwise not be on one scale for.
     unit, units = unit_information(information)
     first, second = slice(0, n_nuisance), slice(n_nuisance, None)
     values, vectors = np.linalg.eigh(unit[first, first])
@@ -165,6 +167,8 @@ def cone_mixture(
     """
     if not len(sizes):
         return ChiBarSquare((1.0,), free)
+    # An off-diagonal entry counts twice in the norm of a matrix: coordinates grow by
+    # sqrt(2), so the information per unit of them shrinks by as much.
     scale = np.concatenate([svec_scale(size) for size in sizes])
     weights = cone_weights(information / np.outer(scale, scale), sizes)
     return ChiBarSquare(tuple(float(weight) for weight in weights), free)
@@ -190,6 +194,9 @@ def cone_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
     weights = np.ones(1)
     try:
         for part in _independent_parts(*canonical_metric(metric, sizes)):
+            # Orthogonal cones are projected on one by one, and the squares of
+            # independent projections add up: so degrees of freedom add and weights
+            # convolve.
             weights = np.convolve(weights, _checked(_part_weights(*part)))
     except np.linalg.LinAlgError as error:
         raise ComparisonError(_FAILED + f"({error}). " + _SIMPLER) from error
@@ -229,6 +236,8 @@ def _independent_parts(
     """Groups of blocks between which the metric is zero."""
     slices = block_slices(sizes)
     units = np.sqrt(np.diag(metric))
+    # Weights are smooth in the couplings: one of 1e-6 moves them by less than that,
+    # while a formula for each part spares the noise of draws for the whole.
     linked = np.abs(metric) > 1e-6 * np.outer(units, units)
     left = list(range(len(sizes)))
     parts = []
@@ -247,6 +256,8 @@ def _independent_parts(
 def _quadrant_weights(metric: FloatMatrix) -> FloatVector:
     """Two variances: the angles of the quadrant in the metric and of its polar."""
     cosine = metric[0, 1] / np.sqrt(metric[0, 0] * metric[1, 1])
+    # The weight of the highest degree is the share of all directions that lie in the
+    # cone, that of the lowest the share of its polar, whose angle is pi less this one.
     both = float(np.arccos(np.clip(cosine, -1.0, 1.0))) / (2.0 * np.pi)
     return np.array([0.5 - both, 0.5, both])
 
@@ -256,6 +267,7 @@ def _octant_weights(metric: FloatMatrix) -> FloatVector:
     units = np.sqrt(np.diag(metric))
     cosines = metric / np.outer(units, units)
     pairs = cosines[[0, 0, 1], [1, 2, 2]]
+    # The sides of the triangle are the angles between the rays.
     perimeter = float(np.arccos(np.clip(pairs, -1.0, 1.0)).sum())
     volume = np.sqrt(max(float(np.linalg.det(cosines)), 0.0))
     area = 2.0 * np.arctan2(volume, 1.0 + pairs.sum())  # Van Oosterom & Strackee
@@ -269,19 +281,24 @@ def _two_effect_weights(metric: FloatMatrix) -> FloatVector:
     integrals of smooth periodic functions along the boundary v v', v = (cos t,
     sin t), for which the trapezoidal rule is exact to rounding.
     """
+    # Half a turn closes the curve: v and -v have the same v v'.
     t = np.arange(_NODES) * (np.pi / _NODES)
     cosine, sine = np.cos(t), np.sin(t)
     root = np.sqrt(2.0)
     rays = np.column_stack([cosine**2, root * cosine * sine, sine**2])
     turning = np.column_stack([-np.sin(2 * t), root * np.cos(2 * t), np.sin(2 * t)])
+    # x'H x = |L'x|^2: angles in the metric are plain angles of the rows times L.
     whiten = np.linalg.cholesky(metric)
     points, tangents = rays @ whiten, turning @ whiten
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     points, tangents = points / lengths, tangents / lengths
+    # Only what is across the ray moves the point on the sphere.
     tangents -= points * np.sum(points * tangents, axis=1, keepdims=True)
     perimeter = np.linalg.norm(tangents, axis=1).sum() * np.pi / _NODES
     middle = points.mean(axis=0)
     middle /= np.linalg.norm(middle)
+    # The area as a fan of thin triangles around the middle, each of them by the formula
+    # of `_octant_weights`; any middle within the cone would do.
     turned = np.cross(points, tangents) @ middle / (1.0 + points @ middle)
     return _spherical_weights(abs(turned.sum()) * np.pi / _NODES, perimeter)
 
@@ -303,6 +320,8 @@ def _drawn_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
     """
     half = n_draws(len(metric)) // 2
     draws = np.random.default_rng(_SEED).standard_normal((half, len(metric)))
+    # In pairs: a draw that projects onto much of the cone has an opposite that projects
+    # onto little of it, so that their noise partly cancels.
     draws = np.vstack([draws, -draws])
     points = np.linalg.solve(np.linalg.cholesky(metric).T, draws.T).T
     projections = project_in_metric(points, metric, sizes)
@@ -319,6 +338,7 @@ def _drawn_weights(metric: FloatMatrix, sizes: Sequence[int]) -> FloatVector:
         counts = _counts_of_events(chances)
         weights[: len(counts)] += counts
     even = weights[::2].sum() / weights.sum()
+    # Off by more than noise, or not a number: as they are, for `_checked` to refuse.
     if not abs(even - 0.5) <= _DRAWN / np.sqrt(len(draws)):
         return np.asarray(weights / weights.sum())
     # Even and odd weights sum to one half each, which spares some of the noise.

@@ -45,6 +45,10 @@ def common_axes(matrices: FloatArray) -> FloatMatrix:
     for _ in range(_SWEEPS):
         gained = 0.0
         for i, j in _disjoint_pairs(len(vectors)):
+            # Turning a pair by the angle a changes the sum of squares of its diagonals
+            # to (even cos 4a + odd sin 4a) / 4 and a constant, so the best a is in
+            # closed form; the one of arctan2 is the smallest, which keeps the axes from
+            # swapping for ever.
             apart = turned[:, i, i] - turned[:, j, j]
             across = 2.0 * turned[:, i, j]
             even = np.square(apart).sum(axis=0) - np.square(across).sum(axis=0)
@@ -71,6 +75,8 @@ def _turn(
 
 def _disjoint_pairs(n_axes: int) -> Iterator[tuple[IntVector, IntVector]]:
     """Every pair of axes once, as rounds of disjoint pairs."""
+    # The rounds of a tournament: one place is fixed, the others move on around it. With
+    # an odd number one axis of each round has no opponent.
     circle = np.arange(n_axes + n_axes % 2)
     half = len(circle) // 2
     for _ in range(len(circle) - 1):

@@ -83,6 +83,7 @@ def _block_basis(metric: FloatMatrix, size: int) -> FloatMatrix:
     """A (size, size) such that X -> A X A' brings the block to its own coordinates."""
     # Units first, so that Newton's method starts near.
     rays = np.diag(metric)[svec_scale(size) == 1.0]
+    # A = diag(a) multiplies e_i e_i' by a_i^2 and its information by a_i^4.
     start = np.diag(np.where(rays > 0.0, rays, 1.0) ** -0.25)
     if size == 1:
         return start
@@ -95,6 +96,8 @@ def _block_basis(metric: FloatMatrix, size: int) -> FloatMatrix:
     change = _congruence(root)
     half = from_svec(change.T @ metric @ change, size)
     tensor = from_svec(half.transpose(1, 2, 0), size)
+    # A symmetric matrix that turns with the axes, so its eigenvectors are axes that do
+    # not depend on those it was written in.
     contraction = np.einsum("abcb->ac", tensor)
     rotation = np.linalg.eigh(contraction + contraction.T)[1]
     return np.asarray(start @ root @ rotation)
@@ -115,6 +118,8 @@ def _central_matrix(metric: FloatMatrix, size: int) -> FloatMatrix:
     length = float(s @ metric @ s)
     if not length > 0.0:
         raise np.linalg.LinAlgError("the information matrix is not positive definite")
+    # The best multiple of the start, in closed form: s'H s equals the size at the
+    # minimum.
     s = np.asarray(s * np.sqrt(size / length))
     for _ in range(_MAX_STEPS):
         inverse = np.asarray(np.linalg.inv(from_svec(s, size)), dtype=float)
@@ -123,6 +128,7 @@ def _central_matrix(metric: FloatMatrix, size: int) -> FloatMatrix:
         curvature = metric + np.einsum("aij,bij->ab", moved, basis)
         step = np.asarray(np.linalg.solve(curvature, gradient), dtype=float)
         decrement = float(np.sqrt(max(gradient @ step, 0.0)))
+        # Below a decrement of 1/4 full steps converge quadratically.
         s = np.asarray(s - step / (1.0 + decrement if decrement > 0.25 else 1.0))
         if decrement < 1e-12:
             break
@@ -147,6 +153,8 @@ def _signed(metric: FloatMatrix, sizes: Sequence[int]) -> FloatMatrix:
     """Signs of the effects, which are free, such that odd entries sum to most."""
     if _is_scalar(sizes):
         return metric
+    # Weights without a pattern, so that no two choices of signs tie unless the metric
+    # itself has the symmetry, when either is as good.
     generic = np.cos(np.arange(1.0, 1.0 + len(metric)))
     weights = np.outer(generic, generic) * metric
     signs = np.ones(len(metric))
@@ -154,6 +162,7 @@ def _signed(metric: FloatMatrix, sizes: Sequence[int]) -> FloatMatrix:
         if size == 1 or 2 ** (size - 1) > _MOST_SIGNS:
             continue
         best = -np.inf
+        # The first sign is free: turning all of them leaves X as it is.
         for pattern in product([1.0, -1.0], repeat=size - 1):
             flips = np.array([1.0, *pattern])
             trial = signs.copy()

@@ -94,6 +94,7 @@ def project_in_metric(
     Beck & Teboulle (2009), SIAM J. Imaging Sci. 2, section 4;
     O'Donoghue & Candes (2015), Found. Comput. Math. 15, section 3.2.
     """
+    # One over the Lipschitz constant of the gradient: the longest step that is safe.
     step = 1.0 / np.linalg.eigvalsh(metric)[-1]
     solution = nearest_in_cone(points, sizes)
     active = np.arange(len(points))
@@ -106,6 +107,8 @@ def project_in_metric(
         uphill = np.sum((ahead - new) * (new - x), axis=1) > 0
         momentum[uphill] = 1.0
         larger = (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
+        # What has arrived leaves the batch: few points need most of the steps, and each
+        # step costs an eigendecomposition for every point that is left.
         moving = np.abs(new - ahead).max(axis=1) > limits[active]
         solution[active] = new
         ahead = (new + (momentum - 1.0) / larger * (new - x))[moving]
@@ -154,6 +157,9 @@ def projection_derivative_eigenvalues(
     -------
     (n, dimension of T), values between 0 and 1
     """
+    # In this order it is positive semidefinite and zero along x (the optimality
+    # conditions), so that the curvature is never negative and the eigenvalues lie in
+    # (0, 1].
     dual = (projections - points) @ metric
     dimensions = [
         triangle_length(rank) + rank * (size - rank)
@@ -168,6 +174,8 @@ def projection_derivative_eigenvalues(
             projections[:, where], dual[:, where], sizes[k], ranks[k]
         )
     flat = tangent.transpose(0, 2, 1) @ metric @ tangent
+    # Not symmetric as written, but similar to a symmetric matrix: the eigenvalues are
+    # real.
     eigenvalues = np.linalg.eigvals(np.linalg.solve(flat + curvature, flat))
     return np.asarray(np.clip(eigenvalues.real, 0.0, 1.0))
 
@@ -188,6 +196,8 @@ def _tangent_spaces(
     outside = vectors[:, :, :nullity]
     pull = outside.transpose(0, 2, 1) @ from_svec(dual, size) @ outside
     curvature = np.zeros((len(x), len(first), len(first)))
+    # Along u m' + m u', with u an eigenvector of x of value l and m a null vector, the
+    # surface bends by m m'/l for a unit step squared, of which S sees m'S m/l.
     for i in range(rank):
         start = len(within) + i * nullity
         own = slice(start, start + nullity)

@@ -49,6 +49,9 @@ def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatr
     slope = (cross @ profiled.residual) / profiled.sigma2  # -d(r^2)/dtheta / sigma^2
     m = len(theta)
     out = np.empty((m + 1, m + 1))
+    # The Hessian in theta is that with sigma profiled out, which took slope slope'/nu
+    # off: with d = log|M| + nu log(2 pi sigma^2) + r^2/sigma^2 and r^2 = nu sigma^2 the
+    # other entries are 2 slope/sigma and 4 nu/sigma^2.
     in_theta = theta_hessian(problem, point, working, theta)
     out[:m, :m] = in_theta + np.outer(slope, slope) / profiled.nu
     out[:m, -1] = out[-1, :m] = 2.0 * slope / fit.sigma
@@ -63,10 +66,14 @@ def variance_parameter_covariance(problem: LinearProblem, fit: LMMFit) -> FloatM
     get no variance: the estimate cannot move along them.
     """
     hessian = variance_parameter_hessian(problem, fit)
+    # In units of each parameter's own curvature: sigma has the units of y, theta has
+    # none.
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
     values, vectors = np.linalg.eigh(hessian * np.outer(scale, scale))
     keep = values > _FLAT * values[-1]
     root = vectors[:, keep] / np.sqrt(values[keep]) * scale[:, None]
+    # Twice: the deviance is -2 times the log-likelihood, its Hessian twice the
+    # information.
     return np.asarray(2.0 * root @ root.T)
 
 
@@ -139,9 +146,13 @@ class ContrastVariance:
         rank = len(df)
         if rank == 1 or np.isinf(df).all() or np.ptp(df) < 1e-8:
             return float(df.mean())
+        # The F test has the df whose mean, df/(df - 2), is that of the squared t
+        # statistics. With df <= 2 there is no mean; 2 is the limit, and no p-value
+        # below it is claimed.
         if (df <= 2.0).any():
             return 2.0
         excess = float((2.0 / (df - 2.0)).sum())  # sum of df / (df - 2), less rank
+        # Not sum - rank: with many df that difference has no digits left.
         return 2.0 * (excess + rank) / excess
 
 
@@ -176,6 +187,8 @@ def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
     p, m = problem.n_fixed, len(theta)
     slopes = np.zeros((m + 1, p, p))
     for E, dG in zip(point.whitened_fixed(), directions, strict=True):
+        # d(X'V0^-1 X)^-1 = (X'V0^-1 X)^-1 X'V0^-1 Z dG Z'V0^-1 X (X'V0^-1 X)^-1, with a
+        # factor RX^-1 left out on both sides, which `root` puts back.
         fixed = np.einsum("saj,ab->sbj", E[:, :-1], inverse)
         sums = np.tensordot(fixed, fixed, axes=(2, 2))  # (S, p, S, p)
         slopes[:m] += np.einsum("apbq,mab->mpq", sums, dG)
