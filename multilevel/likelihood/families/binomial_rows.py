@@ -20,6 +20,8 @@ MANY = 1e5
 
 def log_choose(successes: FloatVector, failures: FloatVector) -> FloatVector:
     """Log binomial coefficients, zero for a single trial; (n,)."""
+    # Exactly zero there; differences of log gammas would leave
+    # their rounding in each row.
     single = (successes == 0.0) | (failures == 0.0)
     whole, yes, no = (
         gammaln(counts + 1.0) for counts in (successes + failures, successes, failures)
@@ -122,6 +124,7 @@ class BinomialRows:
     def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """trials mu'^2 / (mu (1 - mu))."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
+        # mu'/mu times mu'/(1 - mu), each with its own digits in either tail.
         return np.asarray(-(self.successes + self.failures) * yes.first * no.first)
 
     def density(
@@ -158,6 +161,8 @@ class BinomialRows:
 
     def merge(self, group: IntVector, n_groups: int) -> BinomialRows:
         """Sums of successes and failures, and of the constants."""
+        # Constants are relative to the shares of each row, which differ within a group:
+        # so first to the absolute, then relative to the shares of the merged row.
         own = self.constant - self._at_own_shares()
         successes, failures, constant = (
             counted_sums(group, values, n_groups)
@@ -189,6 +194,8 @@ def _times_where(counts: FloatVector, logs: FloatArray) -> FloatArray:
 
 
 def _sum_where(counts: FloatVector, logs: FloatVector) -> float:
+    # A product of vectors is several times faster; the careful sum only
+    # where 0 * -inf has made NaN of it.
     total = float(counts @ logs)
     return total if np.isfinite(total) else float(_times_where(counts, logs).sum())
 
@@ -224,6 +231,7 @@ class LogitRows:
         if times is not None:
             successes, failures = times * successes, times * failures
             constant = times * constant
+        # One trial, and its outcome whole: half a success is no 0/1 response.
         single = (successes + failures == 1.0) & (successes * failures == 0.0)
         signs = successes - failures if single.all() else None
         return cls(signs, successes, failures, constant)
@@ -277,6 +285,8 @@ class LogitRows:
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the binomial coefficient, and l'."""
         tail, larger = _logistic_parts(eta)
+        # Here each row's value counts, not only the sum: log(larger) would
+        # have an absolute accuracy only.
         spill = np.log1p(np.exp(-np.abs(eta)))
         value = self.successes * np.minimum(eta, 0.0)
         value -= self.failures * np.maximum(eta, 0.0)
@@ -325,6 +335,8 @@ class LogitRows:
 
 def _logistic_parts(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The smaller and the larger of mu and 1 - mu, each to full accuracy."""
+    # In place: this is where a Bernoulli model spends its time, one exp and one
+    # reciprocal a row. exp(-|eta|) never overflows, and 1 - mu is never a difference.
     tail = np.abs(eta)
     np.negative(tail, out=tail)
     np.exp(tail, out=tail)

@@ -94,6 +94,7 @@ class PoissonLogRows:
         self, eta: FloatArray, log_dispersion: float
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
+        # Nodes of a quadrature lie far out: there the density must be tiny, not NaN.
         excess = self.y - np.exp(np.minimum(eta, LARGEST))
         value = self.y * (eta - self.log_y) + excess
         return self._weighted(value), self._weighted(excess)
@@ -131,6 +132,9 @@ class PoissonLogRows:
                 self.constant - own * (self.y * self.log_y - self.y),
             )
         )
+        # Rows with one eta: the sum of w (y eta - exp(eta)) needs the total
+        # and the weight only. What each row's constant was taken at, its
+        # own mean, is put back first.
         mean = totals / prior
         logs = count_logs(mean)
         return PoissonLogRows(
@@ -197,6 +201,8 @@ class NegativeBinomialLogRows(DistinctRows):
     ) -> tuple[float, FloatArray, FloatArray]:
         """Size, p = mean / (mean + size), and 1 - p."""
         size = self._size(log_dispersion)
+        # p = mu/(mu + size) is logistic in eta - log(size): no
+        # mean is formed that overflows.
         shifted = eta - np.log(size)
         return size, expit(shifted), expit(-shifted)
 
@@ -205,6 +211,8 @@ class NegativeBinomialLogRows(DistinctRows):
         mean, beyond = _mean_and_beyond(eta)
         if self.y.max(initial=0.0) > MANY:
             return self._weighted(size_core(self.y, mean, size) - size * beyond)
+        # log((mu + size)/(y + size)), near zero where the count is near its mean.
+        # Beyond the largest mean it grows as eta does.
         logs = np.log1p((mean - self.y) / (size + self.y)) + beyond
         return self._weighted(self.y * (eta - self.log_y) - (self.y + size) * logs)
 

@@ -76,6 +76,8 @@ def _binomial_deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
 def _binomial_tails(
     y: FloatArray, mean: FloatArray, _: float, trials: FloatArray
 ) -> Tails:
+    # y is a quotient: y * trials may fall a rounding error
+    # below the whole number it was.
     k = np.floor(y * trials + np.minimum(1e-9 * np.maximum(trials, 1.0), 0.5))
     inside = (k >= 0) & (k < trials)
     safe = np.where(inside, k, 0.0)

@@ -71,6 +71,8 @@ def _log_curve(eta: FloatArray) -> MeanCurve:
 
 
 def _logit_curve(eta: FloatArray) -> MeanCurve:
+    # Not 1 - mean, which is zero from eta = 37 on, while the
+    # weight mean (1 - mean) is not.
     mean, rest = expit(eta), expit(-eta)
     first = mean * rest
     balance = rest - mean
@@ -96,6 +98,7 @@ def _cauchit_curve(eta: FloatArray) -> MeanCurve:
 
 
 def _cloglog(eta: FloatArray) -> FloatArray:
+    # The mean is one to the last digit long before; exp would overflow from 710 on.
     return np.asarray(-np.expm1(-np.exp(np.minimum(eta, 300.0))))
 
 
@@ -142,6 +145,7 @@ def power_link(power: float) -> InverseLink:
     def curve(eta: FloatArray) -> MeanCurve:
         base = inside(eta)
         mean = base**q
+        # By division, as the powers q - 1 to q - 3 would cost one call of pow each.
         first = q * mean / base
         second = (q - 1.0) * first / base
         return MeanCurve(mean, first, second, (q - 2.0) * second / base)
@@ -185,6 +189,8 @@ def differenced_link(
     """A link of unknown formula: its third derivative by central differences."""
 
     def curve(at: FloatArray) -> MeanCurve:
+        # The cube root of rounding: there truncation and cancellation of a central
+        # difference are equally small.
         step = 1e-5 * np.maximum(np.abs(at), 1.0)
         third = (second(at + step) - second(at - step)) / (2.0 * step)
         return MeanCurve(mean(at), first(at), second(at), third)

@@ -52,6 +52,8 @@ def _log_logistic(eta: FloatArray) -> LogCurve:
 
 def _log_normal(eta: FloatArray) -> LogCurve:
     with np.errstate(over="ignore"):
+        # The ratio of density and distribution function: the scaled erfc has its digits
+        # where both of them have long underflowed.
         mills = np.sqrt(2.0 / np.pi) / erfcx(-eta / np.sqrt(2.0))
     excess = eta + mills
     second = -mills * excess
@@ -71,6 +73,7 @@ def _log_complementary(eta: FloatArray) -> LogCurve:
     """log(1 - exp(-z)) with z = exp(eta)."""
     z = np.exp(np.clip(eta, -700.0, 300.0))
     rest = -np.expm1(-z)
+    # The logarithmic slope z / (exp(z) - 1), written so that it does not overflow.
     first = z * np.exp(-z) / rest
     # 1 - first by its Bernoulli series where z is small, else it cancels.
     near = np.minimum(z, 0.05)
@@ -79,6 +82,7 @@ def _log_complementary(eta: FloatArray) -> LogCurve:
     gap = np.where(z < 0.05, small, 1.0 - first) - z
     second = first * gap
     third = first * (gap**2 - second - z)
+    # log(1 - exp(-z)): expm1 keeps the digits of small z, log1p those of large z.
     value = np.where(z < 1.0, np.log(rest), np.log1p(-np.exp(-np.maximum(z, 1.0))))
     return LogCurve(np.where(eta < -700.0, eta, value), first, second, third)
 
@@ -96,8 +100,10 @@ def _eta_itself(eta: FloatArray) -> LogCurve:
 
 def _log_one_minus_exp(eta: FloatArray) -> LogCurve:
     below = np.where(eta < 0.0, eta, np.nan)
+    # p / (1 - p) for p = exp(eta), of which all derivatives are polynomials.
     odds = 1.0 / np.expm1(-below)
     grown = odds * (1.0 + odds)
+    # Divided at log(1/2), as above: each form where it keeps its digits.
     value = np.where(below > -0.7, np.log(-np.expm1(below)), np.log1p(-np.exp(below)))
     return LogCurve(value, -odds, -grown, -grown * (1.0 + 2.0 * odds))
 
@@ -124,6 +130,8 @@ def log_probabilities(link: InverseLink) -> LogProbabilities:
         sign = -1.0 if failure else 1.0
         p = 1.0 - curve.mean if failure else curve.mean
         if failure and link.name == "cauchy":
+            # The curve is symmetric, and its own tail has the
+            # digits that 1 - mean has lost.
             p = link.mean(-eta)
         # A link such as the identity has means that are no probabilities.
         p = np.where((p > 0.0) & (p <= 1.0), p, np.nan)

@@ -103,6 +103,8 @@ class NegativeBinomialRows(DistinctRows):
             V, V1 = mu + mu**2 / size, 1.0 + 2.0 * mu / size
             # dV/dlog(size) and dV'/dlog(size)
             Vs, V1s = -(mu**2) / size, -2.0 * mu / size
+            # The score in mu is gap = (y - mu)/V and its derivative a2 = -(1 + gap
+            # V')/V; both through V and V' in log(size).
             gap = (self.y - mu) / V
             gap_slope = -gap * Vs / V
             a2_slope = Vs / V**2 - gap * V1s / V + 2.0 * gap * V1 * Vs / V**2

@@ -118,6 +118,8 @@ def _family(family: object) -> Family:
         if name in DEFAULT_LINKS:
             return Family(name, DEFAULT_LINKS[name])
         raise FitError(_unknown(repr(family)))
+    # By names of classes, not by isinstance, so that nothing
+    # of statsmodels is imported.
     names = [kind.__name__.lower() for kind in type(family).__mro__]
     for name in names:
         if name in DEFAULT_LINKS:
@@ -160,10 +162,13 @@ def link_of(link: object) -> InverseLink:
 
 def _statsmodels_link(link: object) -> InverseLink | None:
     """The closed form of a link of statsmodels; None for what users wrote."""
+    # A user's subclass may override the inverse: only statsmodels' own are known.
     if not type(link).__module__.startswith("statsmodels."):
         return None
     for kind in type(link).__mro__:
         name = kind.__name__
+        # Probit and Cauchy come before it in their order of bases; what else is a
+        # CDFLink has a distribution of the user's own.
         if name == "CDFLink":
             return None
         if name in _CLASS_LINKS:
@@ -245,6 +250,8 @@ def _binomial(
     total = np.ones_like(y) if weights is None else weights
     successes, failures = _counts(y, total if trials is None else trials)
     times = None if trials is None else total / trials
+    # Binomial coefficients of many trials and the log densities they belong to are huge
+    # and cancel; from there on densities are relative to those at the rows' shares.
     if family.link.name == "logit" and total.max(initial=0.0) < MANY_TRIALS:
         return LogitRows.of(successes, failures, times)
     logs = log_probabilities(family.link)

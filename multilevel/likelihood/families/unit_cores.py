@@ -41,6 +41,8 @@ def _with_slopes(
 ) -> Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]:
     def variance(mean: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         first = power * mean ** max(power - 1, 0)
+        # The exponent is held at zero where the factor is: a mean of zero to a
+        # negative power would make NaN of it.
         second = power * (power - 1) * mean ** max(power - 2, 0)
         return mean**power, first, np.asarray(second)
 
@@ -94,6 +96,8 @@ def chain_rule(
         mu = np.where(mu > 0.0, mu, np.nan)
     V, V1, V2 = variance.variance(mu)
     gap = (y - mu) / V
+    # Second and third derivatives of the core in mu, whose first is (y - mu)/V; then
+    # the chain rule of a composition, as Faa di Bruno has it.
     a2 = -(1.0 + gap * V1) / V
     a3 = (2.0 * V1 * (1.0 + gap * V1) / V - gap * V2) / V
     return CoreCurve(
@@ -105,6 +109,7 @@ def chain_rule(
 
 
 def _gamma_log(y: FloatVector, eta: FloatArray) -> CoreCurve:
+    # Only y / mu matters: neither mu^2 nor y^2 is formed, which might overflow.
     ratio = y * np.exp(-eta)
     return CoreCurve(log_less(ratio), ratio - 1.0, -ratio, ratio)
 
