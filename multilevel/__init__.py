@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from multilevel.design.random_effects import RandomTerm as RandomTerm
     from multilevel.models.formula_api import mixedglm as mixedglm
     from multilevel.models.formula_api import mixedlm as mixedlm
+    from multilevel.models.loaded_fit import load as load
     from multilevel.models.mixedglm import MixedGLM as MixedGLM
     from multilevel.models.mixedlm import MixedLM as MixedLM
-    from multilevel.models.saved_fit import load as load
     from multilevel.results.mixedglm_results import MixedGLMResults as MixedGLMResults
     from multilevel.results.mixedlm_results import MixedLMResults as MixedLMResults
 
@@ -32,7 +32,7 @@ _HOMES = {
     "RandomTerm": "multilevel.design.random_effects",
     "datasets": "multilevel.datasets",
     "errors": "multilevel.errors",
-    "load": "multilevel.models.saved_fit",
+    "load": "multilevel.models.loaded_fit",
     "mixedglm": "multilevel.models.formula_api",
     "mixedlm": "multilevel.models.formula_api",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ ROOMS = {
 }
 PACKAGE = Path(__file__).parents[1] / "multilevel"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__"))
+TESTS = Path(__file__).parent
+# Tests of the package as a whole, by what they try on it.
+WHOLE_PACKAGE = {"fuzz", "invariance", "reference", "stress"}
 
 # Where a third party may be imported at all; packages not listed are free.
 PERMITTED = {
@@ -71,6 +75,26 @@ def imported_layers(path: Path) -> Iterator[str]:
     yield from (part[1] for part in parts if part[0] == "multilevel" and len(part) > 1)
 
 
+def is_for_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+class WithoutTypeChecking(ast.NodeTransformer):
+    """Leaves out what is imported for annotations only."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if is_for_type_checking(node) else self.generic_visit(node)
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Files of the package that a file imports, in functions too."""
+    tree = WithoutTypeChecking().visit(ast.parse(path.read_text(encoding="utf-8")))
+    modules = set(imported_modules(tree))
+    modules |= {module.rpartition(".")[0] for module in modules}
+    places = {PACKAGE.parent / (module.replace(".", "/") + ".py") for module in modules}
+    return places & set(FILES)
+
+
 def third_parties(path: Path) -> set[str]:
     modules = imported_modules(ast.parse(path.read_text(encoding="utf-8")))
     return {module.split(".")[0] for module in modules}
@@ -81,6 +105,11 @@ def test_imports_point_one_way(path: Path) -> None:
     here = LAYERS.index(layer_of(path))
     named = [layer for layer in imported_layers(path) if layer in LAYERS]
     assert [layer for layer in named if LAYERS.index(layer) > here] == []
+
+
+def test_imports_form_no_circle() -> None:
+    """The graph is sorted, or the error names the circle."""
+    TopologicalSorter({path: imported_files(path) for path in FILES}).prepare()
 
 
 def rooms_of(parts: tuple[str, ...]) -> tuple[str, str] | None:
@@ -106,6 +135,17 @@ def test_imports_within_a_layer_point_one_way(path: Path) -> None:
 )
 def test_every_folder_is_a_package(folder: Path) -> None:
     assert (folder / "__init__.py").is_file()
+
+
+def test_tests_mirror_the_package() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    homeless = {
+        folder.as_posix()
+        for folder in folders
+        if not (PACKAGE / folder / "__init__.py").is_file()
+        and folder.as_posix() not in WHOLE_PACKAGE
+    }
+    assert homeless == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=place_of)
