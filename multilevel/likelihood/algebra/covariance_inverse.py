@@ -38,6 +38,7 @@ def covariance_inverse(lam: FloatMatrix) -> FloatMatrix | None:
 def _inverse_of(content: bytes, size: int) -> FloatMatrix | None:
     """One evaluation asks for the same inverse in every step towards the modes."""
     lam = np.frombuffer(content).reshape(size, size)
+    # Of the factor, whose condition is the root of the covariance's.
     left, sizes, _ = np.linalg.svd(lam)
     if not sizes[-1] > max(NARROW * sizes[0], 1e-100):
         return None

@@ -33,6 +33,9 @@ def semidefinite_rows(
     diagonal = blocks[np.arange(size), np.arange(size)].copy()
     for k in range(size):
         pivot = factor[k, k]
+        # A level with fewer rows than effects has a block of lower rank: a
+        # zero row says that nothing more is known of it, where a division
+        # would make noise of rounding.
         valid = pivot > tolerance * diagonal[k]
         root = np.sqrt(np.where(valid, pivot, 1.0))
         factor[k, k:] *= np.where(valid, 1.0 / root, 0.0)
@@ -63,6 +66,8 @@ def cholesky_solve_rows(
         if not pivot.min(initial=1.0) > 0.0:
             raise np.linalg.LinAlgError("a level's block is not positive definite")
         determinant *= pivot
+        # A logarithm costs as much as many multiplications;
+        # four pivots do not overflow.
         if k % 4 == 3 or k + 1 == len(blocks):
             log_det += np.log(determinant)
             determinant.fill(1.0)

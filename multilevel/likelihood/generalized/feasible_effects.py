@@ -61,6 +61,8 @@ def feasible_effects(
         outside = ~np.isfinite(density)
         if not outside.any():
             return found
+        # Only rows still outside are pulled: one that is inside is left where the
+        # others put it, or effects would follow every response.
         weight = np.where(outside, np.maximum(4.0 * weight, told), weight)
         factor = penalized_factor(weighted_products(layout, weight), lams)
         found = factor, layout.rows.collect(weight * (inside - base))

@@ -83,12 +83,15 @@ def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> Devianc
     modes, log_dispersion = point.modes, point.log_dispersion
     inverse = pattern_inverse(modes.factor)
     s = inverse.leverages()
+    # log|M| changes by the sum of s dw, and w changes with eta: directly, by t, and
+    # through the modes, which one more solve with the same factor carries.
     t = rows.likelihood.third(modes.eta, log_dispersion) * s
     effects = rows.layout.rows
     a = modes.factor.solve(effects.collect(t))
     fitted = effects.spread(a)
     e = t - modes.terms.weight * fitted
     gammas = _covariance_slopes(rows, modes, inverse, e)
+    # dG = dlam lam' + lam dlam', and the slope in G is symmetric.
     lams = [2.0 * g @ lam for g, lam in zip(gammas, modes.factor.lams, strict=True)]
     in_dispersion = 0.0
     if rows.likelihood.has_dispersion:

@@ -58,6 +58,8 @@ def node_rule(n_nodes: int, size: int) -> NodeRule:
     """Gauss-Hermite rule with `n_nodes` in each of `size` dimensions."""
     z, w = roots_hermitenorm(n_nodes)
     grid = np.meshgrid(*[z] * size, indexing="ij")
+    # With a hundred nodes and more the outer weights underflow to zero; their logarithm
+    # is -inf, and the node never counts.
     with np.errstate(divide="ignore"):
         log_weights = np.log(w / w.sum()) + 0.5 * z * z
     logs = np.meshgrid(*[log_weights] * size, indexing="ij")
@@ -93,7 +95,10 @@ def _spread(modes: ConditionalModes) -> _Spread:
     A = modes.factor.products.diagonal[0].transpose(2, 0, 1)
     M = lam.T @ A @ lam + np.eye(len(lam))
     C = np.linalg.cholesky(M)
+    # An explicit inverse of a small triangle: every node, and the adjoint
+    # twice, takes products with it.
     N = np.linalg.inv(C).transpose(0, 2, 1)
+    # u = lam'v, which needs no inverse of lam, where u = lam^-1 b would.
     return _Spread(lam.T @ modes.slopes[0], N, lam)
 
 
@@ -113,6 +118,7 @@ def _pieces(rows: GeneralizedRows, n_nodes: int) -> Iterator[_Piece]:
     starts = np.concatenate([[0], ends])
     first = 0
     while first < index.n_levels:
+        # Whole levels only, one at least: the shares of the nodes are those of a level.
         limit = starts[first] + max(CHUNK // n_nodes, 1)
         last = max(int(np.searchsorted(ends, limit, side="right")), first + 1)
         own = starts[first : last + 1]
@@ -253,6 +259,8 @@ def _work_piece(
     )
     weighted = share * (np.einsum("st,sqj->tqj", spread.lam, g) - u)
     sums.centre[:, piece.levels] = weighted.sum(axis=1)
+    # How much the integral feels the spread: node q moves by
+    # dN z_q when N = C^-T moves.
     sums.turn[piece.levels] = np.einsum("sqj,tq->jst", weighted, rule.nodes)
     sums.lam[piece.levels] = np.einsum("sqj,tqj->jst", share * g, u)
     if rows.likelihood.has_dispersion:
@@ -278,6 +286,7 @@ def _node_eta(
 def _shares(h: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
     """Posterior weight of every node (Q, J), and log sum exp h (J,)."""
     h = np.where(np.isfinite(h), h, -np.inf)
+    # Relative to the largest: the densities of large groups underflow, each by itself.
     top = h.max(axis=0)
     share = np.exp(h - top)
     total = share.sum(axis=0)
@@ -301,10 +310,14 @@ def _slopes(
     turned = N @ half @ N.transpose(0, 2, 1)
     M_slope = inverse + turned + turned.transpose(0, 2, 1)
     factor = rows.layout.rows.factors[0]
+    # M_slope stands where Laplace has M^-1; from here on the formulas are the same.
     s = factor.quadratic((lam @ M_slope @ lam.T).transpose(1, 2, 0))
     t = rows.likelihood.third(modes.eta, log_dispersion) * s
     collected = factor.collect(t)
     moved = -2.0 * sums.centre + lam.T @ collected
+    # What moves the centre: at the mode du-hat = M^-1 (the change of
+    # dh/du), so the whole dependence on u-hat is one solve. With one node
+    # `centre` is zero and a = K Z't.
     y = np.einsum("jst,tj->sj", inverse, moved)
     a = lam @ y
     fitted = factor.spread(a)

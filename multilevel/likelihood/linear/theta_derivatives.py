@@ -83,6 +83,7 @@ def theta_derivatives(
         flat = J.reshape(len(J), -1)
         gradient += flat @ weight.ravel()
         hessian = hessian + 2.0 * (gamma @ J).reshape(len(J), -1) @ flat.T
+    # Zero for structures that are linear in theta.
     hessian = hessian + theta_map.curvature(theta, weights)
     return ThetaDerivatives(
         point.profiled.deviance, gradient, (hessian + hessian.T) / 2.0, point

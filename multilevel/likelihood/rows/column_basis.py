@@ -121,6 +121,7 @@ def _triangle(
         weighted = scaled if weights is None else scaled * weights[part, None]
         gram += scaled.T @ weighted
     norms = np.sqrt(np.diag(gram) / n_rows)
+    # Columns of unit length: Cholesky then tells dependence, not units.
     gram /= np.outer(norms, norms) * n_rows
     try:
         R = np.linalg.cholesky(gram).T
@@ -172,6 +173,8 @@ def _with_centring(
     if constant < 0:
         return inner
     unit = np.eye(len(centre))
+    # Less its mean is less a multiple of the constant column, so centring is a change
+    # of basis as well and can be undone.
     unit[constant] -= centre / columns[0, constant]
     unit[constant, constant] = 1.0
     return np.asarray(unit @ inner)

@@ -50,6 +50,7 @@ class LevelIndex:
         if values is None:
             return self._counts.astype(float)
         if self._starts is not None:
+            # Sorted rows are summed in one sweep, several times faster than by codes.
             return np.asarray(np.add.reduceat(values, self._starts))
         return counted_sums(self.codes, values, self.n_levels)
 

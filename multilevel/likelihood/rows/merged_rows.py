@@ -54,6 +54,8 @@ def equal_rows(
 def _groups(columns: Sequence[FloatVector | IntVector], n_rows: int) -> RowGroups:
     key = np.zeros(n_rows)
     for j, column in enumerate(columns, start=1):
+        # One number for all columns, as one sort is cheaper than a sort for each.
+        # Hardly commensurable weights, so that whole numbers seldom collide.
         key += column * np.sqrt(1.0 + 7.0 * j)
     order = np.argsort(key, kind="stable")
     # Rows with one key by coincidence are kept apart by comparing the columns.

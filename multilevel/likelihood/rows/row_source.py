@@ -160,6 +160,7 @@ def _with_reduced_response(source: RowSource) -> RowSource:
     fit = fixed.inner.T @ fit
     fit /= n_rows
     left = squares - n_rows * float(fit @ fit)
+    # The difference has lost six digits: once more from residuals, row by row.
     if left < 1e-6 * squares:
         left = _residual_squares(source, fit)
     scale = float(np.sqrt(left / n_rows)) if left > 0 else 1.0
@@ -201,6 +202,8 @@ def _column_order(
     X: FloatMatrix, terms: Sequence[RandomColumns], constant: int
 ) -> list[int]:
     """Constant first, then the columns that an unstructured term shares, then rest."""
+    # In this order the leading working columns span what the term spans, so that its
+    # random columns are working columns already and their products are shared.
     order = [constant] if constant >= 0 else []
     for term in terms:
         if term.freedom == "any" and len(term.shared) > 1 and min(term.shared) >= 0:
@@ -219,6 +222,8 @@ def _shared_columns(
 
 def own_basis(term: RandomColumns, weights: FloatVector | None) -> ColumnBasis:
     """As well conditioned a basis of a term's columns as its structure allows."""
+    # Only an unstructured covariance maps onto itself under any change of columns; one
+    # of independent effects allows scaling, others not even that.
     if term.freedom == "any" and term.columns.shape[1] > 1:
         basis = orthonormal_basis(term.columns, weights)
         if basis is None or depend_by_rounding(basis):

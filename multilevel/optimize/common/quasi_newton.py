@@ -115,6 +115,8 @@ def minimize_bfgs(
         found, used = _search(objective, x, point, step)
         evaluations += used
         if found is None:
+            # What was learnt may be wrong by now: once more with the first Hessian, and
+            # if that does not lead down either, this is as low as it gets.
             if inverse is inverse_hessian:
                 return Descent(x, point, inverse, gain, evaluations, gain < 1e-6)
             inverse = inverse_hessian
@@ -156,6 +158,8 @@ def _search(
             continue
         if trial.value <= point.value + 1e-4 * share * slope + slack:
             return (share, trial), used
+        # The minimum of the parabola through value, slope and the trial, kept within a
+        # tenth and a half of the step that failed.
         rise = trial.value - point.value - share * slope
         best = -0.5 * slope * share * share / rise if rise > 0 else 0.5 * share
         share = float(np.clip(best, 0.1 * share, 0.5 * share))
@@ -167,6 +171,8 @@ def _updated(
 ) -> FloatMatrix:
     """The inverse Hessian after a step; unchanged where the function is not convex."""
     overlap = float(step @ change)
+    # The update keeps the inverse positive definite only if
+    # the slope rose along the step.
     if overlap <= 1e-10 * np.linalg.norm(step) * np.linalg.norm(change):
         return inverse
     along = inverse @ change

@@ -61,6 +61,8 @@ def nearest_singular(
         structures, problem.terms.term_factors(theta), strict=True
     ):
         if structure.freedom == "any":
+            # Any rotation of the columns of the factor is the same covariance: the
+            # singular values are its standard deviations along its own axes.
             axes, values, _ = np.linalg.svd(factor)
             found |= bool(((values < below) & (values > 0)).any())
             factors.append(axes * np.where(values < below, 0.0, values))

@@ -51,6 +51,7 @@ def trust_region_step(
     values, vectors = np.linalg.eigh(hessian)
     slope = vectors.T @ gradient
     scale = max(np.abs(values).max(initial=0.0), 1e-300)
+    # Below that an eigenvalue is rounding of the largest: its sign means nothing.
     interior = values[0] > 1e-11 * scale
     if interior:
         along = -slope / values
@@ -77,6 +78,8 @@ def _boundary_step(
     tiny = 1e-14 * scale
     if active.min() > 0 and length(0.0) <= radius:
         return np.asarray(-slope / active)
+    # The hard case: the gradient has no part along the most negative curvature, so no
+    # shift makes the step long enough; the rest of its length is taken along it.
     if length(low + tiny) <= radius:
         along: FloatVector = -slope / (active + low + tiny)
         worst = int(np.argmin(active))
@@ -106,6 +109,7 @@ def _secant_correction(
     """Symmetric rank-one update that makes model + correction match the last step."""
     missed = change - (model + correction) @ step
     overlap = missed @ step
+    # Nearly orthogonal, the rank-one update would be huge (Nocedal & Wright, 6.26).
     if abs(overlap) < 1e-8 * np.linalg.norm(missed) * np.linalg.norm(step):
         return correction
     return correction + np.outer(missed, missed) / overlap
@@ -150,6 +154,7 @@ def minimize(
             on_step(evaluations, point.value)
         model = point.hessian + correction
         step, predicted = trust_region_step(point.gradient, model, radius)
+        # A promise below the rounding of the value itself cannot be kept, nor checked.
         floor = max(gain_tolerance, 8.0 * np.finfo(float).eps * abs(point.value))
         if predicted <= floor:
             return Minimum(x, point, max(predicted, 0.0), evaluations, True)
@@ -166,10 +171,15 @@ def minimize(
         if ratio < 0.25:
             radius = 0.25 * length
         elif ratio > 0.75 and length > 0.9 * radius:
+            # Where the function fell far more than predicted the model is no good
+            # either: grow with more care.
             radius *= 4.0 if ratio < 1.5 else 2.0
         if trial is not None and ratio > 1e-4:
             if not exact_hessian:
                 change = trial.gradient - point.gradient
+                # Learnt only from steps that the model describes; after any other
+                # it starts anew, as what was learnt belongs to a part of the
+                # function that is left behind.
                 if 0.25 < ratio < 4.0:
                     correction = _secant_correction(
                         correction, trial.hessian, step, change

@@ -172,6 +172,7 @@ def differenced_hessian(
     # The error of central differences is of second order in the step.
     whitened = (4.0 * near.whitened - far.whitened) / 3.0
     truncation = np.abs(whitened - near.whitened).max()
+    # Asymmetry does not see an error that is symmetric, as truncation may be.
     error = max(near.error, 0.1 * truncation)
     return (
         replace(found, whitened=whitened, error=error)
@@ -233,6 +234,8 @@ def parameter_covariance(
     inner = np.arange(p, p + m)
     outer = np.concatenate([np.arange(p), np.arange(p + m, len(white))])
     theta_inverse = pseudo_inverse(white[np.ix_(inner, inner)])
+    # By blocks, theta eliminated first: its flat directions are harmless and are left
+    # out, those of the rest mean that an estimate is not known and must show.
     across = white[np.ix_(outer, inner)] @ theta_inverse
     own = white[np.ix_(outer, outer)] - across @ white[np.ix_(inner, outer)]
     outer_inverse, flat = _floored_inverse(own)

@@ -56,6 +56,8 @@ def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
     terms = likelihood.terms(eta, log_dispersion)
     for _ in range(MAX_STEPS):
         weight = terms.weight
+        # Fisher's weights are positive for every link; the observed ones may be
+        # negative far from the optimum.
         if not problem.family.is_canonical:
             weight = likelihood.expected_weight(eta, log_dispersion)
         response = eta + terms.score / np.maximum(weight, 1e-300)
@@ -138,6 +140,8 @@ def best_dispersion(
     """Maximise the likelihood of given eta over the dispersion, roughly."""
     likelihood = problem.rows.likelihood
     is_size = problem.family.name == "negativebinomial"
+    # By bisection of the slope, which has one sign change where there is a maximum:
+    # Newton's method leaves the range from either end.
     low, high = SIZE_RANGE if is_size else PHI_RANGE
     slopes = [likelihood.dispersion(eta, at).total for at in (low, high)]
     if not (slopes[0] > 0.0 > slopes[1]):

@@ -86,6 +86,8 @@ class ApproximateSearch:
     def run(self, first: StartingPoint) -> SearchEnd:
         """Descend, try the edge nearby, and make sure of the optimum."""
         inverse = np.asarray(np.linalg.inv(first.hessian))
+        # By Laplace first whatever is wanted: an evaluation costs a fraction of one
+        # with many nodes, and the optimum is near.
         point, inverse = self._descend(first.x, inverse, 1, first)
         if self._n_nodes > 1:
             again = replace(first, modes=point.modes)
@@ -141,6 +143,8 @@ class ApproximateSearch:
         if theta is None:
             return point
         x = point.x.copy()
+        # Nothing else is moved: the deviance is even in a factor's column, so the other
+        # parameters change by the square of what is set to zero.
         x[p : p + m] = theta
         objective = GlmObjective(self.problem, self._n_nodes, point.modes)
         edge = objective(x)
@@ -154,6 +158,8 @@ class ApproximateSearch:
             hessian = self._hessian(point)
             gain = hessian.expected_gain(point.gradient)
             x = self._off_the_saddle(point, hessian)
+            # BFGS judges by what it has learnt; the Hessian of
+            # the end point judges it anew.
             settled = gain < POLISH and x is point.x
             if settled or self._evaluations >= MAX_EVALUATIONS:
                 break

@@ -154,6 +154,8 @@ def separating_direction(columns: FloatMatrix, ends: FloatVector) -> FloatVector
     >>> bool(separating_direction(columns, np.array([-1.0, -1.0, 1.0, 1.0]))[1] > 0)
     True
     """
+    # A row with a likelihood of two sides must not move at all: directions are sought
+    # in what is left, which makes the linear programme small.
     free = _null_space(columns[ends == 0.0])
     signed = ends[:, None] * columns @ free
     signed = signed[ends != 0.0]
@@ -188,6 +190,8 @@ def _most_separating(rows: FloatMatrix) -> FloatVector | None:
     total = np.zeros(r)
     left = np.ones(n, dtype=bool)
     while left.any():
+        # One programme finds the direction for most rows; rows that it leaves at zero
+        # may be separated along another one, so the search goes on with these.
         aim = rows[left].sum(axis=0)
         found = linprog(-aim, -rows, np.zeros(n), bounds=[(-1.0, 1.0)] * r).x
         if found is None or (rows @ found).min() < -TINY:

@@ -128,6 +128,7 @@ def _settle_dispersion(
     for _ in range(6):
         beta, theta, before = split_parameters(problem, x)
         x[-1] = best_dispersion(problem, modes.eta, before)
+        # Within a factor of e^2 the descent does the rest.
         if abs(x[-1] - before) < 2.0:
             break
         base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
@@ -226,6 +227,8 @@ def rough_hessian(
             likelihood.dispersion(modes.eta, log_dispersion + step).total
             for step in (-h, h)
         ]
+        # Of the deviance, -2 log p: twice minus the difference
+        # quotient, whose step is 2 h.
         hessian[-1, -1] = max((slopes[0] - slopes[1]) / h, 1e-2)
     most = np.full(len(x), longest[0])
     most[p:] = longest[1]
@@ -286,6 +289,8 @@ def _bounded_below(hessian: FloatMatrix, least: FloatVector) -> FloatMatrix:
     """Its diagonal at least `least`, eigenvalues in its units at least a hundredth."""
     scale = np.sqrt(np.maximum(np.diag(hessian), least))
     values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
+    # A descent must start with a positive definite matrix, and one near singular sends
+    # its first step far along what is hardly known.
     raised = (vectors * np.maximum(values, 1e-2)) @ vectors.T
     return np.asarray(raised * np.outer(scale, scale))
 

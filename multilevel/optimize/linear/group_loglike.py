@@ -81,6 +81,8 @@ def loglike_groups(
     for term, modes in zip(design.terms, fit.modes, strict=True):
         own = design.factors[term.factor_index].codes
         conditional -= (term.columns * modes[own]).sum(axis=1)
+    # e'V0^-1 e = e'W (e - Z b) at the modes, a sum over rows, so that it falls apart by
+    # group without an elimination for each.
     terms = marginal * conditional / fit.sigma**2 + LOG_2PI + 2.0 * np.log(fit.sigma)
     if design.weights is not None:
         w = design.weights

@@ -85,6 +85,8 @@ def lowest_minimum(
                 before=evaluations,
             )
             evaluations += scout.evaluations
+            # A rough descent tells which valley it is in; only one that may be
+            # lower is gone down to the end.
             if scout.point.value - scout.expected_gain > bar - 1e-7:
                 continue
             other = search.descend(scout.x, before=evaluations)
@@ -121,6 +123,8 @@ def _other_starts(problem: LinearProblem) -> Iterator[FloatVector]:
     """theta (m,) of equal variances, then of covariances at random."""
     terms = problem.terms
     sizes = [structure.n_effects for structure in terms.structures]
+    # Large covariances too: from there the descent gives up other
+    # directions than from small ones.
     for scale in (1.0, 100.0):
         yield terms.theta_of([scale * np.eye(q) for q in sizes])
     if max(sizes) == 1 or n_random_effects(problem.products) > MAX_RANDOM_EFFECTS:

@@ -117,6 +117,8 @@ class LMMSearch:
             edge = self.objective(theta)
         except np.linalg.LinAlgError:
             return replace(minimum, evaluations=evaluations)
+        # As low but for rounding: then the simpler, singular, fit is the one to report,
+        # and `is_singular` does not hang on the last digits of the descent.
         slack = 1e-9 + 8.0 * np.finfo(float).eps * abs(minimum.point.value)
         if edge.value <= minimum.point.value + slack:
             return replace(minimum, x=theta, point=edge, evaluations=evaluations)

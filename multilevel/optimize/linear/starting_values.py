@@ -30,6 +30,7 @@ def _moment_equations(
     for k, block in enumerate(products.diagonal):
         own = slice(ends[k], ends[k + 1])
         fixed = products.rhs[k][:, :-1]
+        # What the projection off X takes: with X'WX = n I it is a sum of squares.
         removed = (fixed**2).sum(axis=(1, 2)) / products.n_rows
         matrix[own, own] = (block**2).sum(axis=2)
         matrix[own, -1] = np.einsum("aaj->a", block) - removed
@@ -50,11 +51,15 @@ def relative_variances(products: CrossProducts) -> list[FloatVector]:
     Kept away from zero, which is a stationary point of the deviance whatever the data.
     """
     matrix, rhs = _moment_equations(products)
+    # Rows and columns of like size: the equations of a factor of many levels would hide
+    # those of one of few from the cut at 1e-10.
     scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     solution = (
         scale
         * np.linalg.lstsq(matrix * np.outer(scale, scale), rhs * scale, rcond=1e-10)[0]
     )
+    # Moments may come out negative, above all with few levels: the start must be a
+    # covariance, whatever the data.
     sigma2 = max(solution[-1], 1e-3 * rhs[-1] / products.n_rows, 1e-300)
     variances = []
     start = 0

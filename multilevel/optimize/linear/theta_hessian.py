@@ -130,11 +130,14 @@ def _ridders(difference: Callable[[float], FloatVector]) -> FloatVector:
         new: list[FloatArray] = [_or_nan(difference, step)]
         for k, old in enumerate(row):
             power = 4.0 ** (k + 1)
+            # The error of a central difference is a series in h^2: each column of the
+            # table takes one more term of it off.
             new.append((power * new[k] - old) / (power - 1.0))
             change = max(np.abs(new[-1] - new[-2]).max(), np.abs(new[-1] - old).max())
             if change < error or not np.isfinite(best).all():
                 best, error = new[-1], float(np.nan_to_num(change, nan=np.inf))
         size = max(float(np.abs(best).max(initial=0.0)), 1e-300)
+        # From here rounding grows as the step shrinks, and no further column helps.
         worse = np.abs(new[-1] - row[-1]).max() > 2.0 * error
         if error <= _ENOUGH * size or (worse and np.isfinite(error)):
             break
