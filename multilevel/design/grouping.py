@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multilevel.array_types import IntVector
+from multilevel.array_types import FloatVector, IntVector
 from multilevel.design.labels import Labels, cross_labels, shown_levels
 from multilevel.errors import DataError
 
@@ -42,6 +42,12 @@ class GroupingFactor:
     def sizes(self) -> IntVector:
         """Number of rows of each level, (J,)."""
         return np.bincount(self.codes, minlength=self.n_levels)
+
+    def is_constant_within(self, values: FloatVector | IntVector) -> bool:
+        """Whether all rows of a level have one value, of given values (n,)."""
+        value = np.empty(self.n_levels, dtype=values.dtype)
+        value[self.codes] = values
+        return bool((value[self.codes] == values).all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.model_design import (
-    ModelDesign,
     build_design,
     design_from_arrays,
 )
 from multilevel.design.random_effects import RandomTerm
 from multilevel.design.read_only import read_only
-from multilevel.errors import FitError
 from multilevel.formula.environment import caller_namespace
 from multilevel.formula.parse import parse_formula
 from multilevel.inference.denominator_df import known_ddf
@@ -27,7 +24,7 @@ from multilevel.models.mixed_model import MixedModel
 from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear import joint_likelihood
-from multilevel.optimize.linear.fit import fit_lmm
+from multilevel.optimize.linear.fit import fit_design
 from multilevel.optimize.linear.identification import refuse_unidentified
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
 from multilevel.option_values import as_switch
@@ -184,15 +181,13 @@ class MixedLM(MixedModel):
         -875.9697
         """
         method = known_ddf(ddf)
-        # Where nothing is left for the residual, the search runs into zero variance.
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            fit = fit_lmm(
-                self.problem,
-                reml=as_switch(reml, "reml", _ML_HINT),
-                start=read_start(start),
-                on_step=progress_writer() if as_switch(progress, "progress") else None,
-            )
-        _refuse_exact_fit(self.design, fit.sigma)
+        fit = fit_design(
+            self.design,
+            self.problem,
+            reml=as_switch(reml, "reml", _ML_HINT),
+            start=read_start(start),
+            on_step=progress_writer() if as_switch(progress, "progress") else None,
+        )
         return self.result_of(fit, method)
 
     def result_of(self, fit: LMMFit, ddf: str) -> MixedLMResults:
@@ -252,29 +247,3 @@ class MixedLM(MixedModel):
 
 
 _ML_HINT = "reml=False fits by maximum likelihood, reml=True by restricted"
-
-
-def _refuse_exact_fit(design: ModelDesign, sigma: float) -> None:
-    """Refuse a residual that is rounding: the likelihood has no maximum."""
-    size = float(np.abs(design.y).max())
-    spread = sigma if design.weights is None else sigma / design.weights.mean() ** 0.5
-    if spread > 32.0 * np.finfo(float).eps * size:
-        return
-    constant = [
-        factor.name
-        for factor in design.factors
-        if _is_constant_within(design.y, factor.codes)
-    ]
-    why = f" (it is the same within each level of {constant[0]!r})" if constant else ""
-    raise FitError(
-        f"the fixed and random effects explain {design.response!r} exactly{why}: the "
-        f"residual standard deviation is {spread:.1g}, which is rounding, and the "
-        "likelihood has no maximum. Leave out what the response was computed from, or "
-        "a random effect"
-    )
-
-
-def _is_constant_within(values: FloatVector, codes: IntVector) -> bool:
-    value = np.empty(codes.max() + 1)
-    value[codes] = values
-    return bool((value[codes] == values).all())

@@ -31,6 +31,7 @@ from multilevel.results.variance_components import (
 if TYPE_CHECKING:
     from multilevel.inference.likelihood_ratio import LRTest
     from multilevel.optimize.common.fit_record import OptimizationReport
+    from multilevel.optimize.common.fitted_model import FittedModel
     from multilevel.reporting.summary_document import SummaryDocument
 
 
@@ -62,6 +63,11 @@ class MixedResults(HypothesisTests, LikelihoodModelResults):
         self.use_t = ddf_method != "normal"
 
     # -- what subclasses say --------------------------------------------------
+
+    @property
+    def _fitted(self) -> FittedModel:
+        """Design and estimates as one value."""
+        raise NotImplementedError
 
     _has_residual = True  # whether a residual variance is a variance component
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from multilevel.diagnostics.glm_residuals import (
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import ConstantDf, Denominators
 from multilevel.inference.likelihood_ratio import LRTest
+from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.generalized.likelihood import (
     conditional_covariances,
     independent_factor,
@@ -69,6 +71,16 @@ class MixedGLMResults(MixedResults):
     """
 
     _has_residual = False
+
+    @cached_property
+    def _fitted(self) -> GeneralizedFittedModel:
+        return GeneralizedFittedModel(
+            design=self.model.design,
+            fit=self.fit_record,
+            ddf=self.ddf_method,
+            family=self.family,
+            prepare=partial(attrgetter("problem"), self.model),
+        )
 
     @property
     def _denominators(self) -> Denominators:

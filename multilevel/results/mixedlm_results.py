@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from multilevel.inference.denominator_df import (
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
 from multilevel.optimize.linear.estimates import fitted_point, fixed_root
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
 from multilevel.prediction.conditional_modes import conditional_covariances
 from multilevel.prediction.estimable_rows import Check
@@ -66,6 +68,15 @@ class MixedLMResults(MixedResults):
     >>> round(float(result.t_test("Days = 10").pvalue), 3)
     0.766
     """
+
+    @cached_property
+    def _fitted(self) -> LinearFittedModel:
+        return LinearFittedModel(
+            design=self.model.design,
+            fit=self.fit_record,
+            ddf=self.ddf_method,
+            prepare=partial(attrgetter("problem"), self.model),
+        )
 
     @cached_property
     def _denominators(self) -> Denominators:

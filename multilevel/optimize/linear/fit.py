@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatVector
+from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
 from multilevel.likelihood.elimination.block_system import BlockSystem
 from multilevel.likelihood.linear.dense_system import n_random_effects
@@ -21,6 +22,7 @@ from multilevel.optimize.common.singularity import (
 )
 from multilevel.optimize.common.trust_region import Minimum
 from multilevel.optimize.linear.estimates import estimates_at
+from multilevel.optimize.linear.exact_fit import refuse_exact_fit
 from multilevel.optimize.linear.other_minima import (
     lowest_minimum,
     may_have_other_minima,
@@ -61,6 +63,28 @@ def fit_lmm(
         found = found or _find(search, starting_theta(problem.products, problem.terms))
         fit = _read_fit(problem, found, time.perf_counter() - began, reml=reml)
     _warn_about(fit)
+    return fit
+
+
+def fit_design(
+    design: ModelDesign,
+    problem: LinearProblem,
+    *,
+    reml: bool,
+    start: FloatVector | None = None,
+    on_step: Callable[[int, float], None] | None = None,
+) -> LMMFit:
+    """`fit_lmm`, which refuses a design whose response leaves no residual.
+
+    Raises
+    ------
+    FitError
+        As `fit_lmm`, and if the effects explain the response exactly.
+    """
+    # Where nothing is left for the residual, the search runs into zero variance.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        fit = fit_lmm(problem, reml=reml, start=start, on_step=on_step)
+    refuse_exact_fit(design, fit.sigma)
     return fit
 
 

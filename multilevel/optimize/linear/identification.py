@@ -27,7 +27,6 @@ from multilevel.optimize.linear.identification_words import (
     advice,
     bar,
     confounded,
-    is_constant_within,
 )
 from multilevel.optimize.linear.problem import LinearProblem
 
@@ -242,7 +241,7 @@ def _refuse_alike_factors(
 
 def _is_nested(fine: GroupingFactor, coarse: GroupingFactor) -> bool:
     """Whether each level of one factor lies in one level of the other."""
-    return is_constant_within(coarse.codes, fine)
+    return fine.is_constant_within(coarse.codes)
 
 
 def _refuse_dependent_terms(

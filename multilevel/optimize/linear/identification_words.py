@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from multilevel.array_types import FloatVector, IntVector
-from multilevel.design.grouping import GroupingFactor
 from multilevel.design.model_design import ModelDesign
 from multilevel.optimize.linear.problem import LinearProblem
 
@@ -64,7 +60,7 @@ def advice(problem: LinearProblem, design: ModelDesign, terms: Iterable[int]) ->
         still = [
             name.partition("[")[0]
             for name, column in columns.items()
-            if (column != column[0]).any() and is_constant_within(column, factor)
+            if (column != column[0]).any() and factor.is_constant_within(column)
         ]
         if still:
             if "Intercept" not in columns and design.terms[term].structure == "us":
@@ -83,10 +79,3 @@ def advice(problem: LinearProblem, design: ModelDesign, terms: Iterable[int]) ->
         "Use fewer random effects, independent ones (|| for |), or columns less their "
         "means"
     )
-
-
-def is_constant_within(column: FloatVector | IntVector, factor: GroupingFactor) -> bool:
-    """Whether all rows of a level have one value."""
-    value = np.empty(len(factor.levels), dtype=column.dtype)
-    value[factor.codes] = column
-    return bool((value[factor.codes] == column).all())

@@ -1,0 +1,211 @@
+"""A fitted model as a value: what all that follows a fit takes, linear or not.
+
+Covariances of random effects are told on one scale, that of the linear predictor:
+``Cov(b) = F F'`` with F from `FittedModel.effect_factors`. The records of the fits keep
+what their optimizers found, which in a linear model is relative to sigma.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.optimize.common.fit_record import OptimizationReport
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from multilevel.design.model_design import ModelDesign
+    from multilevel.likelihood.families.links import InverseLink
+    from multilevel.likelihood.families.traits import Family
+
+
+class FitRecord(Protocol):
+    """What the records of linear and generalized fits have in common."""
+
+    @property
+    def criterion(self) -> str:
+        """What was maximized."""
+
+    @property
+    def theta(self) -> FloatVector:
+        """Covariance parameters (m,), terms in formula order."""
+
+    @property
+    def beta(self) -> FloatVector:
+        """Fixed effects (p,) of the columns that are not aliased."""
+
+    @property
+    def cov_beta(self) -> FloatMatrix:
+        """Their covariance matrix (p, p)."""
+
+    @property
+    def sigma(self) -> float:
+        """Unit of `factors`."""
+
+    @property
+    def factors(self) -> tuple[FloatMatrix, ...]:
+        """One (k, k) for each term; Cov(b) = sigma^2 F F'."""
+
+    @property
+    def modes(self) -> tuple[FloatMatrix, ...]:
+        """Conditional modes, one (J, k) for each term."""
+
+    @property
+    def llf(self) -> float:
+        """Maximized log-likelihood, restricted or approximate."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Variance parameters included."""
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether an estimated covariance matrix is singular."""
+
+    @property
+    def report(self) -> OptimizationReport:
+        """How the optimum was found."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedModel(ABC):
+    """A design and the estimates that belong to it.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    fit : FitRecord
+    ddf : str
+        How denominator degrees of freedom of tests are computed.
+    family : Family
+        Distribution of the response and its link.
+    """
+
+    design: ModelDesign
+    fit: FitRecord
+    ddf: str
+    family: Family
+
+    # -- estimates -------------------------------------------------------------
+
+    @property
+    def criterion(self) -> str:
+        """What was maximized: ``"REML"``, ``"ML"``, ``"Laplace"`` or ``"AGQ(7)"``."""
+        return self.fit.criterion
+
+    @property
+    def beta(self) -> FloatVector:
+        """Fixed effects (p,) of the columns that are not aliased."""
+        return self.fit.beta
+
+    @property
+    def cov_beta(self) -> FloatMatrix:
+        """Their covariance matrix, (p, p)."""
+        return self.fit.cov_beta
+
+    @property
+    @abstractmethod
+    def fixed_root(self) -> FloatMatrix:
+        """A square root (p, p) of `cov_beta`."""
+
+    @property
+    def modes(self) -> tuple[FloatMatrix, ...]:
+        """Conditional modes, one (J, k) for each term."""
+        return self.fit.modes
+
+    @property
+    def effect_factors(self) -> tuple[FloatMatrix, ...]:
+        """One (k, k) for each term: Cov(b) = F F', in units of the linear predictor."""
+        return tuple(self.fit.sigma * factor for factor in self.fit.factors)
+
+    @property
+    def link(self) -> InverseLink:
+        """The link of the family."""
+        return self.family.link
+
+    @property
+    @abstractmethod
+    def scale(self) -> float:
+        """phi in Var(y) = phi V(mu) / weight; one where it is not estimated."""
+
+    @property
+    @abstractmethod
+    def dispersion(self) -> float:
+        """What the distribution takes: phi, or the size of a negative binomial."""
+
+    @property
+    def sigma(self) -> float:
+        """Square root of `scale`."""
+        return float(np.sqrt(self.scale))
+
+    @property
+    @abstractmethod
+    def params(self) -> FloatVector:
+        """All parameters, as the model's log-likelihood takes them."""
+
+    # -- the rows of the fit ---------------------------------------------------
+
+    def linear_predictor(self, factors: Iterable[int] | None = None) -> FloatVector:
+        """X beta + offset + Z b of every row, (n,).
+
+        Parameters
+        ----------
+        factors : iterable of int, optional
+            Positions of the grouping factors whose effects are added; all by default.
+        """
+        design = self.design
+        eta = design.X @ self.beta
+        if design.offset is not None:
+            eta += design.offset
+        wanted = range(len(design.factors)) if factors is None else set(factors)
+        for term, b in zip(design.terms, self.modes, strict=True):
+            if term.factor_index in wanted:
+                codes = design.factors[term.factor_index].codes
+                for column, effects in zip(term.columns.T, b.T, strict=True):
+                    eta += column * effects[codes]
+        return np.asarray(eta)
+
+    @abstractmethod
+    def row_information(self) -> FloatVector:
+        """Information of each row about its linear predictor, (n,).
+
+        The prior weight over sigma^2 in a linear model; in a generalized one minus the
+        second derivative of the row's log density, which can be negative.
+        """
+
+    @abstractmethod
+    def conditional_covariances(self) -> tuple[FloatArray, ...]:
+        """Cov(b_j | y) at the estimates: (J, S, S) for each grouping factor.
+
+        Terms on one factor are stacked in formula order. The uncertainty of the
+        estimates is left out, as it is in the conditional variances of other software.
+        """
+
+    # -- the same model again --------------------------------------------------
+
+    @abstractmethod
+    def _of(self, design: ModelDesign) -> Self:
+        """These estimates with a design of the same columns and groups."""
+
+    def with_response(self, y: FloatVector) -> Self:
+        """The same model of another response (n,), at these estimates until `refit`."""
+        return self._of(replace(self.design, y=np.array(y, dtype=float)))
+
+    def with_responses(self, responses: FloatMatrix) -> tuple[Self, ...]:
+        """`with_response` of each column of `responses` (n, r)."""
+        return tuple(self.with_response(y) for y in np.asarray(responses).T)
+
+    def with_offset(self, offset: FloatVector | None) -> Self:
+        """The same model with another offset (n,), at these estimates until `refit`."""
+        own = None if offset is None else np.array(offset, dtype=float)
+        return self._of(replace(self.design, offset=own))
+
+    @abstractmethod
+    def refit(self) -> Self:
+        """Fitted by the same criterion again, from these estimates on."""

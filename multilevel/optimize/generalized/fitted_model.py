@@ -1,0 +1,99 @@
+"""A fitted generalized linear mixed model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.covariance.square_root import covariance_root
+from multilevel.design.model_design import ModelDesign
+from multilevel.design.read_only import read_only
+from multilevel.likelihood.families.traits import Family, bind_rows
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.optimize.generalized.fit import fit_glmm
+from multilevel.optimize.generalized.fit_record import GLMMFit
+from multilevel.optimize.generalized.likelihood import conditional_covariances
+from multilevel.optimize.generalized.problem import (
+    GeneralizedProblem,
+    build_glm_problem,
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GeneralizedFittedModel(FittedModel):
+    """A fitted model with a family and a link.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    fit : GLMMFit
+    ddf : str
+    family : Family
+    prepare : callable
+        Gives the design's rows in well-conditioned columns, once they are needed.
+    """
+
+    fit: GLMMFit
+    prepare: Callable[[], GeneralizedProblem] = field(repr=False)
+
+    @cached_property
+    def problem(self) -> GeneralizedProblem:
+        """The rows in well-conditioned columns."""
+        return self.prepare()
+
+    @cached_property
+    def fixed_root(self) -> FloatMatrix:
+        """A square root (p, p) of `cov_beta`."""
+        return read_only(covariance_root(self.fit.cov_beta))
+
+    @property
+    def scale(self) -> float:
+        """phi; one for binomial and Poisson responses and negative binomial ones."""
+        counts = self.family.name == "negativebinomial"
+        return 1.0 if counts else self.fit.dispersion
+
+    @property
+    def dispersion(self) -> float:
+        """phi, or the size of a negative binomial; one where there is neither."""
+        known = self.family.known_size
+        return self.fit.dispersion if known is None else known
+
+    @property
+    def params(self) -> FloatVector:
+        """[beta, theta], then the dispersion if the family estimates one."""
+        fit = self.fit
+        last = [fit.dispersion] if self.family.has_dispersion else []
+        return np.concatenate([fit.beta, fit.theta, last])
+
+    def row_information(self) -> FloatVector:
+        """Observed working weight of each row at the estimates, (n,)."""
+        design = self.design
+        rows = bind_rows(self.family, design.y, design.weights, design.trials)
+        weight = rows.terms(self.fit.eta, float(np.log(self.dispersion))).weight
+        return np.asarray(weight)
+
+    def conditional_covariances(self) -> tuple[FloatArray, ...]:
+        """Cov(b_j | y) by the curvature at the modes, one for each grouping factor."""
+        return conditional_covariances(self.problem, self.fit)
+
+    def _of(self, design: ModelDesign) -> GeneralizedFittedModel:
+        # What the design can tell of variances no response changes.
+        left_open = self.problem.undetermined
+        prepare = partial(_prepared, design, self.family, left_open)
+        return replace(self, design=read_only(design), prepare=prepare)
+
+    def refit(self) -> GeneralizedFittedModel:
+        """Fitted with as many quadrature nodes again, from all parameters on."""
+        fit = fit_glmm(self.problem, nagq=self.fit.n_nodes, start=self.params)
+        return replace(self, fit=read_only(fit))
+
+
+def _prepared(
+    design: ModelDesign, family: Family, undetermined: frozenset[str]
+) -> GeneralizedProblem:
+    problem = build_glm_problem(design, family)
+    return read_only(replace(problem, undetermined=undetermined))

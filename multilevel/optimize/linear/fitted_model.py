@@ -1,0 +1,116 @@
+"""A fitted linear mixed model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.design.model_design import ModelDesign
+from multilevel.design.read_only import read_only
+from multilevel.likelihood.families.traits import Family, family_of
+from multilevel.likelihood.linear.evaluation import LikelihoodPoint
+from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.optimize.linear.estimates import fixed_root
+from multilevel.optimize.linear.fit import fit_design
+from multilevel.optimize.linear.problem import LinearProblem, build_problem
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LinearFittedModel(FittedModel):
+    """A fitted model whose response is normal around its linear predictor.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    fit : LMMFit
+    ddf : str
+    prepare : callable
+        Gives the cross-products of the design, once they are needed.
+    """
+
+    fit: LMMFit
+    prepare: Callable[[], LinearProblem] = field(repr=False)
+    family: Family = field(default=family_of("gaussian"), init=False, repr=False)
+
+    @cached_property
+    def problem(self) -> LinearProblem:
+        """The cross-products of the design."""
+        return self.prepare()
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the restricted likelihood was maximized."""
+        return self.criterion == "REML"
+
+    def point(self, working_theta: FloatVector | None = None) -> LikelihoodPoint:
+        """The deviance at the estimates, or at another theta of the working columns."""
+        theta = self.fit.working_theta if working_theta is None else working_theta
+        problem = self.problem
+        return problem.point(problem.working.factors(theta), reml=self.is_restricted)
+
+    @cached_property
+    def fixed_root(self) -> FloatMatrix:
+        """A square root of `cov_beta` that no origin of the columns costs digits."""
+        return read_only(fixed_root(self.problem, self.point()))
+
+    @property
+    def scale(self) -> float:
+        """sigma^2."""
+        return self.fit.sigma**2
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation, in units of the response."""
+        return self.fit.sigma
+
+    @property
+    def dispersion(self) -> float:
+        """sigma^2."""
+        return self.scale
+
+    @property
+    def params(self) -> FloatVector:
+        """[beta, theta, sigma]."""
+        fit = self.fit
+        return np.concatenate([fit.beta, fit.theta, [fit.sigma]])
+
+    def row_information(self) -> FloatVector:
+        """Prior weight over sigma^2 of each row, (n,)."""
+        weights = self.design.weights
+        prior = np.ones(len(self.design.y)) if weights is None else weights
+        return np.asarray(prior / self.fit.sigma**2)
+
+    def conditional_covariances(self) -> tuple[FloatArray, ...]:
+        """Cov(b_j | y, beta, theta, sigma): (J, S, S) for each grouping factor."""
+        terms, basis = self.problem.terms, self.problem.basis
+        blocks = self.point().conditional_blocks()
+        return tuple(
+            self.fit.sigma**2 * np.einsum("ab,bcj,dc->jad", T, block, T)
+            for T, block in zip(terms.stack(basis.terms), blocks, strict=True)
+        )
+
+    def _of(self, design: ModelDesign) -> LinearFittedModel:
+        # What the design can tell of variances no response changes.
+        prepare = partial(_prepared, design, self.problem.undetermined)
+        return replace(self, design=read_only(design), prepare=prepare)
+
+    def refit(self) -> LinearFittedModel:
+        """Fitted by the same criterion again, from theta on.
+
+        Raises
+        ------
+        FitError
+            If the effects explain the response exactly.
+        """
+        start, reml = self.fit.theta, self.is_restricted
+        fit = fit_design(self.design, self.problem, reml=reml, start=start)
+        return replace(self, fit=read_only(fit))
+
+
+def _prepared(design: ModelDesign, undetermined: frozenset[str]) -> LinearProblem:
+    return read_only(replace(build_problem(design), undetermined=undetermined))
