@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
@@ -166,12 +165,6 @@ class ModelDesign:
         return tuple(self.exog_names[position] for position in self.kept)
 
     @property
-    def aliased_names(self) -> tuple[str, ...]:
-        """Names of the columns left out, because they depend on earlier ones."""
-        kept = set(self.kept.tolist())
-        return tuple(n for i, n in enumerate(self.exog_names) if i not in kept)
-
-    @property
     def factor_names(self) -> tuple[str, ...]:
         """Names of the grouping factors."""
         return tuple(factor.name for factor in self.factors)
@@ -190,8 +183,3 @@ class ModelDesign:
         raise KeyError(
             f"no grouping factor {name!r}; there are {', '.join(self.factor_names)}"
         )
-
-    def group_sizes(self, name: str) -> pd.Series[Any]:
-        """Number of rows of each level of a factor, by label."""
-        factor = self.factor(name)
-        return pd.Series(np.asarray(factor.sizes), index=factor.levels, name=name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 
@@ -122,33 +121,3 @@ def _kept_columns(triangle: FloatMatrix, rounding: float) -> IntVector:
             errors[len(kept)] = error / size
             kept.append(position)
     return np.array(kept, dtype=np.intp)
-
-
-def alias_coefficients(matrix: FloatMatrix, kept: IntVector) -> FloatMatrix:
-    """Every column as a combination of the kept ones.
-
-    Parameters
-    ----------
-    matrix : (n, p)
-        As given to `independent_columns`.
-    kept : (rank,)
-        As it returned.
-
-    Returns
-    -------
-    (rank, p)
-        ``matrix[:, kept] @ coefficients`` is `matrix`, up to rounding.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from multilevel.design.rank import alias_coefficients
-    >>> one, x = np.ones(5), np.arange(5.0)
-    >>> columns = np.column_stack([one, x, 2 * x - 3])
-    >>> alias_coefficients(columns, np.array([0, 1]))[:, 2].round(9).tolist()
-    [-3.0, 2.0]
-    """
-    triangle, scale = scaled_triangle(matrix)
-    q, r = np.linalg.qr(triangle[:, kept])
-    coefficients = solve_triangular(r, q.T @ triangle)
-    return np.asarray(coefficients * scale / scale[kept][:, np.newaxis])

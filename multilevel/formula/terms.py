@@ -85,21 +85,3 @@ class ModelFormula:
 
     def __str__(self) -> str:
         return self.text
-
-    def rewritten(self) -> str:
-        """The formula put together from its parts, in one normal form.
-
-        Returns
-        -------
-        str
-            A formula that means the same; differs from `text` where that was short.
-
-        Examples
-        --------
-        >>> from multilevel.formula.parse import parse_formula
-        >>> parse_formula("y~x+(x|g/h)").rewritten()
-        'y ~ x + (1 + x | g) + (1 + x | g:h)'
-        """
-        offsets = [f"offset({expression})" for expression in self.offsets]
-        terms = [str(term) for term in self.random]
-        return f"{self.response} ~ " + " + ".join([self.fixed, *offsets, *terms])

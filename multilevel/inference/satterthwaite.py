@@ -196,10 +196,3 @@ def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
     root = fixed_root(problem, point)
     covariance = variance_parameter_covariance(problem, fit)
     return ContrastVariance(root, slopes, covariance)
-
-
-def satterthwaite_df(
-    problem: LinearProblem, fit: LMMFit, L: FloatMatrix
-) -> FloatVector:
-    """Degrees of freedom (rows,) of contrasts L (rows, p)."""
-    return contrast_variance(problem, fit).df(np.atleast_2d(L))

@@ -161,7 +161,7 @@ def test_levels_that_vanish_with_dropped_rows_are_gone():
         assert factor.sizes.min() > 0
     assert 3 not in design.factors[0].levels
     assert not design.factors[1].levels.str.startswith("3:").any()
-    assert design.group_sizes("g").sum() == design.nobs
+    assert design.factors[0].sizes.sum() == design.nobs
 
 
 def test_terms_on_one_factor_share_it():

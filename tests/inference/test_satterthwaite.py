@@ -11,7 +11,6 @@ import multilevel as ml
 from multilevel.array_types import FloatVector
 from multilevel.inference.satterthwaite import (
     contrast_variance,
-    satterthwaite_df,
     variance_parameter_hessian,
 )
 from multilevel.models.mixedlm import MixedLM
@@ -80,7 +79,7 @@ def test_slopes_are_those_of_the_covariance_of_the_fixed_effects(name: str) -> N
 def test_balanced_designs_have_the_degrees_of_freedom_of_anova() -> None:
     """Eighteen subjects, each with the same days: 17 for both coefficients."""
     model = _model("one factor")
-    df = satterthwaite_df(model.problem, fit_lmm(model.problem), np.eye(2))
+    df = contrast_variance(model.problem, fit_lmm(model.problem)).df(np.eye(2))
     assert_allclose(df, [17.0, 17.0], rtol=1e-5)
 
 
