@@ -22,7 +22,6 @@ from multilevel.inference.denominator_df import ConstantDf, Denominators
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.generalized.likelihood import (
-    conditional_covariances,
     independent_factor,
     loglike_groups,
 )
@@ -150,7 +149,7 @@ class MixedGLMResults(MixedResults):
     @kept_value
     def random_effects_cov(self) -> dict[str, FloatArray]:
         """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
-        covariances = conditional_covariances(self.model.problem, self.fit_record)
+        covariances = self._fitted.conditional_covariances()
         return dict(zip(self.ngroups, covariances, strict=True))
 
     @kept_value

@@ -23,7 +23,6 @@ from multilevel.inference.satterthwaite import variance_parameter_covariance
 from multilevel.optimize.linear.estimates import fitted_point, fixed_root
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
-from multilevel.prediction.conditional_modes import conditional_covariances
 from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.linear_prediction import prediction_of_lmm
 from multilevel.prediction.predict import (
@@ -137,7 +136,7 @@ class MixedLMResults(MixedResults):
     @kept_value
     def random_effects_cov(self) -> dict[str, FloatArray]:
         """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
-        covariances = conditional_covariances(self.model.problem, self.fit_record)
+        covariances = self._fitted.conditional_covariances()
         return dict(zip(self.ngroups, covariances, strict=True))
 
     @kept_value

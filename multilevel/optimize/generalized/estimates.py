@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.optimize.generalized.objective import split_parameters
 from multilevel.optimize.generalized.problem import GeneralizedProblem
-
-
-def user_theta(problem: GeneralizedProblem, theta: FloatVector) -> FloatVector:
-    """theta (m,) of the user's columns from that of the working columns."""
-    factors = problem.terms.term_factors(theta)
-    return problem.terms.theta_of(
-        [T @ F for T, F in zip(problem.term_transforms, factors, strict=True)]
-    )
-
-
-def working_theta(problem: GeneralizedProblem, theta: FloatVector) -> FloatVector:
-    """theta (m,) of the working columns from that of the user's columns."""
-    factors = problem.terms.term_factors(theta)
-    return problem.terms.theta_of(
-        [
-            np.asarray(np.linalg.solve(T, F))
-            for T, F in zip(problem.term_transforms, factors, strict=True)
-        ]
-    )
 
 
 def user_params(problem: GeneralizedProblem, x: FloatVector) -> FloatVector:
     """[beta, theta, dispersion] of the user's columns."""
     beta, theta, log_dispersion = split_parameters(problem, x)
-    parts = [problem.fixed_transform @ beta, user_theta(problem, theta)]
+    parts = [problem.fixed_transform @ beta, problem.working_terms.user_theta(theta)]
     if problem.n_dispersion:
         parts.append(np.exp([log_dispersion]))
     return np.concatenate(parts)
@@ -44,7 +25,7 @@ def working_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVec
     p, m = problem.n_fixed, problem.terms.n_theta
     parts = [
         np.linalg.solve(problem.fixed_transform, params[:p]),
-        working_theta(problem, params[p : p + m]),
+        problem.working_terms.working_theta(params[p : p + m]),
     ]
     if problem.n_dispersion:
         parts.append(np.log(params[-1:]))
@@ -81,21 +62,8 @@ def user_covariance(
     change = np.zeros((len(x), len(x)))
     change[:p, :p] = problem.fixed_transform
     change[p : p + m, p : p + m] = theta_jacobian(
-        lambda t: user_theta(problem, t), theta
+        problem.working_terms.user_theta, theta
     )
     if problem.n_dispersion:
         change[-1, -1] = np.exp(log_dispersion)
     return np.asarray(change @ covariance @ change.T)
-
-
-def term_modes(
-    problem: GeneralizedProblem, effects: Sequence[FloatArray]
-) -> tuple[FloatMatrix, ...]:
-    """Conditional modes (J, k) of each term in the user's columns."""
-    terms = problem.terms
-    return tuple(
-        (T @ effects[factor][block]).T
-        for T, factor, block in zip(
-            problem.term_transforms, terms.factor_of_term, terms.blocks, strict=True
-        )
-    )

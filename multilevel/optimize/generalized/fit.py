@@ -14,10 +14,8 @@ from multilevel.likelihood.generalized.quadrature import MAX_EFFECTS
 from multilevel.optimize.common.blas_threads import blas_threads
 from multilevel.optimize.common.singularity import boundary_parameters, is_singular
 from multilevel.optimize.generalized.estimates import (
-    term_modes,
     user_covariance,
     user_params,
-    working_theta,
 )
 from multilevel.optimize.generalized.fit_record import GLMMFit
 from multilevel.optimize.generalized.joint_hessian import parameter_covariance
@@ -127,7 +125,7 @@ def _end_from(search: ApproximateSearch, start: FloatVector) -> SearchEnd | None
     params = _checked_start(problem, start)
     try:
         if len(params) == m:
-            first = starting_point(problem, working_theta(problem, params))
+            first = starting_point(problem, problem.working_terms.working_theta(params))
         else:
             first = starting_point(problem, params=params)
         end = search.run(first)
@@ -198,7 +196,7 @@ def _read_fit(
         1.0,
         -0.5 * end.point.value,
         tuple(lower),
-        term_modes(problem, end.point.modes.effects),
+        problem.working_terms.user_modes(end.point.modes.effects),
         eta,
         mu,
         problem.n_parameters,

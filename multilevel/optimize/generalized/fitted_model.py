@@ -12,11 +12,12 @@ from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.square_root import covariance_root
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
+from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
 from multilevel.likelihood.families.traits import Family, bind_rows
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.generalized.fit import fit_glmm
 from multilevel.optimize.generalized.fit_record import GLMMFit
-from multilevel.optimize.generalized.likelihood import conditional_covariances
+from multilevel.optimize.generalized.likelihood import modes_of
 from multilevel.optimize.generalized.problem import (
     GeneralizedProblem,
     build_glm_problem,
@@ -78,7 +79,9 @@ class GeneralizedFittedModel(FittedModel):
 
     def conditional_covariances(self) -> tuple[FloatArray, ...]:
         """Cov(b_j | y) by the curvature at the modes, one for each grouping factor."""
-        return conditional_covariances(self.problem, self.fit)
+        modes = modes_of(self.problem, self.fit)
+        blocks = pattern_inverse(modes.factor).blocks
+        return self.problem.working_terms.user_covariances(blocks)
 
     def _of(self, design: ModelDesign) -> GeneralizedFittedModel:
         # What the design can tell of variances no response changes.

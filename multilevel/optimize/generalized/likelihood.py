@@ -11,16 +11,14 @@ from functools import partial
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
 from multilevel.likelihood.elimination.penalized_products import sum_by_parent
 from multilevel.likelihood.generalized.pirls import ConditionalModes
 from multilevel.likelihood.generalized.quadrature import level_log_integrals
 from multilevel.optimize.generalized.estimates import (
     theta_jacobian,
     working_params,
-    working_theta,
 )
 from multilevel.optimize.generalized.fit_record import GLMMFit
 from multilevel.optimize.generalized.joint_hessian import CONVERGED, differenced_hessian
@@ -103,7 +101,7 @@ def point_at(
     gradient[:p] = np.linalg.solve(problem.fixed_transform.T, gradient[:p])
     if not by_covariance:
         jacobian = theta_jacobian(
-            lambda theta: working_theta(problem, theta),
+            problem.working_terms.working_theta,
             params[p : p + m],
             1.0 / largest_entries(problem.user.jacobians(params[p : p + m])),
         )
@@ -177,30 +175,6 @@ def modes_of(problem: GeneralizedProblem, fit: GLMMFit) -> ConditionalModes:
     """The converged modes at a fit's estimates."""
     point = evaluate_at(problem, fit.working_params, tolerance=CONVERGED)
     return point.modes
-
-
-def conditional_covariances(
-    problem: GeneralizedProblem, fit: GLMMFit
-) -> tuple[FloatArray, ...]:
-    """Cov(b_j | y) at the estimates, by the curvature at the modes.
-
-    Parameters
-    ----------
-    problem : GeneralizedProblem
-    fit : GLMMFit
-
-    Returns
-    -------
-    tuple of (J, S, S), one for each grouping factor
-        Terms on one factor are stacked in formula order. The uncertainty of the
-        estimates is left out.
-    """
-    transforms = problem.terms.stack(problem.term_transforms)
-    blocks = pattern_inverse(modes_of(problem, fit).factor).blocks
-    return tuple(
-        np.einsum("ab,bcj,dc->jad", T, block, T)
-        for T, block in zip(transforms, blocks, strict=True)
-    )
 
 
 def independent_factor(problem: GeneralizedProblem) -> int:

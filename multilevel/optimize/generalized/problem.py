@@ -18,15 +18,15 @@ from multilevel.likelihood.generalized.pirls import GeneralizedRows
 from multilevel.likelihood.rows.column_basis import orthonormal_basis, scaling_basis
 from multilevel.likelihood.rows.row_source import own_basis
 from multilevel.likelihood.rows.working_rows import RandomColumns
+from multilevel.optimize.common.working_terms import WorkingProblem, WorkingTerms
 from multilevel.optimize.generalized.rows import OrderedRows, eta_inside
-from multilevel.optimize.linear.problem import UserTheta, WorkingTheta
 
 if TYPE_CHECKING:
     from multilevel.design.model_design import ModelDesign
 
 
 @dataclass(frozen=True)
-class GeneralizedProblem:
+class GeneralizedProblem(WorkingProblem):
     """Everything that fitting and inference need.
 
     Parameters
@@ -85,22 +85,9 @@ class GeneralizedProblem:
         return self.n_fixed + self.terms.n_theta + self.n_dispersion
 
     @property
-    def working(self) -> WorkingTheta:
-        """theta of the working columns, in which the optimizer moves."""
-        return WorkingTheta(self.terms)
-
-    @property
-    def user(self) -> UserTheta:
-        """theta of the user's columns, which is reported."""
-        inverses = [np.asarray(np.linalg.inv(T)) for T in self.term_transforms]
-        return UserTheta(self.terms, tuple(self.terms.stack(inverses)))
-
-    @property
-    def column_scales(self) -> list[FloatVector]:
-        """Root mean square (k,) of the user's random columns, by term."""
-        return [
-            np.sqrt((np.linalg.inv(T) ** 2).sum(axis=0)) for T in self.term_transforms
-        ]
+    def working_terms(self) -> WorkingTerms:
+        """The random terms and the transforms of their columns."""
+        return WorkingTerms(terms=self.terms, transforms=self.term_transforms)
 
 
 def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.linear.evaluation import LikelihoodPoint
 from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem
@@ -56,19 +55,6 @@ def fitted_point(problem: LinearProblem, fit: LMMFit) -> LikelihoodPoint:
     return problem.point(lams, reml=fit.criterion == "REML")
 
 
-def term_modes(
-    problem: LinearProblem, by_factor: Sequence[FloatArray]
-) -> tuple[FloatMatrix, ...]:
-    """Conditional modes (J, k) of each term in the user's columns and units of y."""
-    terms, scale = problem.terms, problem.basis.response_scale
-    return tuple(
-        scale * (T @ by_factor[factor][block]).T
-        for T, factor, block in zip(
-            problem.basis.terms, terms.factor_of_term, terms.blocks, strict=True
-        )
-    )
-
-
 def estimates_at(problem: LinearProblem, point: LikelihoodPoint) -> Estimates:
     """Read the estimates off one evaluation."""
     profiled, basis = point.profiled, problem.basis
@@ -77,7 +63,9 @@ def estimates_at(problem: LinearProblem, point: LikelihoodPoint) -> Estimates:
         basis.user_beta(profiled.beta),
         fixed_covariance(problem, point),
         float(np.sqrt(profiled.sigma2) * basis.response_scale),
-        term_modes(problem, point.modes()),
+        problem.working_terms.user_modes(
+            [basis.response_scale * modes for modes in point.modes()]
+        ),
     )
 
 

@@ -141,11 +141,7 @@ def _working_start(problem: LinearProblem, start: FloatVector) -> FloatVector:
             f"{problem.terms.n_theta} finite covariance parameters theta. "
             "Pass the theta of an earlier result, or leave start out."
         )
-    inverses = [np.linalg.inv(T) for T in problem.basis.terms]
-    factors = problem.terms.term_factors(theta)
-    return problem.terms.theta_of(
-        [T @ factor for T, factor in zip(inverses, factors, strict=True)]
-    )
+    return problem.working_terms.working_theta(theta)
 
 
 def _read_fit(
@@ -153,13 +149,7 @@ def _read_fit(
 ) -> LMMFit:
     minimum = found.minimum
     estimates = estimates_at(problem, minimum.point.point)
-    factors = [
-        T @ factor
-        for T, factor in zip(
-            problem.basis.terms, problem.terms.term_factors(minimum.x), strict=True
-        )
-    ]
-    theta = problem.terms.theta_of(factors)
+    theta = problem.working_terms.user_theta(minimum.x)
     lower = problem.terms.term_factors(theta)
     return LMMFit(
         "REML" if reml else "ML",

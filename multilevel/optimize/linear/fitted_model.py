@@ -87,12 +87,8 @@ class LinearFittedModel(FittedModel):
 
     def conditional_covariances(self) -> tuple[FloatArray, ...]:
         """Cov(b_j | y, beta, theta, sigma): (J, S, S) for each grouping factor."""
-        terms, basis = self.problem.terms, self.problem.basis
-        blocks = self.point().conditional_blocks()
-        return tuple(
-            self.fit.sigma**2 * np.einsum("ab,bcj,dc->jad", T, block, T)
-            for T, block in zip(terms.stack(basis.terms), blocks, strict=True)
-        )
+        blocks = [self.scale * block for block in self.point().conditional_blocks()]
+        return self.problem.working_terms.user_covariances(blocks)
 
     def _of(self, design: ModelDesign) -> LinearFittedModel:
         # What the design can tell of variances no response changes.

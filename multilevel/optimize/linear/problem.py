@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatMatrix
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.covariance.stacked_terms import StackedTerms
 
@@ -25,56 +25,11 @@ from multilevel.likelihood.products.level_patterns import factor_patterns
 from multilevel.likelihood.rows.row_source import row_source
 from multilevel.likelihood.rows.working_rows import RandomColumns, WorkingBasis
 from multilevel.optimize.common.blas_threads import blas_threads
+from multilevel.optimize.common.working_terms import WorkingProblem, WorkingTerms
 
 
 @dataclass(frozen=True)
-class WorkingTheta:
-    """theta of the working columns: the structures act on them directly."""
-
-    terms: StackedTerms
-
-    def factors(self, theta: FloatVector) -> list[FloatMatrix]:
-        """lambda (S, S) for each grouping factor."""
-        return self.terms.stack(self.terms.term_factors(theta))
-
-    def jacobians(self, theta: FloatVector) -> list[FloatArray]:
-        """dlambda/dtheta (m, S, S) for each grouping factor."""
-        return self.terms.jacobians(theta)
-
-    def curvature(
-        self, theta: FloatVector, weights: Sequence[FloatMatrix]
-    ) -> FloatMatrix:
-        """Second derivatives of sum(weights * lambda), (m, m)."""
-        return self.terms.curvature(theta, weights)
-
-
-@dataclass(frozen=True)
-class UserTheta:
-    """theta of the user's columns: lambda = T^-1 (factor of the structure)."""
-
-    terms: StackedTerms
-    inverses: tuple[FloatMatrix, ...]
-
-    def factors(self, theta: FloatVector) -> list[FloatMatrix]:
-        """lambda (S, S) of the working columns for each grouping factor."""
-        stacked = self.terms.stack(self.terms.term_factors(theta))
-        return [T @ lam for T, lam in zip(self.inverses, stacked, strict=True)]
-
-    def jacobians(self, theta: FloatVector) -> list[FloatArray]:
-        """dlambda/dtheta (m, S, S) for each grouping factor."""
-        plain = self.terms.jacobians(theta)
-        return [T @ J for T, J in zip(self.inverses, plain, strict=True)]
-
-    def curvature(
-        self, theta: FloatVector, weights: Sequence[FloatMatrix]
-    ) -> FloatMatrix:
-        """Second derivatives of sum(weights * lambda), (m, m)."""
-        carried = [T.T @ w for T, w in zip(self.inverses, weights, strict=True)]
-        return self.terms.curvature(theta, carried)
-
-
-@dataclass(frozen=True)
-class LinearProblem:
+class LinearProblem(WorkingProblem):
     """Everything that fitting and inference need; the rows are not needed again.
 
     Parameters
@@ -110,20 +65,9 @@ class LinearProblem:
         return len(self.products.fixed) - 1
 
     @property
-    def working(self) -> WorkingTheta:
-        """theta of the working columns, in which the optimizer moves."""
-        return WorkingTheta(self.terms)
-
-    @property
-    def user(self) -> UserTheta:
-        """theta of the user's columns, which is reported."""
-        inverses = [np.asarray(np.linalg.inv(T)) for T in self.basis.terms]
-        return UserTheta(self.terms, tuple(self.terms.stack(inverses)))
-
-    @property
-    def column_scales(self) -> list[FloatVector]:
-        """Root mean square (k,) of the user's random columns, by term."""
-        return [np.sqrt((np.linalg.inv(T) ** 2).sum(axis=0)) for T in self.basis.terms]
+    def working_terms(self) -> WorkingTerms:
+        """The random terms and the transforms of their columns."""
+        return WorkingTerms(terms=self.terms, transforms=self.basis.terms)
 
     def deviance_shift(self, *, reml: bool) -> float:
         """Deviance in the user's units minus deviance of the working columns."""

@@ -17,10 +17,9 @@ from multilevel.likelihood.linear.theta_derivatives import (
     theta_derivatives,
     theta_gradient,
 )
-from multilevel.optimize.linear.estimates import evaluate
+from multilevel.optimize.linear.estimates import evaluate, fitted_point
 from multilevel.optimize.linear.fit import fit_lmm
 from multilevel.optimize.linear.problem import LinearProblem
-from multilevel.prediction.conditional_modes import conditional_covariances
 
 
 def _codes(rng: np.random.Generator, n_rows: int, n_levels: int) -> IntVector:
@@ -187,9 +186,12 @@ def test_modes_and_their_covariances_solve_the_mixed_model_equations(kind: str) 
     assert_allclose(modes, Lam @ u, rtol=1e-5, atol=1e-6 * scale)
     covariance = fit.sigma**2 * Lam @ np.linalg.solve(M, Lam.T)
     start = 0
-    for term, blocks in zip(
-        data.terms, conditional_covariances(problem, fit), strict=True
-    ):
+    working = [
+        fit.sigma**2 * block
+        for block in fitted_point(problem, fit).conditional_blocks()
+    ]
+    found = problem.working_terms.user_covariances(working)
+    for term, blocks in zip(data.terms, found, strict=True):
         k = term.columns.shape[1]
         for block in blocks:
             expected = covariance[start : start + k, start : start + k]
