@@ -12,8 +12,9 @@ from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVect
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.new_data import NewRows, encode_new_data
 from multilevel.errors import DataError
+from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.prediction.estimable_rows import Check, rows_without_mean
-from multilevel.prediction.prediction_options import asked_factors
+from multilevel.prediction.prediction_options import asked_factors, refuse_bad_options
 
 NewLevels: TypeAlias = Literal["raise", "population", "missing"]
 RandomParts: TypeAlias = Literal["all", "none"] | Sequence[str]
@@ -97,6 +98,36 @@ def factor_positions(names: Sequence[str], random: RandomParts) -> list[int]:
             f'this model; use "all", "none" or a list of {list(names)}'
         )
     return [position for position, name in enumerate(names) if name in asked]
+
+
+def predict_lmm(
+    design: ModelDesign,
+    fit: LMMFit,
+    data: Any,
+    *,
+    random: RandomParts,
+    new_levels: NewLevels,
+    kind: str,
+    offset: Any,
+    check: Check,
+) -> pd.Series:
+    """Predictions of a linear model; see `MixedLMResults.predict`."""
+    reject_unknown_kind(kind, ("response", "link"))
+    refuse_bad_options(data, new_levels=new_levels, check=check, offset=offset)
+    if data is not None:
+        return predict_new_rows(
+            design,
+            fit.beta,
+            fit.modes,
+            data,
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            check=check,
+        )
+    factors = factor_positions(design.factor_names, random)
+    fitted = linear_predictor(design, fit.beta, fit.modes, factors)
+    return pd.Series(fitted, index=design.index)
 
 
 def predict_new_rows(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.comparison.nested_models import compare_nested
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled_glm import compare_with_pooled_glm, pooled_glm
 from multilevel.diagnostics.glm_residuals import (
     FittedRows,
@@ -25,17 +25,14 @@ from multilevel.optimize.generalized.likelihood import (
     independent_factor,
     loglike_groups,
 )
-from multilevel.prediction.estimable_rows import Check
 from multilevel.prediction.glm_predict import (
     GlmFitted,
     predict_glm,
     prediction_of_glm,
 )
-from multilevel.prediction.predict import NewLevels, RandomParts
 from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.glm_summary import summarize_generalized_fit
 from multilevel.reporting.summary_document import SummaryDocument
-from multilevel.results.kept_value import kept_value
 from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixed_results import MixedResults
 
@@ -146,34 +143,13 @@ class MixedGLMResults(MixedResults):
         last = [fit.dispersion] if self.family.has_dispersion else []
         return np.concatenate([fit.beta, fit.theta, last])
 
-    @kept_value
-    def random_effects_cov(self) -> dict[str, FloatArray]:
-        """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
-        covariances = self._fitted.conditional_covariances()
-        return dict(zip(self.ngroups, covariances, strict=True))
-
-    @kept_value
-    def llf_groups(self) -> pd.Series:
-        """Contribution of each independent group to the log-likelihood."""
-        problem, design = self.model.problem, self.model.design
+    def _loglike_groups(self) -> tuple[int, FloatVector]:
+        problem = self.model.problem
         values = loglike_groups(problem, self.fit_record)
-        factor = design.factors[independent_factor(problem)]
-        return pd.Series(values, index=factor.levels.rename(factor.name))
+        return independent_factor(problem), values
 
-    @property
-    def fittedvalues(self) -> FloatVector:
-        """Mean of each row, random effects included; proportions of a binomial."""
+    def _fitted_values(self) -> FloatVector:
         return np.asarray(self.fit_record.mu)
-
-    @property
-    def resid(self) -> FloatVector:
-        """Response less `fittedvalues`."""
-        return np.asarray(self.model.endog - self.fittedvalues)
-
-    @property
-    def resid_pearson(self) -> FloatVector:
-        """`resid` over the root of the family's variance function, weighted."""
-        return generalized_residuals(self._fitted_rows, "pearson", seed=0)
 
     @property
     def _fitted_rows(self) -> FittedRows:
@@ -189,30 +165,12 @@ class MixedGLMResults(MixedResults):
             self._phi,
         )
 
-    def get_residuals(self, kind: str = "response", *, seed: int = 0) -> pd.Series:
-        """Residuals of one kind.
-
-        Parameters
-        ----------
-        kind : str
-            ``"response"``; ``"pearson"``; ``"scaled"``, Pearson residuals in units of
-            the root of the scale; ``"deviance"``; ``"working"``, on the scale of the
-            linear predictor; ``"quantile"``, standard normal if the model holds, drawn
-            at random within the jumps of a discrete distribution; ``"marginal"``,
-            response less the mean over the random effects. All others are given the
-            random effects.
-        seed : int
-            Of the draws of the quantile residuals.
-
-        Returns
-        -------
-        Series
-        """
+    def _residuals(self, kind: str, seed: int) -> FloatVector:
         if known_kind(kind) == "marginal":
-            values = self.model.endog - np.asarray(self.predict(kind="marginal"))
-        else:
-            values = generalized_residuals(self._fitted_rows, kind, seed=seed)
-        return pd.Series(values, index=self.model.design.index, name=kind)
+            return np.asarray(
+                self.model.endog - np.asarray(self.predict(kind="marginal"))
+            )
+        return generalized_residuals(self._fitted_rows, kind, seed=seed)
 
     @property
     def _for_prediction(self) -> GlmFitted:
@@ -227,98 +185,19 @@ class MixedGLMResults(MixedResults):
             self.dispersion,
         )
 
-    def predict(
-        self,
-        data: Any = None,
-        *,
-        random: RandomParts = "all",
-        new_levels: NewLevels = "raise",
-        kind: str = "response",
-        offset: Any = None,
-        check: Check = "warn",
-    ) -> pd.Series:
-        """Predictions for the rows of the fit or for new ones.
+    @property
+    def _predict(self) -> Callable[..., pd.Series]:
+        return partial(predict_glm, self._for_prediction)
 
-        Parameters
-        ----------
-        data : data frame, optional
-            New rows; the rows of the fit by default.
-        random : "all", "none" or list of str
-            Grouping factors whose random effects are added.
-        new_levels : {"raise", "population", "missing"}
-            For levels that were not in the fit: an error, random effects of zero, or
-            NaN.
-        kind : {"response", "link", "marginal"}
-            The mean, the linear predictor, or the mean with all random effects
-            integrated out: that of the population rather than of a typical group.
-        offset : str or array_like (rows,), optional
-            Of the new rows, where the fit had an array as ``offset=``.
-        check : {"warn", "raise"}
-            For new rows whose mean the fit does not determine, as a combination of
-            levels that no row of it had, and for rows beyond the knots of a spline:
-            NaN with a warning that names them, or an error.
+    @property
+    def _get_prediction(self) -> Callable[..., Prediction]:
+        return partial(prediction_of_glm, self._for_prediction)
 
-        Returns
-        -------
-        Series
-        """
-        return predict_glm(
-            self._for_prediction,
-            data,
-            random=random,
-            new_levels=new_levels,
-            kind=kind,
-            offset=offset,
-            check=check,
-        )
-
-    def get_prediction(
-        self,
-        data: Any = None,
-        *,
-        random: RandomParts = "all",
-        new_levels: NewLevels = "raise",
-        offset: Any = None,
-        weights: Any = None,
-        check: Check = "warn",
-    ) -> Prediction:
-        """Predicted means with standard errors, confidence and prediction limits.
-
-        Parameters
-        ----------
-        data, random, new_levels, offset, check
-            As for `predict`.
-        weights : str or array_like (rows,), optional
-            Prior weights of the new rows, for the limits of an observation: numbers of
-            trials of a binomial. Ones by default; of the fit's rows their own.
-
-        Returns
-        -------
-        Prediction
-            With `summary_frame(alpha)`.
-        """
-        return prediction_of_glm(
-            self._for_prediction,
-            data,
-            random=random,
-            new_levels=new_levels,
-            offset=offset,
-            weights=weights,
-            check=check,
-        )
-
-    @cached_property
-    def pooled(self) -> ResultsWrapper:
-        """statsmodels' GLM results without the random terms, on the same rows.
-
-        For a negative binomial with estimated dispersion those of statsmodels'
-        `NegativeBinomial`, whose last parameter is alpha = 1 / size.
-        """
+    def _fit_pooled(self) -> ResultsWrapper:
         model = self.model
         return pooled_glm(model.design, self.family, model.given_family, model.problem)
 
-    @cached_property
-    def _pooled_test(self) -> LRTest:
+    def _compare_with_pooled(self) -> LRTest:
         return compare_with_pooled_glm(
             self.model.problem,
             self.model.design,
@@ -326,34 +205,6 @@ class MixedGLMResults(MixedResults):
             criterion=self.criterion,
             full=self.formula,
         )
-
-    def compare_pooled(self) -> LRTest:
-        """Likelihood-ratio test against the same model without random effects.
-
-        The null distribution allows for variances at zero.
-
-        Returns
-        -------
-        LRTest
-        """
-        return self._pooled_test
-
-    def compare_lr_test(self, restricted: Any) -> LRTest:
-        """Likelihood-ratio test of a nested model against this one.
-
-        Rows, groups and columns are compared by content; the two may come in either
-        order.
-
-        Parameters
-        ----------
-        restricted : MixedGLMResults
-            Fitted to the same rows with the same family, link and `nagq`.
-
-        Returns
-        -------
-        LRTest
-        """
-        return compare_nested(restricted, self)
 
     def summary(
         self, alpha: float = 0.05, *, exponentiate: bool = False

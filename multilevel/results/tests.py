@@ -1,4 +1,4 @@
-"""Tests of hypotheses about fixed effects, under statsmodels' names."""
+"""Tests of hypotheses: about the fixed effects, and against other models."""
 
 from __future__ import annotations
 
@@ -8,37 +8,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from multilevel.array_types import FloatMatrix
+from multilevel.comparison.nested_models import compare_nested
 from multilevel.covariance.square_root import covariance_root
 from multilevel.errors import FitError, NotForMixedModelsError
 from multilevel.inference.estimability import Estimability, estimability
 from multilevel.inference.hypotheses import t_tests, wald_test
+from multilevel.results.estimates import Estimates
 
 if TYPE_CHECKING:
     from statsmodels.stats.contrast import ContrastResults
 
-    from multilevel.inference.denominator_df import Denominators
+    from multilevel.inference.likelihood_ratio import LRTest
 
 
-class HypothesisTests:
-    """What results of a mixed model inherit: t, F and chi-square tests."""
-
-    model: Any
-    fit_record: Any
-    use_t: bool
-
-    @property
-    def _denominators(self) -> Denominators:
-        """Degrees of freedom of contrasts of the columns that were kept."""
-        raise NotImplementedError
+class Tests(Estimates):
+    """t, F, chi-square and likelihood-ratio tests."""
 
     @cached_property
     def _estimability(self) -> Estimability:
         design = self.model.design
         return estimability(design.exog, design.kept)
-
-    def _fixed_root(self) -> FloatMatrix:
-        """Square root (p, p) of the covariance of the kept columns' effects."""
-        return covariance_root(self.fit_record.cov_beta)
 
     def _covariance_root(self, covariance: Any) -> FloatMatrix:
         """The same, or of the kept part of a given covariance matrix."""
@@ -146,6 +135,50 @@ class HypothesisTests:
         """Number of hypotheses that have an estimate."""
         contrasts, values = self.model.linear_constraints(hypotheses)
         return len(self._estimability.estimable_part(contrasts, values)[0])
+
+    @cached_property
+    def pooled(self) -> Any:
+        """statsmodels' results without the random terms, on the same rows.
+
+        Those of OLS, or WLS where there are prior weights, for a linear model, of GLM
+        for a generalized one; for a negative binomial with estimated dispersion those
+        of statsmodels' `NegativeBinomial`, whose last parameter is alpha = 1 / size.
+        """
+        return self._fit_pooled()
+
+    @cached_property
+    def _pooled_test(self) -> LRTest:
+        return self._compare_with_pooled()
+
+    def compare_pooled(self) -> LRTest:
+        """Likelihood-ratio test against the same model without random effects.
+
+        A REML fit is compared by restricted likelihoods, as both models have the same
+        fixed part. The null distribution allows for variances at zero.
+
+        Returns
+        -------
+        LRTest
+        """
+        return self._pooled_test
+
+    def compare_lr_test(self, restricted: Any) -> LRTest:
+        """Likelihood-ratio test of a nested model against this one.
+
+        Rows, groups and columns are compared by content; the two may come in either
+        order.
+
+        Parameters
+        ----------
+        restricted : results of a fit of the same class
+            To the same rows by the same criterion; of a generalized model with the
+            same family, link and `nagq`.
+
+        Returns
+        -------
+        LRTest
+        """
+        return compare_nested(restricted, self)
 
     @property
     def ssr(self) -> float:

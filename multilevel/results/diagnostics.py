@@ -1,0 +1,47 @@
+"""Residuals, and what else shows where the model does not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import FloatVector
+from multilevel.results.kept_value import kept_value
+from multilevel.results.predictions import Predictions
+
+
+class Diagnostics(Predictions):
+    """Residuals of every kind."""
+
+    @kept_value
+    def resid(self) -> FloatVector:
+        """Response less `fittedvalues`."""
+        return np.asarray(self.model.endog - self.fittedvalues)
+
+    @property
+    def resid_pearson(self) -> FloatVector:
+        """`resid` over the root of the variance function, times that of the weights."""
+        return self._residuals("pearson", seed=0)
+
+    def get_residuals(self, kind: str = "response", *, seed: int = 0) -> pd.Series:
+        """Residuals of one kind.
+
+        Parameters
+        ----------
+        kind : str
+            ``"response"``; ``"pearson"``, over the root of the variance function and
+            times that of the prior weights; ``"scaled"``, Pearson residuals in units
+            of the root of the scale; ``"deviance"``; ``"quantile"``, standard normal
+            if the model holds, drawn at random within the jumps of a discrete
+            distribution; ``"marginal"``, response less the mean over the random
+            effects; of a generalized model also ``"working"``, on the scale of the
+            linear predictor. All but the marginal ones are given the random effects.
+        seed : int
+            Of the draws of the quantile residuals.
+
+        Returns
+        -------
+        Series
+        """
+        values = self._residuals(kind, seed)
+        return pd.Series(values, index=self.model.design.index, name=kind)

@@ -1,0 +1,88 @@
+"""What every theme of the results stands on, and what the kinds of models differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.covariance.square_root import covariance_root
+from multilevel.results.variance_components import MovingRoot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from multilevel.inference.denominator_df import Denominators
+    from multilevel.inference.likelihood_ratio import LRTest
+    from multilevel.optimize.common.fitted_model import FittedModel
+    from multilevel.prediction.prediction_table import Prediction
+
+
+class Estimates:
+    """A model, its fit and the options of its tests.
+
+    Each theme of the results is a class of methods over these attributes. The methods
+    below are what the results of a linear and of a generalized model say themselves.
+    """
+
+    model: Any
+    fit_record: Any
+    ddf_method: str
+    use_t: bool
+    # statsmodels' constructor and cached attributes provide these.
+    params: FloatVector
+    bse: FloatVector
+    tvalues: FloatVector
+
+    @property
+    def _fitted(self) -> FittedModel:
+        """Design and estimates as one value."""
+        raise NotImplementedError
+
+    _has_residual = True  # whether a residual variance is a variance component
+
+    @property
+    def _denominators(self) -> Denominators:
+        """Degrees of freedom of contrasts of the columns that were kept."""
+        raise NotImplementedError
+
+    def _fixed_root(self) -> FloatMatrix:
+        """Square root (p, p) of the covariance of the kept columns' effects."""
+        return covariance_root(self.fit_record.cov_beta)
+
+    def _variance_parameter_covariance(self) -> FloatMatrix:
+        """Asymptotic covariance of the variance parameters and sigma."""
+        raise NotImplementedError
+
+    # What those parameters move, one a term; theta its own factor where it is None.
+    _moving_roots: Callable[[], list[MovingRoot]] | None = None
+
+    def _loglike_groups(self) -> tuple[int, FloatVector]:
+        """Position of the factor whose levels are independent; their contributions."""
+        raise NotImplementedError
+
+    def _fitted_values(self) -> FloatVector:
+        """Mean (n,) of every row of the fit, random effects included."""
+        raise NotImplementedError
+
+    def _residuals(self, kind: str, seed: int) -> FloatVector:
+        """Residuals (n,) of one kind."""
+        raise NotImplementedError
+
+    @property
+    def _predict(self) -> Callable[..., pd.Series]:
+        """Gives the predictions that `predict` is asked for."""
+        raise NotImplementedError
+
+    @property
+    def _get_prediction(self) -> Callable[..., Prediction]:
+        """Gives the predictions that `get_prediction` is asked for."""
+        raise NotImplementedError
+
+    def _fit_pooled(self) -> Any:
+        """statsmodels' results of the same model without random terms."""
+        raise NotImplementedError
+
+    def _compare_with_pooled(self) -> LRTest:
+        """The likelihood-ratio test against that model."""
+        raise NotImplementedError

@@ -1,0 +1,103 @@
+"""Results about the fit as a whole: likelihood, criteria, counts, convergence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from multilevel.results.estimates import Estimates
+from multilevel.results.kept_value import kept_value
+
+if TYPE_CHECKING:
+    from multilevel.optimize.common.fit_record import OptimizationReport
+
+
+class FitStatistics(Estimates):
+    """How well the model fits, to what, and how the optimizer ended."""
+
+    @property
+    def llf(self) -> float:
+        """Maximized log-likelihood; the restricted one for REML."""
+        return float(self.fit_record.llf)
+
+    @kept_value
+    def llf_groups(self) -> pd.Series:
+        """Contribution of each independent group to the log-likelihood (ML)."""
+        position, values = self._loglike_groups()
+        factor = self.model.design.factors[position]
+        return pd.Series(values, index=factor.levels.rename(factor.name))
+
+    @property
+    def criterion(self) -> str:
+        """What was maximized: ``"REML"``, ``"ML"``, ..."""
+        return str(self.fit_record.criterion)
+
+    @property
+    def deviance(self) -> float:
+        """-2 `llf`."""
+        return -2.0 * self.llf
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return int(self.model.nobs)
+
+    @property
+    def df_model(self) -> int:
+        """Number of parameters, variance parameters included."""
+        return int(self.fit_record.n_parameters)
+
+    @property
+    def df_resid(self) -> int:
+        """`nobs` less `df_model`."""
+        return self.nobs - self.df_model
+
+    @property
+    def aic(self) -> float:
+        """-2 `llf` + 2 `df_model`."""
+        return self.deviance + 2.0 * self.df_model
+
+    @property
+    def bic(self) -> float:
+        """-2 `llf` + log(`nobs`) `df_model`."""
+        return float(self.deviance + np.log(self.nobs) * self.df_model)
+
+    @property
+    def aicc(self) -> float:
+        """`aic` with the small-sample correction of Hurvich and Tsai."""
+        k, left = self.df_model, self.nobs - self.df_model - 1
+        return self.aic + 2.0 * k * (k + 1) / left if left > 0 else float("inf")
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Grouping factor -> number of levels."""
+        return {f.name: len(f.levels) for f in self.model.design.factors}
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows that were dropped because something in them is missing."""
+        return int(self.model.design.dropped.n)
+
+    @property
+    def formula(self) -> str:
+        """The formula as written, or one that says what the arrays were."""
+        return str(self.model.formula)
+
+    @property
+    def optimization(self) -> OptimizationReport:
+        """How the optimizer ended: evaluations, gradient, boundary, in plain words."""
+        report: OptimizationReport = self.fit_record.report
+        return replace(report, boundary=dict(report.boundary))
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimizer can show that it is done."""
+        return bool(self.fit_record.report.converged)
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether an estimated covariance matrix is singular."""
+        return bool(self.fit_record.is_singular)

@@ -1,0 +1,76 @@
+"""Results about the fixed effects: estimates, standard errors, limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import FloatVector
+from multilevel.inference.intervals import two_sided_p, wald_limits
+from multilevel.results.estimates import Estimates
+from multilevel.results.kept_value import kept_value
+
+
+class FixedEffects(Estimates):
+    """Fixed effects, labelled as statsmodels has them."""
+
+    _covariance_factor: float
+
+    @property
+    def fe_params(self) -> FloatVector:
+        """Fixed effects; the same as `params`."""
+        return np.asarray(self.params)
+
+    @property
+    def bse_fe(self) -> FloatVector:
+        """Standard errors of the fixed effects; the same as `bse`."""
+        return np.asarray(self.bse)
+
+    def cov_params(
+        self,
+        r_matrix: Any = None,
+        column: Any = None,
+        scale: float | None = None,
+        cov_p: Any = None,
+        other: Any = None,
+    ) -> Any:
+        """Covariance matrix of the fixed effects or of linear combinations of them.
+
+        Parameters are those of statsmodels' `LikelihoodModelResults.cov_params`.
+        """
+        factor = self._covariance_factor if scale is None else scale
+        return super().cov_params(  # type: ignore[misc]
+            r_matrix, column, factor, cov_p, other
+        )
+
+    @kept_value
+    def ddf(self) -> FloatVector:
+        """Denominator degrees of freedom of each fixed effect's test."""
+        kept = self.model.design.kept
+        degrees = np.full(len(self.params), np.nan)
+        degrees[kept] = self._denominators.df(np.eye(len(kept)))
+        return degrees
+
+    @kept_value
+    def pvalues(self) -> FloatVector:
+        """Two-sided p-values of the fixed effects, with the chosen `ddf`."""
+        return two_sided_p(np.asarray(self.tvalues), self.ddf)
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Wald confidence limits of the fixed effects, with the chosen `ddf`.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the coverage.
+
+        Returns
+        -------
+        DataFrame
+            Columns `lower` and `upper`.
+        """
+        limits = wald_limits(self.fe_params, self.bse_fe, self.ddf, alpha=alpha)
+        names = self.model.exog_names
+        return pd.DataFrame(limits, index=names, columns=["lower", "upper"])

@@ -1,0 +1,108 @@
+"""Predictions of the rows of the fit and of new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from multilevel.array_types import FloatVector
+from multilevel.prediction.estimable_rows import Check
+from multilevel.prediction.predict import NewLevels, RandomParts
+from multilevel.prediction.prediction_table import Prediction
+from multilevel.results.estimates import Estimates
+from multilevel.results.kept_value import kept_value
+
+
+class Predictions(Estimates):
+    """What the fit says about rows, with and without its random effects."""
+
+    @kept_value
+    def fittedvalues(self) -> FloatVector:
+        """Mean of each row, random effects included; proportions of a binomial."""
+        return self._fitted_values()
+
+    def predict(
+        self,
+        data: Any = None,
+        *,
+        random: RandomParts = "all",
+        new_levels: NewLevels = "raise",
+        kind: str = "response",
+        offset: Any = None,
+        check: Check = "warn",
+    ) -> pd.Series:
+        """Predictions for the rows of the fit or for new ones.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            New rows; the rows of the fit by default.
+        random : "all", "none" or list of str
+            Grouping factors whose random effects are added.
+        new_levels : {"raise", "population", "missing"}
+            For levels that were not in the fit: an error, random effects of zero, or
+            NaN.
+        kind : {"response", "link", "marginal"}
+            The mean; the linear predictor, which in a linear model is the same; or, in
+            a generalized one, the mean with all random effects integrated out: that of
+            the population rather than of a typical group.
+        offset : str or array_like (rows,), optional
+            Of the new rows, where the fit had an array as ``offset=``.
+        check : {"warn", "raise"}
+            For new rows whose mean the fit does not determine, as a combination of
+            levels that no row of it had, and for rows beyond the knots of a spline:
+            NaN with a warning that names them, or an error.
+
+        Returns
+        -------
+        Series
+        """
+        return self._predict(
+            data,
+            random=random,
+            new_levels=new_levels,
+            kind=kind,
+            offset=offset,
+            check=check,
+        )
+
+    def get_prediction(
+        self,
+        data: Any = None,
+        *,
+        random: RandomParts = "all",
+        new_levels: NewLevels = "raise",
+        offset: Any = None,
+        weights: Any = None,
+        check: Check = "warn",
+    ) -> Prediction:
+        """Predicted means with standard errors, confidence and prediction limits.
+
+        The standard errors are those of the mixed-model equations: fixed and random
+        effects are uncertain together. What `random` leaves out counts as a new group,
+        at zero in the mean and with its variance in the limits of an observation.
+
+        Parameters
+        ----------
+        data, random, new_levels, offset, check
+            As for `predict`.
+        weights : str or array_like (rows,), optional
+            Prior weights of the new rows, for the limits of an observation: numbers of
+            trials of a binomial. Ones by default; of the fit's rows their own.
+
+        Returns
+        -------
+        Prediction
+            With `summary_frame(alpha)`. Limits of a linear model are by Student's t,
+            with degrees of freedom by the chosen `ddf`: for the variance of the mean,
+            and for the whole variance of the prediction of an observation.
+        """
+        return self._get_prediction(
+            data,
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            weights=weights,
+            check=check,
+        )

@@ -1,0 +1,93 @@
+"""Results about the random effects: their variances, their modes by level."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from multilevel.array_types import FloatArray, FloatVector
+from multilevel.prediction.level_tables import coefficient_tables, level_tables
+from multilevel.results.estimates import Estimates
+from multilevel.results.kept_value import kept_value
+from multilevel.results.variance_components import TermCovariance, VarianceComponents
+
+
+class RandomEffects(Estimates):
+    """Variance parameters, and the random effects given the data."""
+
+    @property
+    def theta(self) -> FloatVector:
+        """Entries of the relative covariance factors, unit-free."""
+        return np.asarray(self.fit_record.theta)
+
+    @property
+    def full_params(self) -> FloatVector:
+        """The argument of the model's `loglike` at the estimates."""
+        raise NotImplementedError
+
+    @property
+    def sigma(self) -> float:
+        """Square root of `scale`."""
+        raise NotImplementedError
+
+    @property
+    def scale(self) -> float:
+        """Residual variance, or the factor of the family's variance function."""
+        return self.sigma**2
+
+    @scale.setter
+    def scale(self, value: float) -> None:
+        # statsmodels' constructor assigns the factor of `normalized_cov_params`,
+        # which is one here: the covariance is stored as it is.
+        self._covariance_factor = value
+
+    @cached_property
+    def variance_components(self) -> VarianceComponents:
+        """Covariance matrices of the random effects and the residual variance."""
+        design, start, terms = self.model.design, 0, []
+        fitted = zip(design.terms, self.fit_record.factors, strict=True)
+        for (term, factor), n_theta in zip(fitted, self.model.n_thetas, strict=True):
+            terms.append(
+                TermCovariance(
+                    design.factors[term.factor_index].name,
+                    term.effects,
+                    term.structure,
+                    self.theta[start : start + n_theta],
+                    factor,
+                )
+            )
+            start += n_theta
+        return VarianceComponents(
+            tuple(terms),
+            self.fit_record.sigma,
+            has_residual=self._has_residual,
+            parameter_covariance=self._variance_parameter_covariance,
+            moving_roots=self._moving_roots,
+            undetermined=lambda: frozenset(self.model.problem.undetermined),
+        )
+
+    @property
+    def cov_re(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> covariance matrix of its effects."""
+        components = self.variance_components
+        return {factor: components.cov(factor) for factor in components.factors}
+
+    @kept_value
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> conditional modes, levels in rows, effects in columns."""
+        return level_tables(self.model.design, self.fit_record.modes)
+
+    @kept_value
+    def random_effects_cov(self) -> dict[str, FloatArray]:
+        """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
+        names = self.model.design.factor_names
+        return dict(zip(names, self._fitted.conditional_covariances(), strict=True))
+
+    @kept_value
+    def coefficients(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> fixed effects plus its random effects, by level."""
+        return coefficient_tables(
+            self.model.design, self.fit_record.beta, self.fit_record.modes
+        )
