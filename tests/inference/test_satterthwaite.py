@@ -109,6 +109,20 @@ def test_strata_are_found_in_any_mixture_of_contrasts() -> None:
         assert_allclose(df, 2.0 * expected / (expected - 2.0), rtol=1e-6)
 
 
+def test_a_contrast_of_no_more_than_two_degrees_of_freedom_leaves_two() -> None:
+    """Three plots give one to what differs between them, whatever is tested with it."""
+    rng = np.random.default_rng(4)
+    plot, b = (i.ravel() for i in np.indices((3, 8)))
+    y = 3.0 * rng.normal(size=3)[plot] + rng.normal(size=24)
+    data = {"plot": plot, "a": plot == 2, "b": b - 3.5, "y": y}
+    model = ml.mixedlm("y ~ a + b + (1 | plot)", data)
+    contrasts = contrast_variance(model.problem, fit_lmm(model.problem))
+    both = np.eye(3)[1:]
+    assert_allclose(contrasts.df(both), [1.0, 20.0], rtol=1e-3)
+    assert contrasts.f_df(both) == 2.0
+    assert contrasts.f_df(np.array([[3.0, 1.0], [1.0, 1.0]]) @ both) == 2.0
+
+
 def test_many_contrasts_of_one_stratum_take_no_time() -> None:
     rng = np.random.default_rng(0)
     g, f = (i.ravel() for i in np.indices((6, 60)))

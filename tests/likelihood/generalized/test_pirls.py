@@ -162,6 +162,22 @@ def test_negative_weights_on_the_way_are_survived():
     assert np.isfinite(modes.factor.log_det)
 
 
+def test_a_maximum_of_the_penalized_deviance_is_no_mode():
+    """Under mu = eta^2 it is symmetric about zero, where it is stationary and concave.
+
+    The expected weights are zero there and show nothing of it: log|M| would be zero.
+    """
+    effects = EffectRows((FactorRows(LevelIndex(np.zeros(6, int), 1), (None,)),))
+    likelihood = bind_rows(family_of("gaussian", "sqrt"), np.full(6, 4.0), None)
+    rows = GeneralizedRows(likelihood, penalized_layout(effects))
+    assert (likelihood.expected_weight(np.zeros(6), 0.0) == 0.0).all()
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        find_modes(rows, np.zeros(6), [np.array([[3.0]])], 0.0)
+    modes = find_modes(rows, np.full(6, 0.1), [np.array([[3.0]])], 0.0)
+    weight = likelihood.terms(modes.eta, 0.0).weight.sum()
+    assert_allclose(modes.factor.log_det, np.log1p(9.0 * weight), rtol=1e-12)
+
+
 def test_modes_without_a_finite_likelihood_are_refused():
     case = draw_case(7, "gamma", "log")
     with pytest.raises(np.linalg.LinAlgError), np.errstate(all="ignore"):

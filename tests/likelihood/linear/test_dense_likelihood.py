@@ -77,14 +77,18 @@ KINDS = (
 )
 
 
-def _theta(problem: LinearProblem, seed: int) -> FloatVector:
+def _theta(
+    problem: LinearProblem, seed: int, least: float | None = None
+) -> FloatVector:
+    """Any theta; the last diagonal entry of each factor may be given."""
     rng = np.random.default_rng(seed)
-    return problem.terms.theta_of(
-        [
-            np.tril(rng.normal(size=(s.n_effects, s.n_effects))) * 0.6
-            for s in problem.terms.structures
-        ]
-    )
+    factors = [
+        np.tril(rng.normal(size=(s.n_effects, s.n_effects))) * 0.6
+        for s in problem.terms.structures
+    ]
+    for factor in factors:
+        factor[-1, -1] = factor[-1, -1] if least is None else least
+    return problem.terms.theta_of(factors)
 
 
 @pytest.fixture(params=["full matrices", "blocks"], autouse=True)
@@ -115,11 +119,15 @@ def test_deviance_is_that_of_the_multivariate_normal(
     assert_allclose(ours.sigma**2, sigma2, rtol=1e-10)
 
 
+@pytest.mark.parametrize("least", [None, 1e-4, 0.0])
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradient_and_hessian_are_the_differences(kind: str, reml: bool) -> None:
+def test_gradient_and_hessian_are_the_differences(
+    kind: str, reml: bool, least: float | None
+) -> None:
+    """Where a covariance is singular, or nearly, as anywhere else."""
     problem = _data(kind, weighted=True).problem()
-    theta_map, theta = problem.working, _theta(problem, 2)
+    theta_map, theta = problem.working, _theta(problem, 2, least)
 
     def point(at: FloatVector) -> LikelihoodPoint:
         return evaluate_point(problem.prepared, theta_map.factors(at), reml=reml)

@@ -93,6 +93,31 @@ def test_a_zero_variance_is_exactly_zero_and_named() -> None:
     assert fit.report.converged
 
 
+def _balanced(between: float) -> pd.DataFrame:
+    """Forty groups of four rows, 1 within groups and `between` among them, exactly."""
+    rng = np.random.default_rng(1)
+    means, rest = rng.normal(size=40), rng.normal(size=(40, 4))
+    means = (means - means.mean()) / means.std()
+    rest -= rest.mean(axis=1, keepdims=True)
+    rest /= np.sqrt((rest**2).sum() / 120)
+    y = np.sqrt(between) * means[:, None] + rest
+    return pd.DataFrame({"y": y.ravel(), "g": np.repeat(np.arange(40), 4)})
+
+
+@pytest.mark.parametrize("excess", [0.02, 0.1, 0.15])
+def test_a_small_variance_is_kept_where_none_is_less_likely(excess: float) -> None:
+    """theta is below 0.01, as the weights say: zero would cost less than one."""
+    frame = _balanced((1.0 + excess) / 4.0)
+    model = ml.mixedlm("y ~ 1 + (1 | g)", frame, weights=np.full(160, 1e4))
+    fit = fit_lmm(model.problem, reml=False)
+    # Analysis of variance: 4 tau^2 + sigma^2 = 4 between, sigma^2 = 1.
+    assert_allclose(fit.theta, [np.sqrt(excess / 4.0) / 100.0], rtol=1e-5)
+    assert fit.theta[0] < 0.01
+    pooled = 160.0 * np.log(1.0 + 40.0 * excess / 160.0)
+    assert 0.0 < pooled - 40.0 * np.log1p(excess) < 1.0
+    assert not fit.is_singular
+
+
 def test_a_correlation_of_one_is_named() -> None:
     rng = np.random.default_rng(3)
     g = np.repeat(np.arange(30), 8)
@@ -102,8 +127,9 @@ def test_a_correlation_of_one_is_named() -> None:
     frame = pd.DataFrame({"y": y, "x": x, "g": g})
     with pytest.warns(SingularFitWarning, match=r"cor\(Intercept, x \| g\)"):
         result = ml.mixedlm("y ~ x + (x | g)", frame).fit(reml=False)
-    correlation = result.variance_components.to_frame()["sdcor"].iloc[1:3].max()
-    assert correlation <= 1.0 or np.isfinite(correlation)
+    sd = np.sqrt(np.diag(result.cov_re["g"]))
+    assert_allclose(result.cov_re["g"].iloc[0, 1], sd[0] * sd[1], rtol=1e-6)
+    assert result.optimization.boundary == {"cor(Intercept, x | g)": 1.0}
     assert result.is_singular
 
 
