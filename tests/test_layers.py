@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    "errors option_values array_types display datasets formula design covariance "
+    "errors option_values array_types display datasets covariance formula design "
     "likelihood optimize prediction inference comparison diagnostics streaming "
     "reporting plots results models cli"
 ).split()

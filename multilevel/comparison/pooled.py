@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatVector
-from multilevel.covariance.registry import STRUCTURES
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.chi_bar_square import (
@@ -134,13 +133,10 @@ def compare_with_pooled(
     LRTest
     """
     reml = criterion == "REML"
-    n_variance = sum(
-        STRUCTURES[term.structure](len(term.effects)).n_theta for term in design.terms
-    )
     return likelihood_ratio_test(
         pooled_loglike(problem, reml=reml),
         llf,
-        df=n_variance,
+        df=design.stacked_terms.n_theta,
         null=pooled_null(design, reml=reml),
         restricted=pooled_formula(design),
         full=full,

@@ -13,7 +13,6 @@ from statsmodels.tools.sm_exceptions import DomainWarning, HessianInversionWarni
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled import pooled_formula
 from multilevel.comparison.statsmodels_family import statsmodels_family
-from multilevel.covariance.registry import STRUCTURES
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
@@ -319,14 +318,11 @@ def compare_with_pooled_glm(
     LRTest
     """
     pooled = pooled_maximum(problem)
-    n_variance = sum(
-        STRUCTURES[term.structure](len(term.effects)).n_theta for term in design.terms
-    )
     null = pooled_glm_null(problem, design, pooled.eta, pooled.dispersion)
     return likelihood_ratio_test(
         pooled.llf,
         llf,
-        df=n_variance,
+        df=design.stacked_terms.n_theta,
         null=null,
         restricted=pooled_formula(design),
         full=full,

@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.covariance.structure import ColumnFreedom
+from multilevel.covariance.cone import ConeBlock
+from multilevel.covariance.structure import ColumnFreedom, CovarianceStructure
 
 
 @dataclass(frozen=True)
-class Diagonal:
+class Diagonal(CovarianceStructure):
     """theta holds the relative standard deviations of the k effects.
 
     Examples
@@ -24,8 +25,9 @@ class Diagonal:
            [0. , 0.5]])
     """
 
-    n_effects: int
     name: ClassVar[str] = "diag"
+    spoken_name: ClassVar[str] = "diagonal"
+    bar: ClassVar[str] = "||"
     freedom: ClassVar[ColumnFreedom] = "scale"
 
     @property
@@ -55,3 +57,20 @@ class Diagonal:
     def start(self, variances: FloatVector) -> FloatVector:
         """Square roots of the variances."""
         return np.sqrt(variances)
+
+    @property
+    def free_entries(self) -> tuple[tuple[int, int], ...]:
+        """The variances."""
+        return tuple((i, i) for i in range(self.n_effects))
+
+    def cone(self) -> tuple[ConeBlock, ...]:
+        """A half-line for each variance."""
+        return tuple(ConeBlock((i,)) for i in range(self.n_effects))
+
+    def without_small(
+        self, factor: FloatMatrix, below: float
+    ) -> tuple[FloatMatrix, bool]:
+        """Standard deviations below a size set to zero, and whether any was above."""
+        sds = np.diag(factor)
+        small = np.abs(sds) < below
+        return np.diag(np.where(small, 0.0, sds)), bool((small & (sds != 0)).any())

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
-from multilevel.covariance.structure import ColumnFreedom
+from multilevel.covariance.cone import ConeBlock
+from multilevel.covariance.structure import ColumnFreedom, CovarianceStructure
 from multilevel.covariance.triangular import lower_factor
 
 
@@ -21,7 +22,7 @@ def _triangle(size: int) -> tuple[IntVector, IntVector]:
 
 
 @dataclass(frozen=True)
-class Unstructured:
+class Unstructured(CovarianceStructure):
     """theta holds the lower triangle of the factor, column by column.
 
     Examples
@@ -33,8 +34,9 @@ class Unstructured:
            [1. , 0.5]])
     """
 
-    n_effects: int
     name: ClassVar[str] = "us"
+    spoken_name: ClassVar[str] = "unstructured"
+    bar: ClassVar[str] = "|"
     freedom: ClassVar[ColumnFreedom] = "any"
 
     @property
@@ -66,3 +68,19 @@ class Unstructured:
     def start(self, variances: FloatVector) -> FloatVector:
         """Square roots of the variances on the diagonal, zero below."""
         return np.diag(np.sqrt(variances))[_triangle(self.n_effects)]
+
+    def cone(self) -> tuple[ConeBlock, ...]:
+        """Any semidefinite matrix."""
+        return (ConeBlock(tuple(range(self.n_effects))),)
+
+    def without_small(
+        self, factor: FloatMatrix, below: float
+    ) -> tuple[FloatMatrix, bool]:
+        """Axes of the covariance below a size set to zero, and whether any was above.
+
+        Any rotation of the columns of the factor is the same covariance: the singular
+        values are its standard deviations along its own axes.
+        """
+        axes, values, _ = np.linalg.svd(factor)
+        small = values < below
+        return axes * np.where(small, 0.0, values), bool((small & (values > 0)).any())

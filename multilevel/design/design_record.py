@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.covariance.stacked_terms import StackedTerms
 from multilevel.design.column_kinds import ColumnKind
 from multilevel.design.expressions import FittedExpression
 from multilevel.design.fixed_effects import ColumnPlan
@@ -168,6 +169,15 @@ class ModelDesign:
     def factor_names(self) -> tuple[str, ...]:
         """Names of the grouping factors."""
         return tuple(factor.name for factor in self.factors)
+
+    @property
+    def stacked_terms(self) -> StackedTerms:
+        """From theta to the covariance of the random effects."""
+        return StackedTerms(
+            tuple(term.covariance for term in self.terms),
+            tuple(term.factor_index for term in self.terms),
+            len(self.factors),
+        )
 
     def factor(self, name: str) -> GroupingFactor:
         """The grouping factor of that name.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector, IntVector
+from multilevel.covariance.registry import STRUCTURES
 from multilevel.design.design_record import ModelDesign
 from multilevel.design.fixed_effects import INTERCEPT
 from multilevel.design.frames import ColumnTable
@@ -118,6 +119,8 @@ def design_from_arrays(
     refuse_other_words(missing, ("drop", "raise"), "missing")
     if not random:
         raise DataError("no random term; give random=[RandomTerm(groups)]")
+    for term in random:
+        refuse_other_words(term.structure, STRUCTURES, "structure")
     responses = _response_columns(endog)
     index = responses[0].index
     if not isinstance(endog, (pd.Series, pd.DataFrame)):

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.covariance.registry import STRUCTURES
+from multilevel.covariance.structure import CovarianceStructure
 from multilevel.design.fixed_effects import (
     INTERCEPT,
     ColumnPlan,
@@ -35,7 +37,7 @@ class RandomTermDesign:
     shared : tuple of int
         For each column the position of the identical one in `ModelDesign.exog`, or -1.
     structure : str
-        Covariance structure.
+        Name of the covariance structure.
     """
 
     factor_index: int
@@ -43,6 +45,11 @@ class RandomTermDesign:
     columns: FloatMatrix
     shared: tuple[int, ...]
     structure: str
+
+    @property
+    def covariance(self) -> CovarianceStructure:
+        """The structure itself."""
+        return STRUCTURES[self.structure](len(self.effects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class RandomTerm:
         Of the grouping factor. Terms of one name are on one factor and must have the
         same groups.
     structure : str
-        Covariance structure, as ``"us"`` or ``"diag"``.
+        Name of the covariance structure, as in formulas.
 
     Examples
     --------

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from multilevel.covariance.registry import structure_of_bar
 from multilevel.errors import FormulaError
 from multilevel.formula.algebra import EffectTerms, expand_effects, expand_groups
 from multilevel.formula.screen import mask_quotes
@@ -123,8 +124,7 @@ class TermReader:
                     f"write ({self.source.piece(node)}); fixed effects stand outside "
                     "of it, as in x + (x | g)",
                 )
-            structure = "diag" if node.kind == "||" else "us"
-            return self._expanded(node, structure, node)
+            return self._expanded(node, structure_of_bar(node.kind), node)
         if node.kind == VARIABLE:
             return self._wrapped_bars(node)
         return []
@@ -139,11 +139,12 @@ class TermReader:
             raise self.source.error_at(
                 node, f"{wrapper}(...) takes one random term, as {wrapper}(x | g)"
             )
-        if inner.kind == "||" and wrapper != "diag":
+        independent = structure_of_bar("||")
+        if inner.kind == "||" and wrapper != independent:
             raise self.source.error_at(
                 node,
                 f"'||' asks for independent effects, {wrapper}() for something else",
-                f"write {wrapper}(... | ...) or diag(... | ...)",
+                f"write {wrapper}(... | ...) or {independent}(... | ...)",
             )
         return self._expanded(inner, wrapper, node)
 

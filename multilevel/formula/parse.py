@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import tokenize
-from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +11,7 @@ from patsy import PatsyError
 from patsy.infix_parser import Operator
 from patsy.parse_formula import parse_formula as parse_with_patsy
 
+from multilevel.covariance.registry import STRUCTURES
 from multilevel.errors import FormulaError
 from multilevel.formula.algebra import EffectTerms, expand_effects
 from multilevel.formula.expand import TermReader
@@ -45,17 +45,13 @@ _NOT_A_FORMULA = (
 )
 
 
-def parse_formula(
-    text: str, *, structures: Collection[str] = ("us", "diag")
-) -> ModelFormula:
+def parse_formula(text: str) -> ModelFormula:
     """Read a mixed-model formula.
 
     Parameters
     ----------
     text : str
         ``response ~ fixed effects + (effects | grouping factor) + ...``.
-    structures : collection of str
-        Names of the covariance structures that a call around a term may ask for.
 
     Returns
     -------
@@ -76,7 +72,7 @@ def parse_formula(
         raise FormulaError(
             f"a formula is a text, not {type(text).__name__}", hint=_EXAMPLE
         )
-    return _parse_cached(text, tuple(structures))
+    return _parse_cached(text, tuple(STRUCTURES))
 
 
 @lru_cache(maxsize=512)

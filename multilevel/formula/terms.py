@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from multilevel.covariance.registry import written_term
+
 
 @dataclass(frozen=True, slots=True)
 class BarTerm:
@@ -40,8 +42,7 @@ class BarTerm:
     end: int
 
     def __str__(self) -> str:
-        wrapper = "" if self.structure == "us" else self.structure
-        return f"{wrapper}({self.effects} | {self.factor})"
+        return written_term(self.structure, self.effects, self.factor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from statsmodels.base.model import LikelihoodModel
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.covariance.registry import STRUCTURES
+from multilevel.covariance.registry import written_term
 from multilevel.design.estimability import EstimableSpace
 from multilevel.design.fixed_effects import linear_constraints
 from multilevel.design.model_design import ModelDesign
@@ -76,10 +76,7 @@ class MixedModel(LikelihoodModel):
     @cached_property
     def n_thetas(self) -> tuple[int, ...]:
         """Number of covariance parameters of each random term."""
-        return tuple(
-            STRUCTURES[term.structure](len(term.effects)).n_theta
-            for term in self.design.terms
-        )
+        return tuple(term.covariance.n_theta for term in self.design.terms)
 
     def linear_constraints(self, hypotheses: Any) -> tuple[FloatMatrix, FloatVector]:
         """Read hypotheses about fixed effects.
@@ -155,8 +152,11 @@ class MixedModel(LikelihoodModel):
 def _formula_of_arrays(design: ModelDesign) -> str:
     """A formula that says what was given as arrays."""
     random = [
-        f"{'' if term.structure == 'us' else term.structure}"
-        f"({' + '.join(term.effects)} | {design.factors[term.factor_index].name})"
+        written_term(
+            term.structure,
+            " + ".join(term.effects),
+            design.factors[term.factor_index].name,
+        )
         for term in design.terms
     ]
     fixed = [*design.exog_names] or ["0"]

@@ -138,7 +138,7 @@ def refuse_wrong_fit(fit: Any, design: ModelDesign) -> None:
     if not isinstance(fit, LMMFit | GLMMFit):
         raise DataError("its estimates are none")
     p = len(design.kept)
-    structures = [STRUCTURES[t.structure](len(t.effects)) for t in design.terms]
+    structures = [term.covariance for term in design.terms]
     m = sum(structure.n_theta for structure in structures)
     _refuse_shape("beta", fit.beta, (p,))
     _refuse_shape("theta", fit.theta, (m,))

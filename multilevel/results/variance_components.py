@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
+from multilevel.covariance.structure import CovarianceStructure
 from multilevel.display.number_text import column_text
 from multilevel.display.text_table import TextTable
 from multilevel.errors import DataError
@@ -41,16 +42,18 @@ class TermCovariance:
     theta: FloatVector
     relative_factor: FloatMatrix
 
+    @property
+    def covariance(self) -> CovarianceStructure:
+        """The structure itself."""
+        return STRUCTURES[self.structure](len(self.effects))
+
     def relative_covariance(self) -> FloatMatrix:
         """Covariance matrix (k, k) in units of the residual variance."""
         return np.asarray(self.relative_factor @ self.relative_factor.T)
 
-    def correlated_pairs(self) -> list[tuple[int, int]]:
+    def correlated_pairs(self) -> tuple[tuple[int, int], ...]:
         """Positions (i, j), i < j, whose covariance is a parameter, not zero."""
-        k, m = len(self.effects), len(self.theta)
-        pattern = STRUCTURES[self.structure](k).factor(np.full(m, 0.5))
-        free = (pattern @ pattern.T) != 0
-        return [(i, j) for i in range(k) for j in range(i + 1, k) if free[i, j]]
+        return self.covariance.correlated_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +313,7 @@ class VarianceComponents:
 
 def _own_root(term: TermCovariance) -> MovingRoot:
     """The relative factor, moved by theta."""
-    structure = STRUCTURES[term.structure](len(term.effects))
-    return MovingRoot(term.relative_factor, structure.jacobian(term.theta))
+    return MovingRoot(term.relative_factor, term.covariance.jacobian(term.theta))
 
 
 def _padded_table(lines: list[tuple[str, ...]]) -> TextTable:

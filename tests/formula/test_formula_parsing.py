@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multilevel.covariance import registry
 from multilevel.formula.parse import effect_terms, parse_formula
 from multilevel.formula.tree import locate
 
@@ -109,10 +110,12 @@ def test_columns_of_the_left_side(left, columns):
 
 
 @pytest.mark.parametrize("structure", ["us", "diag", "cs", "ar1", "homdiag", "homcs"])
-def test_registered_structures_wrap_a_term(structure):
-    formula = parse_formula(
-        f"y ~ x + {structure}(0 + t | g)", structures=["us", "diag", structure]
+def test_registered_structures_wrap_a_term(structure, monkeypatch):
+    diagonal = registry.STRUCTURES["diag"]
+    monkeypatch.setitem(
+        registry._ROWS, structure, registry.STRUCTURES.get(structure, diagonal)
     )
+    formula = parse_formula(f"y ~ x + {structure}(0 + t | g)")
     (term,) = formula.random
     assert (term.structure, term.effects, term.factor) == (structure, "0 + t", "g")
     assert formula.text[term.start : term.end] == f"{structure}(0 + t | g)"

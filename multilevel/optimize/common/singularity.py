@@ -60,18 +60,9 @@ def nearest_singular(
     for structure, factor in zip(
         structures, problem.terms.term_factors(theta), strict=True
     ):
-        if structure.freedom == "any":
-            # Any rotation of the columns of the factor is the same covariance: the
-            # singular values are its standard deviations along its own axes.
-            axes, values, _ = np.linalg.svd(factor)
-            found |= bool(((values < below) & (values > 0)).any())
-            factors.append(axes * np.where(values < below, 0.0, values))
-        elif structure.freedom == "scale":
-            small = np.abs(np.diag(factor)) < below
-            found |= bool((small & (np.diag(factor) != 0)).any())
-            factors.append(np.where(np.diag(small), 0.0, factor))
-        else:
-            factors.append(factor)
+        kept, is_smaller = structure.without_small(factor, below)
+        factors.append(kept)
+        found |= is_smaller
     return problem.terms.theta_of(factors) if found else None
 
 

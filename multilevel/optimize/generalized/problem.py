@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
-from multilevel.covariance.registry import STRUCTURES
 from multilevel.covariance.stacked_terms import StackedTerms
 from multilevel.likelihood.elimination.penalized_layout import penalized_layout
 from multilevel.likelihood.families.row_chunks import in_chunks
@@ -103,11 +102,7 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
     DataError
         If the family cannot have produced some response.
     """
-    terms = StackedTerms(
-        tuple(STRUCTURES[t.structure](len(t.effects)) for t in design.terms),
-        tuple(t.factor_index for t in design.terms),
-        len(design.factors),
-    )
+    terms = design.stacked_terms
     fixed, fixed_transform = _fixed_columns(design.X)
     transforms, random = _random_columns(design, terms)
     n_rows = len(design.y)

@@ -197,17 +197,10 @@ def _refuse_dependent_entries(
 
 def _entries(problem: LinearProblem, terms: Sequence[int]) -> list[Entry]:
     """Symmetric matrices (k, k) that span the covariances of some terms."""
-    found = []
+    found: list[Entry] = []
     for term in terms:
-        structure = problem.terms.structures[term]
-        identity = np.eye(structure.n_effects)
-        if structure.freedom == "none":
-            found.append((term, identity))
-            continue
-        for r, c in zip(*np.tril_indices(len(identity)), strict=True):
-            if r == c or structure.freedom == "any":
-                entry = np.outer(identity[r], identity[c])
-                found.append((term, np.maximum(entry, entry.T)))
+        directions = problem.terms.structures[term].directions()
+        found += [(term, direction) for direction in directions]
     return found
 
 

@@ -63,7 +63,10 @@ def advice(problem: LinearProblem, design: ModelDesign, terms: Iterable[int]) ->
             if (column != column[0]).any() and factor.is_constant_within(column)
         ]
         if still:
-            if "Intercept" not in columns and design.terms[term].structure == "us":
+            if (
+                "Intercept" not in columns
+                and design.terms[term].covariance.freedom == "any"
+            ):
                 return (
                     f"{still[0]!r} is constant within each level of {factor.name!r}, "
                     "so that no level shows two of these effects: write "

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multilevel.array_types import FloatMatrix
-from multilevel.covariance.registry import STRUCTURES
 from multilevel.covariance.stacked_terms import StackedTerms
 
 if TYPE_CHECKING:
@@ -89,11 +88,7 @@ def build_problem(design: ModelDesign) -> LinearProblem:
 
 
 def _reduce(design: ModelDesign) -> LinearProblem:
-    terms = StackedTerms(
-        tuple(STRUCTURES[t.structure](len(t.effects)) for t in design.terms),
-        tuple(t.factor_index for t in design.terms),
-        len(design.factors),
-    )
+    terms = design.stacked_terms
     y = design.y if design.offset is None else design.y - design.offset
     position = {int(j): i for i, j in enumerate(design.kept)}
     columns = [
