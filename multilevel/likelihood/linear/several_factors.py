@@ -9,16 +9,16 @@ from functools import cached_property
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix
-from multilevel.likelihood.elimination.block_adjoint import (
-    conditional_blocks,
-    covariance_gradient,
-)
 from multilevel.likelihood.elimination.block_elimination import (
     AbsorbedColumns,
     Elimination,
     absorb_columns,
     eliminate,
     reduced_products,
+)
+from multilevel.likelihood.elimination.block_inverse import (
+    conditional_blocks,
+    shrunken_sums,
 )
 from multilevel.likelihood.elimination.block_solve import (
     RandomVectors,
@@ -94,7 +94,7 @@ class SeveralFactorsPoint:
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Blocks of Lam M^-1 Lam' by level, (S, S, J) for each factor."""
-        return conditional_blocks(self.elimination, self.columns)
+        return conditional_blocks(self.elimination)
 
     def _by_factor(self, vector: RandomVectors) -> list[FloatArray]:
         return [block[:, 0] for block in self._blocks(vector)]
@@ -117,13 +117,11 @@ class SeveralFactorsPoint:
     def gradients(self) -> list[FloatMatrix]:
         """Gamma: derivative of the deviance in the entries of each G."""
         outer = self.profiled.outer()
-        if self.refined is None:
-            return covariance_gradient(self.elimination, self.columns, outer)
-        nothing = np.zeros_like(outer)
-        gammas = covariance_gradient(self.elimination, self.columns, nothing)
         return [
-            gamma - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
-            for gamma, E in zip(gammas, self.whitened_fixed(), strict=True)
+            D - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
+            for D, E in zip(
+                shrunken_sums(self.elimination), self.whitened_fixed(), strict=True
+            )
         ]
 
     def hessian(self, directions: Sequence[FloatArray]) -> FloatMatrix:
