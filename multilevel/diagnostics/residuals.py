@@ -1,67 +1,139 @@
-"""Residuals of linear mixed models."""
+"""Residuals of mixed models; a linear one is the normal case with the identity link.
+
+All but the marginal ones are given the random effects.
+
+References
+----------
+Dunn & Smyth (1996), J. Comput. Graph. Statist. 5, 236-244 (randomized quantile
+residuals); McCullagh & Nelder (1989), Generalized Linear Models, section 2.4.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
+from scipy.special import ndtri
 
 from multilevel.array_types import FloatVector
-from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError
-from multilevel.optimize.common.fit_record import LMMFit
-from multilevel.prediction.predict import linear_predictor
+from multilevel.likelihood.families.distributions import DISTRIBUTIONS
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
+from multilevel.option_values import as_generator
+from multilevel.prediction.predict import marginal_predictions
+from multilevel.prediction.prediction_options import PredictionOptions
+
+Residuals: TypeAlias = Callable[[FittedModel, int], FloatVector]
+"""Of a fitted model; the seed is that of draws within the jumps of a distribution."""
 
 
-def response_residuals(design: ModelDesign, fit: LMMFit) -> FloatVector:
-    """Response less fitted value, random effects included."""
-    return design.y - linear_predictor(design, fit.beta, fit.modes)
+def response_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
+    """y - mean."""
+    return np.asarray(fitted.design.y - fitted.mean)
 
 
-def marginal_residuals(design: ModelDesign, fit: LMMFit) -> FloatVector:
-    """Response less X beta and offset, random effects left in."""
-    return design.y - linear_predictor(design, fit.beta, fit.modes, factors=())
+def pearson_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
+    """(y - mean) sqrt(w / V(mean))."""
+    distribution = DISTRIBUTIONS[fitted.family.name]
+    variance = distribution.variance(fitted.mean, fitted.dispersion)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = np.sqrt(_prior(fitted) / variance)
+        return _zero_where_met(fitted, response_residuals(fitted) * root)
 
 
-def pearson_residuals(design: ModelDesign, fit: LMMFit) -> FloatVector:
-    """Response residuals times the square root of the prior weights."""
-    residuals = response_residuals(design, fit)
-    return residuals if design.weights is None else residuals * np.sqrt(design.weights)
+def scaled_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
+    """Pearson residuals in units of the root of the scale."""
+    return pearson_residuals(fitted) / fitted.sigma
 
 
-def scaled_residuals(design: ModelDesign, fit: LMMFit) -> FloatVector:
-    """Pearson residuals in units of the residual standard deviation.
+def deviance_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
+    """sign(y - mean) sqrt(w d), with d the unit deviance."""
+    if fitted.family.name == "gaussian":
+        return pearson_residuals(fitted)  # the same, without a square
+    distribution, y = DISTRIBUTIONS[fitted.family.name], fitted.design.y
+    with np.errstate(divide="ignore", invalid="ignore"):
+        d = distribution.unit_deviance(y, fitted.mean, fitted.dispersion)
+        size = np.sqrt(np.maximum(d, 0.0) * _prior(fitted))
+        return _zero_where_met(fitted, np.sign(y - fitted.mean) * size)
 
-    They are the quantile residuals too, as the conditional distribution is normal.
-    """
-    return pearson_residuals(design, fit) / fit.sigma
+
+def working_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
+    """(y - mean) / mean', on the scale of the linear predictor."""
+    slope = fitted.link.curve(fitted.eta).first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _zero_where_met(fitted, response_residuals(fitted) / slope)
 
 
-LINEAR_RESIDUALS: MappingProxyType[
-    str, Callable[[ModelDesign, LMMFit], FloatVector]
-] = MappingProxyType(
+def quantile_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
+    """Normal quantiles of the distribution function at y, drawn within its jumps."""
+    if fitted.family.name == "gaussian":
+        return scaled_residuals(fitted)  # the same, however far out
+    distribution, y = DISTRIBUTIONS[fitted.family.name], fitted.design.y
+    own = fitted.design.observation_weights
+    prior = np.ones_like(y) if own is None else own
+
+    def tails(y: FloatVector) -> tuple[FloatVector, FloatVector]:
+        found = distribution.tails(y, fitted.mean, fitted.dispersion, prior)
+        return found.lower, found.upper
+
+    lower, upper = tails(y)
+    if distribution.is_discrete:
+        step = 1.0 / prior if fitted.family.name == "binomial" else 1.0
+        lower_before, upper_before = tails(y - step)
+        share = as_generator(seed).uniform(size=len(y))
+        lower = lower_before + share * (lower - lower_before)
+        upper = upper + (1.0 - share) * (upper_before - upper)
+    smallest = np.finfo(float).tiny
+    left, right = np.maximum(lower, smallest), np.maximum(upper, smallest)
+    return np.where(left < right, ndtri(left), -ndtri(right))
+
+
+def marginal_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
+    """y less the mean over the random effects."""
+    asked = PredictionOptions(random="none", new_levels="raise")
+    mean = marginal_predictions(fitted, None, asked)
+    return np.asarray(fitted.design.y - mean.to_numpy())
+
+
+def _prior(fitted: FittedModel) -> FloatVector:
+    """Prior weights, trials and case weights, ones where there are none, (n,)."""
+    weights = fitted.design.weights
+    return np.ones_like(fitted.design.y) if weights is None else weights
+
+
+def _zero_where_met(fitted: FittedModel, residuals: FloatVector) -> FloatVector:
+    """Residuals that are zero where the mean is y, at the edge of its range too."""
+    return np.where(fitted.design.y == fitted.mean, 0.0, residuals)
+
+
+RESIDUALS: MappingProxyType[str, Residuals] = MappingProxyType(
     {
         "response": response_residuals,
         "pearson": pearson_residuals,
-        "marginal": marginal_residuals,
-        "deviance": pearson_residuals,
+        "deviance": deviance_residuals,
+        "working": working_residuals,
         "scaled": scaled_residuals,
-        "quantile": scaled_residuals,
+        "quantile": quantile_residuals,
+        "marginal": marginal_residuals,
     }
 )
-"""Kind of residual -> function of design and fit."""
+"""Kind of residual -> function of the fitted model."""
 
 
-def linear_residuals(design: ModelDesign, fit: LMMFit, kind: str) -> FloatVector:
+def residuals(fitted: FittedModel, kind: str, *, seed: int = 0) -> FloatVector:
     """Residuals of one kind.
 
     Parameters
     ----------
-    design : ModelDesign
-    fit : LMMFit
+    fitted : FittedModel
     kind : str
-        A key of `LINEAR_RESIDUALS`.
+        A key of `RESIDUALS`; ``"working"`` for generalized models, as those of a linear
+        one are its response residuals.
+    seed : int
+        Of the draws within the jumps of a discrete distribution.
 
     Returns
     -------
@@ -70,11 +142,13 @@ def linear_residuals(design: ModelDesign, fit: LMMFit, kind: str) -> FloatVector
     Raises
     ------
     DataError
-        For an unknown kind.
+        For an unknown kind, naming those that there are.
     """
-    if not isinstance(kind, str) or kind not in LINEAR_RESIDUALS:
+    linear = isinstance(fitted, LinearFittedModel)
+    known = [name for name in RESIDUALS if not (linear and name == "working")]
+    if not isinstance(kind, str) or kind not in known:
         raise DataError(
             f"residuals of kind {kind!r} are not known; "
-            f"use one of {', '.join(map(repr, LINEAR_RESIDUALS))}"
+            f"use one of {', '.join(map(repr, known))}"
         )
-    return LINEAR_RESIDUALS[kind](design, fit)
+    return RESIDUALS[kind](fitted, seed)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import stdtr
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.option_values import as_tail_share
+from multilevel.prediction.student_quantiles import two_sided_quantiles
 
 
 def two_sided_p(statistic: FloatVector, df: FloatVector) -> FloatVector:
@@ -43,6 +43,5 @@ def wald_limits(
     -------
     (n, 2) array
     """
-    upper = 1.0 - as_tail_share(alpha) / 2.0
-    quantile = np.where(np.isinf(df), ndtri(upper), stdtrit(df, upper))
-    return np.column_stack([estimate - quantile * se, estimate + quantile * se])
+    reach = two_sided_quantiles(df, alpha) * se
+    return np.column_stack([estimate - reach, estimate + reach])

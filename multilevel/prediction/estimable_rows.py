@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from multilevel.errors import (
     RankDeficiencyWarning,
     warn_caller,
 )
-
-Check: TypeAlias = Literal["warn", "raise"]
+from multilevel.prediction.prediction_options import Check
 
 _MOST_SHOWN = 4
 

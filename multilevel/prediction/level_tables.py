@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
-from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.grouping import GroupingFactor
 from multilevel.design.labels import levels_told_apart
-from multilevel.design.model_design import ModelDesign
+from multilevel.optimize.common.fitted_model import FittedModel
 
 
-def level_tables(
-    design: ModelDesign, modes: Sequence[FloatMatrix]
-) -> dict[str, pd.DataFrame]:
+def level_tables(fitted: FittedModel) -> dict[str, pd.DataFrame]:
     """Conditional modes by grouping factor.
 
     Parameters
     ----------
-    design : ModelDesign
-    modes : sequence of (J, k)
-        Of each term.
+    fitted : FittedModel
 
     Returns
     -------
@@ -30,31 +23,25 @@ def level_tables(
         Levels in rows, effects of all terms on the factor in columns; in units of
         the response per unit of the column.
     """
-    tables = {}
+    design, tables = fitted.design, {}
     for position, factor in enumerate(design.factors):
         own = [
             t for t, term in enumerate(design.terms) if term.factor_index == position
         ]
         names = [name for t in own for name in design.terms[t].effects]
-        values = np.hstack([modes[t] for t in own])
+        values = np.hstack([fitted.modes[t] for t in own])
         tables[factor.name] = pd.DataFrame(
             values, index=_row_labels(factor), columns=names
         )
     return tables
 
 
-def coefficient_tables(
-    design: ModelDesign, beta: FloatVector, modes: Sequence[FloatMatrix]
-) -> dict[str, pd.DataFrame]:
+def coefficient_tables(fitted: FittedModel) -> dict[str, pd.DataFrame]:
     """Fixed effects plus random effects of each level.
 
     Parameters
     ----------
-    design : ModelDesign
-    beta : (p,)
-        Of the columns that are kept.
-    modes : sequence of (J, k)
-        Of each term.
+    fitted : FittedModel
 
     Returns
     -------
@@ -62,12 +49,12 @@ def coefficient_tables(
         A column for every fixed effect, to which the random effects of the same
         column are added, then one for each random effect without such.
     """
+    design, tables = fitted.design, {}
     place = {int(column): number for number, column in enumerate(design.kept)}
-    tables = {}
     for position, factor in enumerate(design.factors):
-        totals = np.tile(np.asarray(beta, dtype=float), (len(factor.levels), 1))
+        totals = np.tile(fitted.beta, (len(factor.levels), 1))
         names, alone = list(design.kept_names), []
-        for term, b in zip(design.terms, modes, strict=True):
+        for term, b in zip(design.terms, fitted.modes, strict=True):
             if term.factor_index != position:
                 continue
             for k, (name, shared) in enumerate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import roots_hermitenorm
@@ -10,6 +11,8 @@ from scipy.special import roots_hermitenorm
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
 from multilevel.likelihood.families.distributions import DISTRIBUTIONS
 from multilevel.likelihood.families.traits import Family
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.prediction.prediction_error import PredictedMeans
 
 NODES = 32
 """Of the quadrature over the linear predictor."""
@@ -18,6 +21,40 @@ CHUNK = 20_000
 """Rows worked on at once."""
 
 _BISECTIONS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyLimits:
+    """Limits of means and observations of a generalized model.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    means : PredictedMeans
+    """
+
+    fitted: FittedModel
+    means: PredictedMeans
+
+    def mean_df(self) -> FloatVector:
+        """Infinite ones: linear predictors have normal limits, (n,)."""
+        return np.full(len(self.means.eta), np.inf)
+
+    def of_observation(self, alpha: float) -> FloatMatrix:
+        """Limits of a new observation of each row, (n, 2)."""
+        means, sd = self.means, np.sqrt(self.means.spread)
+        ends = [
+            observation_quantiles(
+                self.fitted.family,
+                means.eta,
+                sd,
+                self.fitted.dispersion,
+                means.rows.weights,
+                probability,
+            )
+            for probability in (alpha / 2.0, 1.0 - alpha / 2.0)
+        ]
+        return np.column_stack(ends)
 
 
 def observation_quantiles(

@@ -24,33 +24,18 @@ from scipy.linalg import block_diag
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.triangular import lower_factor
 from multilevel.design.model_design import ModelDesign
+from multilevel.errors import FitError
 from multilevel.likelihood.elimination.penalized_factor import penalized_factor
 from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
 from multilevel.likelihood.elimination.penalized_layout import penalized_layout
 from multilevel.likelihood.elimination.penalized_products import weighted_products
 from multilevel.likelihood.rows.column_basis import orthonormal_basis
 from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.prediction.prediction_rows import RowsToPredict
 
 
-@dataclass(frozen=True, slots=True)
-class PredictedRows:
-    """Rows to predict.
-
-    Parameters
-    ----------
-    X : (n, p)
-        Columns that are not aliased.
-    codes : one (n,) for each grouping factor
-        Level of each row, -1 where its random effect is not used.
-    columns : one (n, k) for each term
-    """
-
-    X: FloatMatrix
-    codes: tuple[IntVector, ...]
-    columns: tuple[FloatMatrix, ...]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FittedCovariance:
     """What a fit knows about its effects.
 
@@ -69,6 +54,63 @@ class FittedCovariance:
     factors: tuple[FloatMatrix, ...]
     root: FloatMatrix
 
+    @staticmethod
+    def of(fitted: FittedModel) -> FittedCovariance:
+        """At the estimates."""
+        return FittedCovariance(
+            information=fitted.row_information(),
+            factors=fitted.effect_factors,
+            root=fitted.fixed_root,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedMeans:
+    """Linear predictors of rows, and variances of their errors.
+
+    Parameters
+    ----------
+    rows : RowsToPredict
+    eta : (n,)
+        NaN where something is missing.
+    variance : (n,)
+        Of the error of the linear predictor.
+    spread : (n,)
+        The same with the random effects whose estimates are not used.
+    """
+
+    rows: RowsToPredict
+    eta: FloatVector
+    variance: FloatVector
+    spread: FloatVector
+
+
+def predicted_means(fitted: FittedModel, rows: RowsToPredict) -> PredictedMeans:
+    """Linear predictors of rows at the estimates.
+
+    Raises
+    ------
+    FitError
+        If the modes of the random effects are no maximum.
+    """
+    design, covariance = fitted.design, FittedCovariance.of(fitted)
+    try:
+        variance = prediction_variance(design, covariance, rows)
+    except np.linalg.LinAlgError:
+        # The observed information of a row may be negative; that of all rows together
+        # with the distribution of the effects is not, at the modes.
+        raise FitError(
+            "the modes of the random effects are no maximum of their distribution, so "
+            "that predictions have no standard errors; the fit did not converge: see "
+            'result.optimization, or use predict(), or random="none"'
+        ) from None
+    return PredictedMeans(
+        rows=rows,
+        eta=rows.linear_predictor(fitted),
+        variance=variance,
+        spread=variance + unused_variance(design, covariance, rows),
+    )
+
 
 def fixed_variance(rows: FloatMatrix, root: FloatMatrix) -> FloatVector:
     """Var(x'beta^) of every row, (n,)."""
@@ -77,12 +119,12 @@ def fixed_variance(rows: FloatMatrix, root: FloatMatrix) -> FloatVector:
 
 
 def unused_variance(
-    design: ModelDesign, fitted: FittedCovariance, rows: PredictedRows
+    design: ModelDesign, covariance: FittedCovariance, rows: RowsToPredict
 ) -> FloatVector:
     """Variance of the random effects whose estimates are not used, (n,)."""
     total = np.zeros(len(rows.X))
     for term, columns, factor in zip(
-        design.terms, rows.columns, fitted.factors, strict=True
+        design.terms, rows.columns, covariance.factors, strict=True
     ):
         unused = rows.codes[term.factor_index] < 0
         total[unused] += np.square(columns[unused] @ factor).sum(axis=1)
@@ -90,7 +132,7 @@ def unused_variance(
 
 
 def prediction_variance(
-    design: ModelDesign, fitted: FittedCovariance, rows: PredictedRows
+    design: ModelDesign, covariance: FittedCovariance, rows: RowsToPredict
 ) -> FloatVector:
     """Variance of the error of every row's linear predictor, (n,).
 
@@ -98,8 +140,8 @@ def prediction_variance(
     ----------
     design : ModelDesign
         Of the fit.
-    fitted : FittedCovariance
-    rows : PredictedRows
+    covariance : FittedCovariance
+    rows : RowsToPredict
 
     Returns
     -------
@@ -107,25 +149,26 @@ def prediction_variance(
         The uncertainty of theta is left out.
     """
     if all((codes < 0).all() for codes in rows.codes):
-        return fixed_variance(rows.X, fitted.root)
+        return fixed_variance(rows.X, covariance.root)
     n = len(design.y)
     # The new rows join those of the fit with no weight, so that one elimination finds
     # the leverages of all, whatever the combination of levels.
     effects, lams = _in_working_columns(
-        _stacked_rows(design, rows), _stacked_factors(design, fitted.factors), n
+        _stacked_rows(design, rows), _stacked_factors(design, covariance.factors), n
     )
     layout = penalized_layout(effects)
-    weights = np.concatenate([fitted.information, np.zeros(len(rows.X))])
+    nothing = np.zeros(len(rows.X))
+    weights = np.concatenate([covariance.information, nothing])
     factor = penalized_factor(weighted_products(layout, weights), lams)
     conditional = pattern_inverse(factor).leverages()[n:]
     moved = rows.X.copy()
     for j, column in enumerate(design.X.T):
-        weighted = np.concatenate([fitted.information * column, np.zeros(len(rows.X))])
+        weighted = np.concatenate([covariance.information * column, nothing])
         moved[:, j] -= effects.spread(factor.solve(effects.collect(weighted)))[n:]
-    return np.maximum(conditional, 0.0) + fixed_variance(moved, fitted.root)
+    return np.maximum(conditional, 0.0) + fixed_variance(moved, covariance.root)
 
 
-def _stacked_rows(design: ModelDesign, rows: PredictedRows) -> EffectRows:
+def _stacked_rows(design: ModelDesign, rows: RowsToPredict) -> EffectRows:
     """Random effects of the rows of the fit, then of the rows to predict."""
     filled = _filled_codes(design, rows)
     factors = []
@@ -144,7 +187,7 @@ def _stacked_rows(design: ModelDesign, rows: PredictedRows) -> EffectRows:
     return EffectRows(tuple(factors))
 
 
-def _filled_codes(design: ModelDesign, rows: PredictedRows) -> list[IntVector]:
+def _filled_codes(design: ModelDesign, rows: RowsToPredict) -> list[IntVector]:
     """Codes without gaps, filled from a row of the fit that shares a level.
 
     What is nested in the fit stays nested, which keeps the elimination cheap.

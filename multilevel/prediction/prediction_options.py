@@ -2,51 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 from multilevel.errors import DataError
 from multilevel.option_values import refuse_other_words
+
+NewLevels: TypeAlias = Literal["raise", "population", "missing"]
+RandomParts: TypeAlias = Literal["all", "none"] | Sequence[str]
+Check: TypeAlias = Literal["warn", "raise"]
 
 NEW_LEVELS = ("raise", "population", "missing")
 CHECKS = ("warn", "raise")
 
 
-def refuse_bad_options(
-    data: Any,
-    *,
-    new_levels: Any,
-    check: Any,
-    offset: Any = None,
-    weights: Any = None,
-) -> None:
-    """Refuse options that would be passed over, or that are not known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionOptions:
+    """What is asked of a prediction; see `predict` and `get_prediction` of results.
 
     Parameters
     ----------
-    data : data frame or None
-        None for the rows of the fit, which have offsets and weights of their own.
-    new_levels, check, offset, weights
-        As given to `predict` or `get_prediction`.
-
-    Raises
-    ------
-    DataError
+    random : "all", "none" or list of str
+        Grouping factors whose effects are added.
+    new_levels : {"raise", "population", "missing"}
+        What to do with a level that was not in the fit: refuse it, set its effects
+        to zero, or predict NaN.
+    offset : str or array_like (rows,), optional
+        In place of an array that was the ``offset=`` of the fit.
+    weights : str or array_like (rows,), optional
+        Prior weights of new rows; ones by default.
+    check : {"warn", "raise"}
+        For rows whose mean is not estimable.
     """
-    refuse_other_words(new_levels, NEW_LEVELS, "new_levels")
-    refuse_other_words(check, CHECKS, "check")
-    if data is not None:
-        return
-    of_rows = {"offset": offset, "weights": weights}
-    given = [name for name, value in of_rows.items() if value is not None]
-    if given:
-        raise DataError(
-            f"{given[0]}= is for new rows, and no data were given; the rows of the fit "
-            "keep their own. Give the rows as data"
-        )
+
+    random: RandomParts
+    new_levels: NewLevels
+    offset: Any = None
+    weights: Any = None
+    check: Check = "warn"
+
+    def refuse_bad(self, data: Any) -> None:
+        """Refuse options that would be passed over, or that are not known.
+
+        Parameters
+        ----------
+        data : data frame or None
+            None for the rows of the fit, which have offsets and weights of their own.
+
+        Raises
+        ------
+        DataError
+        """
+        refuse_other_words(self.new_levels, NEW_LEVELS, "new_levels")
+        refuse_other_words(self.check, CHECKS, "check")
+        if data is not None:
+            return
+        of_rows = {"offset": self.offset, "weights": self.weights}
+        given = [name for name, value in of_rows.items() if value is not None]
+        if given:
+            raise DataError(
+                f"{given[0]}= is for new rows, and no data were given; the rows of the "
+                "fit keep their own. Give the rows as data"
+            )
+
+    def factor_positions(self, names: Sequence[str]) -> list[int]:
+        """Positions of the grouping factors that `random` asks for.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The grouping factors of the model.
+
+        Raises
+        ------
+        DataError
+            For a factor that the model does not have.
+
+        Examples
+        --------
+        >>> asked = PredictionOptions(random=["class"], new_levels="raise")
+        >>> asked.factor_positions(["school", "class"])
+        [1]
+        """
+        if isinstance(self.random, str) and self.random in ("all", "none"):
+            return list(range(len(names))) if self.random == "all" else []
+        asked = _asked_factors(self.random, list(names))
+        unknown = [name for name in asked if name not in names]
+        if unknown:
+            raise DataError(
+                f"random={self.random!r} names {unknown[0]!r}, which is no grouping "
+                f'factor of this model; use "all", "none" or a list of {list(names)}'
+            )
+        return [position for position, name in enumerate(names) if name in asked]
 
 
-def asked_factors(random: Any, names: list[str]) -> list[str]:
+def _asked_factors(random: Any, names: list[str]) -> list[str]:
     """The names in ``random=``.
 
     Raises

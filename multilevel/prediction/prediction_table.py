@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.families.links import InverseLink
-from multilevel.option_values import as_tail_share
+from multilevel.prediction.student_quantiles import two_sided_quantiles
 
 _POLE = ("inverse", "power")
 """First words of the links that are defined for a positive linear predictor only."""
@@ -86,9 +85,7 @@ class Prediction:
         alpha : float
             One minus the coverage.
         """
-        upper, df = 1.0 - as_tail_share(alpha) / 2.0, self.df
-        quantile = np.where(np.isinf(df), ndtri(upper), stdtrit(df, upper))
-        reach = quantile * self.se_linpred
+        reach = two_sided_quantiles(self.df, alpha) * self.se_linpred
         limits = np.column_stack([self.linpred - reach, self.linpred + reach])
         return np.sort(_means_of_limits(self.link, limits), axis=1)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatVector
+from multilevel.diagnostics.residuals import residuals
 from multilevel.results.kept_value import kept_value
 from multilevel.results.predictions import Predictions
 
@@ -21,7 +22,7 @@ class Diagnostics(Predictions):
     @property
     def resid_pearson(self) -> FloatVector:
         """`resid` over the root of the variance function, times that of the weights."""
-        return self._residuals("pearson", seed=0)
+        return residuals(self._fitted, "pearson")
 
     def get_residuals(self, kind: str = "response", *, seed: int = 0) -> pd.Series:
         """Residuals of one kind.
@@ -43,5 +44,5 @@ class Diagnostics(Predictions):
         -------
         Series
         """
-        values = self._residuals(kind, seed)
+        values = residuals(self._fitted, kind, seed=seed)
         return pd.Series(values, index=self.model.design.index, name=kind)

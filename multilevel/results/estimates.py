@@ -6,16 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.covariance.square_root import covariance_root
 from multilevel.results.variance_components import MovingRoot
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from multilevel.inference.denominator_df import Denominators
     from multilevel.inference.likelihood_ratio import LRTest
     from multilevel.optimize.common.fitted_model import FittedModel
-    from multilevel.prediction.prediction_table import Prediction
 
 
 class Estimates:
@@ -46,10 +42,6 @@ class Estimates:
         """Degrees of freedom of contrasts of the columns that were kept."""
         raise NotImplementedError
 
-    def _fixed_root(self) -> FloatMatrix:
-        """Square root (p, p) of the covariance of the kept columns' effects."""
-        return covariance_root(self.fit_record.cov_beta)
-
     def _variance_parameter_covariance(self) -> FloatMatrix:
         """Asymptotic covariance of the variance parameters and sigma."""
         raise NotImplementedError
@@ -59,24 +51,6 @@ class Estimates:
 
     def _loglike_groups(self) -> tuple[int, FloatVector]:
         """Position of the factor whose levels are independent; their contributions."""
-        raise NotImplementedError
-
-    def _fitted_values(self) -> FloatVector:
-        """Mean (n,) of every row of the fit, random effects included."""
-        raise NotImplementedError
-
-    def _residuals(self, kind: str, seed: int) -> FloatVector:
-        """Residuals (n,) of one kind."""
-        raise NotImplementedError
-
-    @property
-    def _predict(self) -> Callable[..., pd.Series]:
-        """Gives the predictions that `predict` is asked for."""
-        raise NotImplementedError
-
-    @property
-    def _get_prediction(self) -> Callable[..., Prediction]:
-        """Gives the predictions that `get_prediction` is asked for."""
         raise NotImplementedError
 
     def _fit_pooled(self) -> Any:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled_glm import compare_with_pooled_glm, pooled_glm
-from multilevel.diagnostics.glm_residuals import (
-    FittedRows,
-    generalized_residuals,
-    known_kind,
-)
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import ConstantDf, Denominators
 from multilevel.inference.likelihood_ratio import LRTest
@@ -25,12 +18,6 @@ from multilevel.optimize.generalized.likelihood import (
     independent_factor,
     loglike_groups,
 )
-from multilevel.prediction.glm_predict import (
-    GlmFitted,
-    predict_glm,
-    prediction_of_glm,
-)
-from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.glm_summary import summarize_generalized_fit
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.labelled_results import LabelledResults
@@ -123,75 +110,12 @@ class MixedGLMResults(MixedResults):
 
         The size k gives Var(y) = mu + mu^2/k. One where the family has neither.
         """
-        known = self.family.known_size
-        return float(self.fit_record.dispersion) if known is None else known
-
-    @property
-    def sigma(self) -> float:
-        """Square root of `scale`."""
-        return float(np.sqrt(self._phi))
-
-    @property
-    def _phi(self) -> float:
-        counts = self.family.name == "negativebinomial"
-        return 1.0 if counts else float(self.fit_record.dispersion)
-
-    @property
-    def full_params(self) -> FloatVector:
-        """[beta, theta], then the dispersion if the family estimates one."""
-        fit = self.fit_record
-        last = [fit.dispersion] if self.family.has_dispersion else []
-        return np.concatenate([fit.beta, fit.theta, last])
+        return float(self._fitted.dispersion)
 
     def _loglike_groups(self) -> tuple[int, FloatVector]:
         problem = self.model.problem
         values = loglike_groups(problem, self.fit_record)
         return independent_factor(problem), values
-
-    def _fitted_values(self) -> FloatVector:
-        return np.asarray(self.fit_record.mu)
-
-    @property
-    def _fitted_rows(self) -> FittedRows:
-        design, fit = self.model.design, self.fit_record
-        return FittedRows(
-            self.family,
-            design.y,
-            fit.eta,
-            fit.mu,
-            design.weights,
-            design.observation_weights,
-            self.dispersion,
-            self._phi,
-        )
-
-    def _residuals(self, kind: str, seed: int) -> FloatVector:
-        if known_kind(kind) == "marginal":
-            return np.asarray(
-                self.model.endog - np.asarray(self.predict(kind="marginal"))
-            )
-        return generalized_residuals(self._fitted_rows, kind, seed=seed)
-
-    @property
-    def _for_prediction(self) -> GlmFitted:
-        fit = self.fit_record
-        return GlmFitted(
-            self.model.design,
-            self.family,
-            fit.beta,
-            fit.cov_beta,
-            fit.factors,
-            fit.modes,
-            self.dispersion,
-        )
-
-    @property
-    def _predict(self) -> Callable[..., pd.Series]:
-        return partial(predict_glm, self._for_prediction)
-
-    @property
-    def _get_prediction(self) -> Callable[..., Prediction]:
-        return partial(prediction_of_glm, self._for_prediction)
 
     def _fit_pooled(self) -> ResultsWrapper:
         model = self.model

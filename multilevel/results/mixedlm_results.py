@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled import compare_with_pooled, pooled_regression
-from multilevel.diagnostics.residuals import linear_residuals
 from multilevel.inference.denominator_df import (
     DDF_METHODS,
     Denominators,
@@ -20,15 +15,8 @@ from multilevel.inference.denominator_df import (
 )
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
-from multilevel.optimize.linear.estimates import fitted_point, fixed_root
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
-from multilevel.prediction.linear_prediction import prediction_of_lmm
-from multilevel.prediction.predict import (
-    linear_predictor,
-    predict_lmm,
-)
-from multilevel.prediction.prediction_table import Prediction
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.labelled_results import LabelledResults
@@ -78,14 +66,6 @@ class MixedLMResults(MixedResults):
     def _variance_parameter_covariance(self) -> FloatMatrix:
         return variance_parameter_covariance(self.model.problem, self.fit_record)
 
-    @cached_property
-    def _root_of_fit(self) -> FloatMatrix:
-        problem = self.model.problem
-        return fixed_root(problem, fitted_point(problem, self.fit_record))
-
-    def _fixed_root(self) -> FloatMatrix:
-        return self._root_of_fit
-
     def _moving_roots(self) -> list[MovingRoot]:
         """By theta of the working columns: no digits are lost to a far origin."""
         problem, theta = self.model.problem, self.fit_record.working_theta
@@ -115,42 +95,10 @@ class MixedLMResults(MixedResults):
         other = MixedLMResults(self.model, self.fit_record, known_ddf(method))
         return LabelledResults(other)
 
-    @property
-    def sigma(self) -> float:
-        """Residual standard deviation, in units of the response."""
-        return float(self.fit_record.sigma)
-
-    @property
-    def full_params(self) -> FloatVector:
-        """[beta, theta, sigma], the argument of the model's `loglike`."""
-        fit = self.fit_record
-        return np.concatenate([fit.beta, fit.theta, [fit.sigma]])
-
     def _loglike_groups(self) -> tuple[int, FloatVector]:
         problem, design = self.model.problem, self.model.design
         values = loglike_groups(problem, design, self.fit_record)
         return independent_factor(problem), values
-
-    def _fitted_values(self) -> FloatVector:
-        fit = self.fit_record
-        return linear_predictor(self.model.design, fit.beta, fit.modes)
-
-    def _residuals(self, kind: str, seed: int) -> FloatVector:
-        return linear_residuals(self.model.design, self.fit_record, kind)
-
-    @property
-    def _predict(self) -> Callable[..., pd.Series]:
-        return partial(predict_lmm, self.model.design, self.fit_record)
-
-    @property
-    def _get_prediction(self) -> Callable[..., Prediction]:
-        return partial(
-            prediction_of_lmm,
-            self.model.design,
-            self.model.problem,
-            self.fit_record,
-            denominators=lambda: self._denominators,
-        )
 
     def _fit_pooled(self) -> RegressionResultsWrapper:
         return pooled_regression(self.model.design)

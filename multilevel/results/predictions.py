@@ -7,8 +7,14 @@ from typing import Any
 import pandas as pd
 
 from multilevel.array_types import FloatVector
-from multilevel.prediction.estimable_rows import Check
-from multilevel.prediction.predict import NewLevels, RandomParts
+from multilevel.prediction.get_prediction import get_prediction
+from multilevel.prediction.predict import predict
+from multilevel.prediction.prediction_options import (
+    Check,
+    NewLevels,
+    PredictionOptions,
+    RandomParts,
+)
 from multilevel.prediction.prediction_table import Prediction
 from multilevel.results.estimates import Estimates
 from multilevel.results.kept_value import kept_value
@@ -20,7 +26,7 @@ class Predictions(Estimates):
     @kept_value
     def fittedvalues(self) -> FloatVector:
         """Mean of each row, random effects included; proportions of a binomial."""
-        return self._fitted_values()
+        return self._fitted.mean
 
     def predict(
         self,
@@ -58,14 +64,10 @@ class Predictions(Estimates):
         -------
         Series
         """
-        return self._predict(
-            data,
-            random=random,
-            new_levels=new_levels,
-            kind=kind,
-            offset=offset,
-            check=check,
+        asked = PredictionOptions(
+            random=random, new_levels=new_levels, offset=offset, check=check
         )
+        return predict(self._fitted, data, asked, kind=kind)
 
     def get_prediction(
         self,
@@ -98,11 +100,13 @@ class Predictions(Estimates):
             with degrees of freedom by the chosen `ddf`: for the variance of the mean,
             and for the whole variance of the prediction of an observation.
         """
-        return self._get_prediction(
-            data,
+        asked = PredictionOptions(
             random=random,
             new_levels=new_levels,
             offset=offset,
             weights=weights,
             check=check,
+        )
+        return get_prediction(
+            self._fitted, data, asked, denominators=lambda: self._denominators
         )

@@ -24,13 +24,17 @@ class RandomEffects(Estimates):
 
     @property
     def full_params(self) -> FloatVector:
-        """The argument of the model's `loglike` at the estimates."""
-        raise NotImplementedError
+        """All parameters, the argument of the model's `loglike`.
+
+        [beta, theta], then sigma of a linear model, or the dispersion that the family
+        estimates, if it does.
+        """
+        return self._fitted.params
 
     @property
     def sigma(self) -> float:
-        """Square root of `scale`."""
-        raise NotImplementedError
+        """Square root of `scale`: in a linear model the sd of the residuals."""
+        return float(self._fitted.sigma)
 
     @property
     def scale(self) -> float:
@@ -77,7 +81,7 @@ class RandomEffects(Estimates):
     @kept_value
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Grouping factor -> conditional modes, levels in rows, effects in columns."""
-        return level_tables(self.model.design, self.fit_record.modes)
+        return level_tables(self._fitted)
 
     @kept_value
     def random_effects_cov(self) -> dict[str, FloatArray]:
@@ -88,6 +92,4 @@ class RandomEffects(Estimates):
     @kept_value
     def coefficients(self) -> dict[str, pd.DataFrame]:
         """Grouping factor -> fixed effects plus its random effects, by level."""
-        return coefficient_tables(
-            self.model.design, self.fit_record.beta, self.fit_record.modes
-        )
+        return coefficient_tables(self._fitted)

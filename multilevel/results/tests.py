@@ -30,9 +30,9 @@ class Tests(Estimates):
         return estimability(design.exog, design.kept)
 
     def _covariance_root(self, covariance: Any) -> FloatMatrix:
-        """The same, or of the kept part of a given covariance matrix."""
+        """Square root of the fit's covariance, or of the kept part of a given one."""
         if covariance is None:
-            return self._fixed_root()
+            return self._fitted.fixed_root
         kept = self.model.design.kept
         whole = np.asarray(covariance, dtype=float)
         return covariance_root(whole[np.ix_(kept, kept)])

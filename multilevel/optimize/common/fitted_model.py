@@ -171,6 +171,16 @@ class FittedModel(ABC):
                     eta += column * effects[codes]
         return np.asarray(eta)
 
+    @property
+    @abstractmethod
+    def eta(self) -> FloatVector:
+        """Linear predictor of every row, random effects included, (n,)."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> FloatVector:
+        """Mean of the response of every row given the random effects, (n,)."""
+
     @abstractmethod
     def row_information(self) -> FloatVector:
         """Information of each row about its linear predictor, (n,).

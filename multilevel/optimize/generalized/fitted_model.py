@@ -70,11 +70,21 @@ class GeneralizedFittedModel(FittedModel):
         last = [fit.dispersion] if self.family.has_dispersion else []
         return np.concatenate([fit.beta, fit.theta, last])
 
+    @property
+    def eta(self) -> FloatVector:
+        """Linear predictor of every row, offset and random effects included, (n,)."""
+        return self.fit.eta
+
+    @property
+    def mean(self) -> FloatVector:
+        """Its mean on the scale of the response, (n,); proportions of a binomial."""
+        return self.fit.mu
+
     def row_information(self) -> FloatVector:
         """Observed working weight of each row at the estimates, (n,)."""
         design = self.design
         rows = bind_rows(self.family, design.y, design.weights, design.trials)
-        weight = rows.terms(self.fit.eta, float(np.log(self.dispersion))).weight
+        weight = rows.terms(self.eta, float(np.log(self.dispersion))).weight
         return np.asarray(weight)
 
     def conditional_covariances(self) -> tuple[FloatArray, ...]:

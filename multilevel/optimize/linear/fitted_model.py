@@ -79,6 +79,16 @@ class LinearFittedModel(FittedModel):
         fit = self.fit
         return np.concatenate([fit.beta, fit.theta, [fit.sigma]])
 
+    @cached_property
+    def eta(self) -> FloatVector:
+        """X beta + offset + Z b, (n,)."""
+        return read_only(self.linear_predictor())
+
+    @property
+    def mean(self) -> FloatVector:
+        """The same."""
+        return self.eta
+
     def row_information(self) -> FloatVector:
         """Prior weight over sigma^2 of each row, (n,)."""
         weights = self.design.weights

@@ -1,0 +1,120 @@
+"""Limits of predictions of linear models: Student's t, or normal ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.optimize.linear.estimates import fixed_root
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
+from multilevel.optimize.linear.theta_hessian import theta_scales
+from multilevel.prediction.prediction_error import (
+    FittedCovariance,
+    PredictedMeans,
+    prediction_variance,
+    unused_variance,
+)
+from multilevel.prediction.student_quantiles import two_sided_quantiles
+
+_STEP = 0.005
+"""Of differences of variances in theta, in units of its own scale."""
+
+
+class PredictionDf(Protocol):
+    """Degrees of freedom of what is predicted."""
+
+    def df(self, L: FloatMatrix) -> FloatVector:  # noqa: N803 - the paper's letter
+        """Of contrasts (rows, p) of the fixed effects, (rows,)."""
+
+    def variance_df(
+        self, variance: FloatVector, gradient: Callable[[], FloatMatrix]
+    ) -> FloatVector:
+        """Of variances (rows,) with derivatives in (working theta, sigma)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearLimits:
+    """Limits of means and observations, with degrees of freedom when asked for.
+
+    Parameters
+    ----------
+    fitted : LinearFittedModel
+    means : PredictedMeans
+    denominators : callable
+        Gives the degrees of freedom by the chosen method.
+    """
+
+    fitted: LinearFittedModel
+    means: PredictedMeans
+    denominators: Callable[[], PredictionDf]
+
+    @cached_property
+    def _total(self) -> FloatVector:
+        """Variance of the prediction of an observation, (n,)."""
+        means = self.means
+        return np.asarray(means.spread + self.fitted.scale / means.rows.weights)
+
+    def mean_df(self) -> FloatVector:
+        """Of the variance of each mean, (n,), whatever the other rows are.
+
+        No variance is estimated from less than one degree of freedom: the delta method
+        gives less beside a variance of random effects that is all but zero.
+        """
+        rows = self.means.rows
+        is_fixed = np.all([codes < 0 for codes in rows.codes], axis=0)
+        df = np.empty(len(is_fixed))
+        if not is_fixed.all():
+            df = self.denominators().variance_df(
+                self.means.variance, lambda: self._gradients[0]
+            )
+            df = np.fmax(df, 1.0)
+        df[is_fixed] = self.denominators().df(rows.X[is_fixed])
+        return df
+
+    def of_observation(self, alpha: float) -> FloatMatrix:
+        """Limits of a new observation of each row, (n, 2)."""
+        eta = self.means.eta
+        df = self.denominators().variance_df(self._total, lambda: self._gradients[1])
+        reach = two_sided_quantiles(df, alpha) * np.sqrt(self._total)
+        # An observation cannot be known better than its mean.
+        of_mean = two_sided_quantiles(self.mean_df(), alpha)
+        reach = np.fmax(reach, of_mean * np.sqrt(self.means.variance))
+        return np.column_stack([eta - reach, eta + reach])
+
+    @cached_property
+    def _gradients(self) -> FloatArray:
+        """Derivatives (2, n, m + 1) of mean and sum in (working theta, sigma)."""
+        theta, working = self.fitted.fit.working_theta, self.fitted.problem.working
+        out = np.empty((2, len(self._total), len(theta) + 1))
+        for a, scale in enumerate(theta_scales(self.fitted.point(), working, theta)):
+            shift = np.zeros(len(theta))
+            shift[a] = _STEP * scale
+            change = self._variances_at(theta + shift)
+            change -= self._variances_at(theta - shift)
+            out[..., a] = change / (2.0 * shift[a])
+        variances = np.stack([self.means.variance, self._total])
+        out[..., -1] = 2.0 * variances / self.fitted.sigma
+        return out
+
+    def _variances_at(self, theta: FloatVector) -> FloatMatrix:
+        """Variances (2, n) of mean and observation at theta of the working columns.
+
+        sigma is that of the fit.
+        """
+        fitted, problem, rows = self.fitted, self.fitted.problem, self.means.rows
+        point = fitted.point(theta)
+        sigma = problem.basis.response_scale * np.sqrt(point.profiled.sigma2)
+        factors = problem.working_terms.user_factors(theta)
+        covariance = FittedCovariance(
+            information=fitted.row_information(),
+            factors=tuple(fitted.sigma * factor for factor in factors),
+            root=fixed_root(problem, point) * (fitted.sigma / sigma),
+        )
+        mean = prediction_variance(fitted.design, covariance, rows)
+        own = unused_variance(fitted.design, covariance, rows)
+        return np.stack([mean, mean + own + fitted.scale / rows.weights])
