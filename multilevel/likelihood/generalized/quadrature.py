@@ -1,12 +1,12 @@
 """Adaptive Gauss-Hermite quadrature for one grouping factor, with its gradient.
 
-With M_j = lambda'A_j lambda + I = C C' at the mode u-hat and nodes z_q of weights w_q,
+With M_j = lambda'A_j lambda + I = L L' at the mode u-hat and nodes z_q of weights w_q,
 
     f = sum_j ( log|M_j| - 2 log sum_q w_q exp( h_j(u_q) + z_q'z_q / 2 ) )
-    h_j(u) = log p(y_j | u) - u'u / 2,      u_q = u-hat + C^-T z_q
+    h_j(u) = log p(y_j | u) - u'u / 2,      u_q = u-hat + L^-T z_q
 
 One node gives the Laplace approximation. The nodes move with the parameters: their
-centre by implicit differentiation of u-hat, their spread by that of C.
+centre by implicit differentiation of u-hat, their spread by that of L.
 
 References
 ----------
@@ -75,18 +75,18 @@ class _Spread:
     ----------
     modes : (S, J)
         u-hat.
-    N : (J, S, S)
-        C^-T.
+    root : (J, S, S)
+        L^-T, so that M^-1 = root root'.
     lam : (S, S)
     """
 
     modes: FloatMatrix
-    N: FloatArray
+    root: FloatArray
     lam: FloatMatrix
 
     def nodes(self, rule: NodeRule, levels: slice) -> FloatArray:
         """u_q of some levels, (S, Q, J)."""
-        moved = np.einsum("jst,tq->sqj", self.N[levels], rule.nodes)
+        moved = np.einsum("jst,tq->sqj", self.root[levels], rule.nodes)
         return np.asarray(self.modes[:, None, levels] + moved)
 
 
@@ -94,12 +94,12 @@ def _spread(modes: ConditionalModes) -> _Spread:
     (lam,) = modes.factor.lams
     A = modes.factor.products.diagonal[0].transpose(2, 0, 1)
     M = lam.T @ A @ lam + np.eye(len(lam))
-    C = np.linalg.cholesky(M)
+    L = np.linalg.cholesky(M)
     # An explicit inverse of a small triangle: every node, and the adjoint
     # twice, takes products with it.
-    N = np.linalg.inv(C).transpose(0, 2, 1)
+    root = np.linalg.inv(L).transpose(0, 2, 1)
     # u = lam'v, which needs no inverse of lam, where u = lam^-1 b would.
-    return _Spread(lam.T @ modes.slopes[0], N, lam)
+    return _Spread(lam.T @ modes.slopes[0], root, lam)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ def _work_piece(
     weighted = share * (np.einsum("st,sqj->tqj", spread.lam, g) - u)
     sums.centre[:, piece.levels] = weighted.sum(axis=1)
     # How much the integral feels the spread: node q moves by
-    # dN z_q when N = C^-T moves.
+    # droot z_q when the root moves.
     sums.turn[piece.levels] = np.einsum("sqj,tq->jst", weighted, rule.nodes)
     sums.lam[piece.levels] = np.einsum("sqj,tqj->jst", share * g, u)
     if rows.likelihood.has_dispersion:
@@ -301,13 +301,13 @@ def _slopes(
     sums: _Sums,
 ) -> DevianceSlopes:
     """Add what moves the nodes to what the nodes see directly."""
-    lam, N, u = spread.lam, spread.N, spread.modes
+    lam, root, u = spread.lam, spread.root, spread.modes
     A, (v,) = modes.factor.products.diagonal[0], modes.gradient
-    inverse = N @ N.transpose(0, 2, 1)
+    inverse = root @ root.transpose(0, 2, 1)
     # The adjoint of the Cholesky factor: its triangle with half the diagonal.
-    half = np.tril(sums.turn.transpose(0, 2, 1) @ N)
+    half = np.tril(sums.turn.transpose(0, 2, 1) @ root)
     half[:, np.arange(len(lam)), np.arange(len(lam))] *= 0.5
-    turned = N @ half @ N.transpose(0, 2, 1)
+    turned = root @ half @ root.transpose(0, 2, 1)
     M_slope = inverse + turned + turned.transpose(0, 2, 1)
     factor = rows.layout.rows.factors[0]
     # M_slope stands where Laplace has M^-1; from here on the formulas are the same.
