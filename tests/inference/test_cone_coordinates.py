@@ -65,6 +65,7 @@ def test_basis_of_the_effects_does_not_matter(size, seed, units):
     assert_allclose(moved, cone_weights(metric, [size]), atol=atol)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 50))
 def test_order_of_the_blocks_does_not_matter(seed):
     metric = product_metric([2, 1, 2, 1], seed)
