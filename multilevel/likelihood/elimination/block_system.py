@@ -149,10 +149,10 @@ def block_system(products: CrossProducts) -> BlockSystem:
     for c, b in plan.parents:
         blocks = _oriented(products, c, b).blocks
         upward[c, b] = blocks
-    m, n_rhs = plan.offsets[-1], len(products.fixed)
+    m, n_rhs = plan.offsets[-1], len(products.XytXy)
     dense_rhs = np.zeros((m, n_rhs))
     for k, start, end in zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False):
-        dense_rhs[start:end] = products.rhs[k].transpose(2, 0, 1).reshape(-1, n_rhs)
+        dense_rhs[start:end] = products.ZtXy[k].transpose(2, 0, 1).reshape(-1, n_rhs)
     return BlockSystem(
         plan,
         products.n_rows,
@@ -162,9 +162,9 @@ def block_system(products: CrossProducts) -> BlockSystem:
         upward,
         rest,
         _dense_products(products, plan),
-        {c: products.rhs[c] for c in plan.chain},
+        {c: products.ZtXy[c] for c in plan.chain},
         dense_rhs,
-        products.fixed,
+        products.XytXy,
         _entry_parents(rest, plan) if plan.rest else {},
         products.shift,
     )

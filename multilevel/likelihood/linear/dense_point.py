@@ -169,14 +169,14 @@ def dense_point(
     if info:
         raise np.linalg.LinAlgError("the penalized system is not positive definite")
     log_det = 2.0 * float(np.log(np.diag(L)).sum())
-    scaled = system.times_factor(system.B.T, lams).T
+    scaled = system.times_factor(system.ZtXy.T, lams).T
     W_A = sla.blas.dtrsm(1.0, L, half.T, lower=1)
     W_B = sla.blas.dtrsm(1.0, L, scaled, lower=1)
     spherical = sla.blas.dtrsm(1.0, L, W_B, lower=1, trans_a=1)
     shrunken = system.times_factor(spherical.T, [lam.T for lam in lams]).T
     if system.shift is None:
-        whitened = system.fixed - W_B.T @ W_B
-        E = system.B - W_A.T @ W_B
+        whitened = system.XytXy - W_B.T @ W_B
+        E = system.ZtXy - W_A.T @ W_B
     else:
         whitened, E = _refined(system, system.shift, spherical, shrunken)
     profiled = profile_deviance(
@@ -198,6 +198,6 @@ def _refined(
     """
     change = shrunken - shift.effects
     fitted = system.A @ change
-    cross = change.T @ shift.rhs
-    whitened = shift.gram - cross - cross.T + change.T @ fitted
-    return whitened + spherical.T @ spherical, shift.rhs - fitted
+    cross = change.T @ shift.ZtXy
+    whitened = shift.XytXy - cross - cross.T + change.T @ fitted
+    return whitened + spherical.T @ spherical, shift.ZtXy - fitted

@@ -30,15 +30,15 @@ class DenseShift:
     ----------
     effects : (q, p + 1)
         B0.
-    rhs : (q, p + 1)
+    ZtXy : (q, p + 1)
         Z'W C'.
-    gram : (p + 1, p + 1)
+    XytXy : (p + 1, p + 1)
         C''W C'.
     """
 
     effects: FloatMatrix
-    rhs: FloatMatrix
-    gram: FloatMatrix
+    ZtXy: FloatMatrix
+    XytXy: FloatMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class DenseSystem:
     ----------
     A : (q, q)
         Z'W Z.
-    B : (q, p + 1)
+    ZtXy : (q, p + 1)
         Z'W [X y].
-    fixed : (p + 1, p + 1)
+    XytXy : (p + 1, p + 1)
     n_rows : int
     sizes, levels : tuple of int
         Effects a level and levels of each factor.
@@ -61,8 +61,8 @@ class DenseSystem:
     """
 
     A: FloatMatrix
-    B: FloatMatrix
-    fixed: FloatMatrix
+    ZtXy: FloatMatrix
+    XytXy: FloatMatrix
     n_rows: int
     sizes: tuple[int, ...]
     levels: tuple[int, ...]
@@ -124,15 +124,15 @@ def dense_system(products: CrossProducts) -> DenseSystem:
         cols = starts[m] + pair.cols * sizes[m]
         _place(A, rows, cols, pair.blocks)
         _place(A, cols, rows, np.swapaxes(pair.blocks, 0, 1))
-    stacked = _stack(products.rhs)
+    stacked = _stack(products.ZtXy)
     shift = products.shift
     if shift is not None:
         return DenseSystem(
-            A, stacked, products.fixed, products.n_rows, sizes, levels, starts,
-            DenseShift(_stack(shift.effects), _stack(shift.rhs), shift.gram),
+            A, stacked, products.XytXy, products.n_rows, sizes, levels, starts,
+            DenseShift(_stack(shift.effects), _stack(shift.ZtXy), shift.XytXy),
         )  # fmt: skip
     return DenseSystem(
-        A, stacked, products.fixed, products.n_rows, sizes, levels, starts, None
+        A, stacked, products.XytXy, products.n_rows, sizes, levels, starts, None
     )
 
 

@@ -78,9 +78,9 @@ def _conjugate_gradients(
 
 
 def _dense_equations(system: DenseSystem) -> _NormalEquations:
-    B = system.B[:, :-1]
-    matrix = np.block([[system.fixed[:-1, :-1], B.T], [B, system.A]])
-    rhs = np.concatenate([system.fixed[:-1, -1], system.B[:, -1]])
+    ZtX = system.ZtXy[:, :-1]
+    matrix = np.block([[system.XytXy[:-1, :-1], ZtX.T], [ZtX, system.A]])
+    rhs = np.concatenate([system.XytXy[:-1, -1], system.ZtXy[:, -1]])
     return _NormalEquations(matrix.__matmul__, np.diag(matrix), rhs)
 
 

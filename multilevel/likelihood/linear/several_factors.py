@@ -189,8 +189,8 @@ def _times(vectors: RandomVectors, coefficients: FloatArray) -> RandomVectors:
 def _reduced_columns(system: BlockSystem, shift: ColumnShift) -> ReducedColumns:
     return ReducedColumns(
         vectors_by_factor(system, shift.effects),
-        vectors_by_factor(system, shift.rhs),
-        shift.gram,
+        vectors_by_factor(system, shift.ZtXy),
+        shift.XytXy,
     )
 
 

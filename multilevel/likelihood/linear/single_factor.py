@@ -55,10 +55,10 @@ class RotatedLevels:
     @classmethod
     def from_products(cls, products: CrossProducts) -> RotatedLevels:
         """Rotate the products of a single grouping factor."""
-        R, rotated = semidefinite_rows(products.diagonal[0], products.rhs[0])
+        R, rotated = semidefinite_rows(products.diagonal[0], products.ZtXy[0])
         within = products.within
         if within is None:
-            within = products.fixed - summed_gram(rotated, rotated)
+            within = products.XytXy - summed_gram(rotated, rotated)
         rows = np.concatenate([R, rotated], axis=1)
         return cls(rows, within, products.n_rows, len(R))
 

@@ -61,7 +61,7 @@ def steady_products(
     products = source_products(source, patterns, factor_of_term)
     prepared = prepare_products(products)
     single = isinstance(prepared, RotatedLevels)
-    total = float(products.fixed[-1, -1])
+    total = float(products.XytXy[-1, -1])
     if share_left(prepared, total, enough=CANCELLATION) > CANCELLATION:
         return source.basis, products, prepared
     rows = source.rows()
@@ -114,10 +114,10 @@ def _steady_single(
 ) -> tuple[WorkingRows, CrossProducts]:
     rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
-    effects = _projection(products.diagonal[0], products.rhs[0])
+    effects = _projection(products.diagonal[0], products.ZtXy[0])
     left = _shifted(rows, patterns, factor_of_term, (effects,))
-    _, rotated = semidefinite_rows(products.diagonal[0], left.rhs[0])
-    within = left.gram - summed_gram(rotated, rotated)
+    _, rotated = semidefinite_rows(products.diagonal[0], left.ZtXy[0])
+    within = left.XytXy - summed_gram(rotated, rotated)
     return rows, replace(products, within=within)
 
 
@@ -171,7 +171,7 @@ def _shifted(
     )
     shifted = replace(rows, fixed=left, fixed_constant=0.0, random=random)
     products = cross_products(shifted, patterns, factor_of_term)
-    return ColumnShift(effects, products.rhs, products.fixed)
+    return ColumnShift(effects, products.ZtXy, products.XytXy)
 
 
 def _rows_less_effects(

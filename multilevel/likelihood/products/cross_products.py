@@ -53,15 +53,15 @@ class ColumnShift:
     ----------
     effects : one (S_k, p + 1, J_k) for each factor
         B0.
-    rhs : one (S_k, p + 1, J_k) for each factor
+    ZtXy : one (S_k, p + 1, J_k) for each factor
         Z_k'W C'.
-    gram : (p + 1, p + 1)
+    XytXy : (p + 1, p + 1)
         C''W C'.
     """
 
     effects: tuple[FloatArray, ...]
-    rhs: tuple[FloatArray, ...]
-    gram: FloatMatrix
+    ZtXy: tuple[FloatArray, ...]
+    XytXy: FloatMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ class CrossProducts:
     diagonal : one (S_k, S_k, J_k) for each factor
         Blocks of A_kk by level, the level index last.
     pairs : {(k, l): PairProducts}, k < l
-    rhs : one (S_k, p + 1, J_k) for each factor
+    ZtXy : one (S_k, p + 1, J_k) for each factor
         Rows of B_k by level; the response is the last column.
-    fixed : (p + 1, p + 1)
+    XytXy : (p + 1, p + 1)
         C.
     within : (p + 1, p + 1) or None
         For a single factor, products of the residuals of [X y] on Z within each
@@ -91,8 +91,8 @@ class CrossProducts:
     sum_log_weights: float
     diagonal: tuple[FloatArray, ...]
     pairs: Mapping[tuple[int, int], PairProducts]
-    rhs: tuple[FloatArray, ...]
-    fixed: FloatMatrix
+    ZtXy: tuple[FloatArray, ...]
+    XytXy: FloatMatrix
     within: FloatMatrix | None = None
     shift: ColumnShift | None = None
 
@@ -110,6 +110,6 @@ class CrossProducts:
             self.sum_log_weights + other.sum_log_weights,
             tuple(a + b for a, b in zip(self.diagonal, other.diagonal, strict=True)),
             {key: pair for key, pair in pairs.items() if pair is not None},
-            tuple(a + b for a, b in zip(self.rhs, other.rhs, strict=True)),
-            self.fixed + other.fixed,
+            tuple(a + b for a, b in zip(self.ZtXy, other.ZtXy, strict=True)),
+            self.XytXy + other.XytXy,
         )

@@ -22,8 +22,8 @@ def projected_effects(products: CrossProducts, factor: int) -> FloatArray:
     -------
     (S, p, J) array
     """
-    rhs = products.rhs[factor][:, :-1]
-    values, vectors = np.linalg.eigh(products.fixed[:-1, :-1])
+    rhs = products.ZtXy[factor][:, :-1]
+    values, vectors = np.linalg.eigh(products.XytXy[:-1, :-1])
     return np.asarray(np.einsum("pq,spj->sqj", vectors / np.sqrt(values), rhs))
 
 
@@ -50,7 +50,7 @@ def entry_products(
         The diagonal with nothing left out for the fixed effects.
     """
     whole = products.diagonal[factor]
-    size, n_fixed = len(whole), len(products.fixed) - 1
+    size, n_fixed = len(whole), len(products.XytXy) - 1
     U = projected_effects(products, factor)
     A = whole.reshape(size**2, -1)
     D = np.einsum("rpj,spj->rsj", U, U).reshape(size**2, -1)

@@ -81,14 +81,14 @@ def cross_products(
     """All products of the working rows."""
     weights, fixed = rows.weights, _fixed_as_columns(rows)
     stacked = stacked_columns(rows, factor_of_term, len(patterns.codes))
-    diagonal, rhs = [], []
+    diagonal, ZtXy = [], []
     for columns, codes, n_levels in zip(
         stacked, patterns.codes, patterns.n_levels, strict=True
     ):
         known: dict[tuple[int, int], FloatVector] = {}
         own = _level_blocks(columns, columns, weights, codes, n_levels, known)
         diagonal.append(own)
-        rhs.append(_level_blocks(columns, fixed, weights, codes, n_levels, known))
+        ZtXy.append(_level_blocks(columns, fixed, weights, codes, n_levels, known))
     pairs = {
         (k, m): PairProducts(
             pattern.rows,
@@ -111,7 +111,7 @@ def cross_products(
         0.0 if weights is None else float(np.log(weights).sum()),
         tuple(diagonal),
         pairs,
-        tuple(rhs),
+        tuple(ZtXy),
         (gram + gram.T) / 2.0,
     )
 

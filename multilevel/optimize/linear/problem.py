@@ -61,7 +61,7 @@ class LinearProblem(WorkingProblem):
     @property
     def n_fixed(self) -> int:
         """p, without aliased columns."""
-        return len(self.products.fixed) - 1
+        return len(self.products.XytXy) - 1
 
     @property
     def working_terms(self) -> WorkingTerms:

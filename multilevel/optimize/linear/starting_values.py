@@ -25,23 +25,23 @@ def _moment_equations(
     sizes = [block.shape[0] for block in products.diagonal]
     ends = np.cumsum([0, *sizes])
     total = int(ends[-1])
-    n_fixed = len(products.fixed) - 1
+    n_fixed = len(products.XytXy) - 1
     matrix, rhs = np.zeros((total + 1, total + 1)), np.zeros(total + 1)
     for k, block in enumerate(products.diagonal):
         own = slice(ends[k], ends[k + 1])
-        fixed = products.rhs[k][:, :-1]
+        fixed = products.ZtXy[k][:, :-1]
         # What the projection off X takes: with X'WX = n I it is a sum of squares.
         removed = (fixed**2).sum(axis=(1, 2)) / products.n_rows
         matrix[own, own] = (block**2).sum(axis=2)
         matrix[own, -1] = np.einsum("aaj->a", block) - removed
-        rhs[own] = (products.rhs[k][:, -1] ** 2).sum(axis=1)
+        rhs[own] = (products.ZtXy[k][:, -1] ** 2).sum(axis=1)
     for (k, m), pair in products.pairs.items():
         cross = (pair.blocks**2).sum(axis=2)
         matrix[ends[k] : ends[k + 1], ends[m] : ends[m + 1]] = cross
         matrix[ends[m] : ends[m + 1], ends[k] : ends[k + 1]] = cross.T
     matrix[-1, :-1] = matrix[:-1, -1]
     matrix[-1, -1] = products.n_rows - n_fixed
-    rhs[-1] = products.fixed[-1, -1]
+    rhs[-1] = products.XytXy[-1, -1]
     return matrix, rhs
 
 

@@ -41,9 +41,9 @@ def _assert_same(left: CrossProducts, right: CrossProducts) -> None:
     assert_allclose(left.sum_log_weights, right.sum_log_weights, rtol=1e-12)
     for ours, theirs in zip(left.diagonal, right.diagonal, strict=True):
         assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
-    for ours, theirs in zip(left.rhs, right.rhs, strict=True):
+    for ours, theirs in zip(left.ZtXy, right.ZtXy, strict=True):
         assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
-    assert_allclose(left.fixed, right.fixed, rtol=1e-11, atol=1e-11)
+    assert_allclose(left.XytXy, right.XytXy, rtol=1e-11, atol=1e-11)
     for key, pair in left.pairs.items():
         assert_allclose(pair.blocks, right.pairs[key].blocks, rtol=1e-11, atol=1e-11)
 
