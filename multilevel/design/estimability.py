@@ -77,6 +77,8 @@ class EstimableSpace:
         """
         aliased = np.setdiff1d(np.arange(exog.shape[1]), kept)
         triangle, scale = scaled_triangle(exog)
+        # The triangle stands for all rows: lengths and angles
+        # of its columns are the same.
         q, root = np.linalg.qr(triangle[:, kept])
         combinations = np.zeros((len(kept), len(aliased)))
         if len(kept):
@@ -102,6 +104,8 @@ class EstimableSpace:
         """
         inside = rows[:, self.kept] / self.scale[self.kept]
         given = rows[:, self.aliased] / self.scale[self.aliased]
+        # Of the terms, not of their sum: what cancels exactly
+        # in the fit need not be small.
         sizes = np.abs(inside) @ np.abs(self.combinations) + np.abs(given)
         # A row of the space is c'X; its own left-over is then at most |c| times that
         # of the fit, and the shortest such c has this length.

@@ -24,6 +24,7 @@ def plus(a: Any, b: Any) -> Any:
 
 def minus(a: Any, b: Any) -> Any:
     """``a - b``."""
+    # The bound is of sizes: a difference of opposite signs is as large as the sum.
     return _computed(operator.sub, a, b, lambda x, y: x + y)
 
 
@@ -89,6 +90,7 @@ def _bound_of_power(base: int, exponent: int) -> int:
 
 def _is_integer(value: Any) -> bool:
     if isinstance(value, int):
+        # A flag is not counted here, though Python takes it for the number one.
         return not isinstance(value, bool)
     dtype = getattr(value, "dtype", None)
     return dtype is not None and pd.api.types.is_integer_dtype(dtype)

@@ -182,6 +182,8 @@ class FittedExpression:
         names |= OPERATORS | self.transforms | {"_compared": compared.see}
         try:
             with np.errstate(all="ignore"), learning_from(self.transforms, model_rows):
+                # No globals: every name of the program is a key
+                # of what has been settled.
                 value = eval(_compiled(expression.program), {}, names)
                 return compared.marked(plain_values(value, _index(expression, columns)))
         except DataError as error:

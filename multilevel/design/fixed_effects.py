@@ -205,6 +205,8 @@ def plan_columns(
     recipes: list[tuple[Ingredient, ...]] = []
     slices: list[tuple[Term, int, int]] = []
     for bucket in _terms_by_numeric_part(effects, variables):
+        # patsy judges within terms of the same numbers which
+        # contrasts would be redundant.
         used: set[Any] = set()
         for term in bucket:
             start = len(names)
@@ -251,6 +253,7 @@ def _columns_of(
 ) -> list[tuple[str, tuple[Ingredient, ...]]]:
     """Name and recipe of each product of the factors' columns, leftmost fastest."""
     products: list[tuple[list[str], tuple[Ingredient, ...]]] = [([], ())]
+    # Backwards, so that the columns of the leftmost factor vary fastest, as in patsy.
     for piece in reversed([p for p in term if p in numeric or p in coding]):
         columns = _ingredients(piece, variables[piece], coding.get(piece, False))
         products = [

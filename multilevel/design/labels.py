@@ -155,6 +155,7 @@ def cross_labels(first: Labels, second: Labels) -> Labels:
     n_pairs = len(first.levels) * width
     if n_pairs <= _WIDEST_TABLE * len(pairs) + 1024:
         present = np.zeros(n_pairs + 1, dtype=bool)
+        # -1, for missing, is the last place of the table, which stands for no pair.
         present[pairs] = True
         found = np.flatnonzero(present[:-1])
         codes = np.append(np.cumsum(present[:-1]) - 1, -1)[pairs]

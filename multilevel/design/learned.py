@@ -169,6 +169,8 @@ class RememberedBins:
         asked = given.arguments
         found, edges = function(*args, **options, retbins=True)
         self.edges = np.asarray(edges)
+        # qcut has none of these options: closed on the right,
+        # the lowest value included.
         self.closed_right = asked.get("right", True)
         self.with_lowest = asked.get("include_lowest", True)
         self.is_ordered = asked.get("ordered", True)
@@ -216,6 +218,7 @@ def learning_from(
 
 def missing_rows(value: Any) -> BoolVector | None:
     """Rows in which something per row is missing, (n,); None if none is."""
+    # Integers and booleans of numpy have no missing value: nothing to look for.
     if isinstance(value, np.ndarray) and value.dtype.kind in "iub":
         return None
     missing: BoolVector = np.asarray(pd.isna(value))

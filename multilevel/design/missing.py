@@ -117,6 +117,7 @@ class RowFilter:
         for cause, rows in causes.items():
             self.causes[cause] = self.causes.get(cause, 0) + int(rows.sum())
             out |= rows
+            # Before anything is said about rows that are left: this names what to mend.
             if rows.all() and not _is_weight(cause):
                 raise DataError(
                     f"{cause!r} is missing in all {len(rows)} rows; fill it in, or "
@@ -128,6 +129,7 @@ class RowFilter:
             raise DataError(
                 f"no row is left: {self.dropped()}; no row has all that the model uses"
             )
+        # Causes speak of the rows still in, positions always of the rows of the data.
         inside = np.flatnonzero(~out)
         self.kept = inside if self.kept is None else self.kept[inside]
 

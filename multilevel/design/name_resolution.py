@@ -76,6 +76,7 @@ def resolve(code: str, scope: Scope) -> Expression:
     tree = ast.fix_missing_locations(names.visit(tree))
     used = tuple(dict.fromkeys(names.sources.values()))
     column = _only_column(tree, names.sources)
+    # fillna and its like are asked for where values are missing: their rows stay.
     checked = () if names.missing_aware else _unshifted_columns(tree, names.sources)
     reader = RowReader(
         names.bindings, scope.functions, handles_missing=names.missing_aware
@@ -183,6 +184,8 @@ class _NameResolver(ast.NodeTransformer):
             if name == "Q" and name in self.scope.functions:
                 return self._quoted_column(node)
             value = self._function(name)
+            # Transforms written for patsy are known by its
+            # protocol, whoever wrote them.
             kind = getattr(value, "__patsy_stateful_transform__", value)
             if hasattr(kind, "memorize_chunk"):
                 key = f"_stateful_{len(self.stateful)}"

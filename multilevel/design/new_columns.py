@@ -58,6 +58,8 @@ class NewColumns:
             return evaluated(fitted, self.table, self.scope)
         columns = {n: self.fit.columns[n] for n in fitted.expression.columns}
         fit = ColumnTable(columns, self.fit.index)
+        # Predictions for the data of the fit are settled,
+        # whatever the expression looks at.
         if _has_same_rows(self.table, fit):
             return evaluated(fitted, fit, self.scope)
         trial = _Trial(fitted, self.scope, fit, self.table)

@@ -271,6 +271,8 @@ def _complete_rows(
         if not causes:
             return values
         for code in causes:
+            # Missing as any other, but for a reason of its
+            # own, which a warning can name.
             if encoding.expressions[code].knot_ranges:
                 beyond = outside.setdefault(code, np.zeros(table.n_rows, dtype=bool))
                 beyond[slice(None) if rows is None else rows] = causes[code]

@@ -112,6 +112,7 @@ def term_columns(
     shared = _positions(plan, fixed)
     first = shared[0]
     if first >= 0 and shared == tuple(range(first, first + len(shared))):
+        # A view: nothing of the size of the data is made twice.
         return exog[:, first : first + len(shared)], shared
     columns = np.empty((len(exog), len(shared)), order="F")
     for number, source in enumerate(shared):

@@ -88,6 +88,8 @@ def scaled_triangle(matrix: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
     largest = np.abs(matrix).max(axis=0, initial=0.0)
     scale = np.where(largest > 0, largest, 1.0)
     n_columns = matrix.shape[1]
+    # Each piece carries the triangle along: with few rows beside it the
+    # triangle would be most of the work.
     rows_at_once = max(_ROWS_AT_ONCE, 4 * n_columns)
     triangle = np.empty((0, n_columns))
     for start in range(0, max(len(matrix), 1), rows_at_once):
@@ -113,6 +115,8 @@ def _kept_columns(triangle: FloatMatrix, rounding: float) -> IntVector:
         directions = basis[:, : len(kept)]
         along = directions.T @ column
         rest = column - directions @ along
+        # Once more: the first pass leaves rounding of the size of the column, which is
+        # large beside a small rest. Twice is enough (Parlett 1980, section 6.9).
         rest -= directions @ (directions.T @ rest)
         size = float(np.linalg.norm(rest))
         error = rounding * norm + float(np.abs(along) @ errors[: len(kept)])

@@ -93,6 +93,7 @@ def _single_column(name: str, variable: Variable) -> FloatVector:
             f"{name!r} on the left of '~' has {variable.values.shape[1]} columns; "
             "the response is one number per row"
         )
+    # A copy: what is done to the data afterwards must not reach the model.
     y = np.array(variable.values[:, 0], dtype=float)
     refuse_infinite(y, name)
     return y
@@ -166,6 +167,7 @@ def _successes_and_failures(
         for name, variable in zip(names, variables, strict=True)
     )
     for name, counts in zip(names, (successes, failures), strict=True):
+        # With room for counts that are products of a proportion and a number.
         is_count = (counts >= 0) & (np.abs(counts - np.round(counts)) < 1e-7)
         if not is_count.all():
             raise DataError(

@@ -120,6 +120,7 @@ class RowReader:
         node.left, left = self._read(node.left)
         node.right, right = self._read(node.right)
         found = joined(left, right)
+        # A product of matrices sums over rows.
         if isinstance(node.op, ast.MatMult) and found != CONSTANT:
             return node, WHOLE
         operator = known.EXACT_OPERATORS.get(type(node.op))
@@ -137,6 +138,8 @@ class RowReader:
         if not self.handles_missing:
             node.left = _watched(node.left)
             node.comparators = [_watched(other) for other in node.comparators]
+        # Not in and is, which compare whole objects, nor chains, whose `and` asks
+        # a column for a single truth.
         by_value = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
         is_per_row = len(others) == 1 and isinstance(node.ops[0], by_value)
         return node, found if found == CONSTANT or is_per_row else WHOLE
@@ -159,6 +162,7 @@ class RowReader:
             ast.unparse(node.slice.elts[0]) == ":"
         )
         is_per_row = value == ROWS and place <= LISTED and (of_text or one_column)
+        # x[g == 0]: a value for some of the rows, good for a mean to be learned of.
         if value == place == ROWS:
             return node, PART
         return node, ROWS if is_per_row else WHOLE

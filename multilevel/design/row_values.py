@@ -101,6 +101,7 @@ def aligned_by_index(values: Any, role: str, index: pd.Index[Any]) -> Any:
     """
     if values.index.equals(index):
         return values
+    # A row that has two candidates has none: reindex would repeat rows or raise.
     if not values.index.is_unique:
         raise DataError(
             f"the index of {role} has duplicates, so it cannot be aligned with the "
@@ -182,6 +183,8 @@ class RowNumbers:
             return None
         if response.trials is not None:
             return response.trials
+        # A proportion in between needs its number of trials,
+        # and only the weights can be it.
         single = ((response.y == 0.0) | (response.y == 1.0)).all()
         return np.ones_like(response.y) if single else None
 

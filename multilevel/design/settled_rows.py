@@ -102,11 +102,14 @@ def settle_rows(
         Reads the response as successes out of trials.
     """
     missing = _missing_columns(parts, expressions, store)
+    # Columns first, all at once: what is computed sees no row that lacks one of them.
     causes = by_cause([*missing, *per_row.unusable().items()])
     if causes:
         rows.drop(causes)
     whole = FitColumns(store.table, scope)
     learner = _Learner(expressions)
+    # An expression may be missing where its columns are not, as log(x) of -1. When such
+    # rows go, transforms have learned from rows that are no longer there; so once more.
     while True:
         values = RowEvaluation(store, learner.fitted(), scope, rows.kept, whole)
         for code in parts.group_codes:

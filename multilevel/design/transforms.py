@@ -47,6 +47,8 @@ class Standardize:
         values = np.asarray(x, dtype=float)
         self.n_rows = len(values)
         self.mean = values.mean(axis=0)
+        # About the mean: sums of squares less the square of the sum lose all
+        # digits of a column far from zero.
         self.centered_squares = ((values - self.mean) ** 2).sum(axis=0)
 
     def memorize_finish(self) -> None:

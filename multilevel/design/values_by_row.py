@@ -128,6 +128,8 @@ def first_difference(value: Any, other: Any) -> tuple[int, Any, Any] | None:
             apart = np.abs(a - b)
             size = np.maximum(np.abs(a), np.abs(b))
             largest = np.nanmax(size, initial=0.0)
+            # Sums of more or fewer rows are added up in another order: equal but for
+            # rounding, of the value itself or, where parts cancel, of the largest.
             close = (apart <= _RELATIVE * size) | (apart <= _OF_LARGEST * largest)
         same = close | (a == b) | (np.isnan(a) & np.isnan(b))
     else:

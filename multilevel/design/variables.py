@@ -70,6 +70,8 @@ class CategoricalVariable:
 
     def without_unused_levels(self) -> CategoricalVariable:
         """Only the levels that occur; all, if the contrast has a row for each."""
+        # Rows of a matrix belong to levels by position: leaving
+        # a level out would shift them.
         is_matrix = isinstance(self.contrast, (np.ndarray, list)) or hasattr(
             self.contrast, "matrix"
         )

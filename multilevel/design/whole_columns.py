@@ -68,6 +68,7 @@ class FitColumns:
             model_rows = np.zeros(self.table.n_rows, dtype=bool)
             model_rows[rows] = True
         value = evaluated(fitted, self.table, self.scope, model_rows, learns=True)
+        # What has learned may have to learn anew from fewer rows: that is not kept.
         if not fitted.expression.stateful:
             self._values[code] = value
         return value
@@ -142,6 +143,8 @@ def _of_complete_rows(
     if model_rows is not None:
         model_rows = model_rows[complete]
     n_complete = int(complete.sum())
+    # If the values follow their rows when these are shuffled, no row looks at its
+    # neighbours. A fixed seed, so that a formula is judged in the same way every time.
     order = np.random.default_rng(n_complete).permutation(n_complete)
     shuffled = {name: column.iloc[order] for name, column in columns.items()}
     try:

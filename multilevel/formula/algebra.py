@@ -158,6 +158,7 @@ def _sum(left: _Partial, right: _Partial, *, adds_zero: bool) -> _Partial:
 
 def _difference(node: Node, source: Source) -> _Partial:
     left, right = (_evaluate(arg, source) for arg in node.args)
+    # b:a takes a:b away.
     gone = {frozenset(term) for term in right.terms}
     terms = tuple(term for term in left.terms if frozenset(term) not in gone)
     if right.intercept:
@@ -224,6 +225,7 @@ def _refuse_intercepts(
 
 
 def _product(*terms: Term) -> Term:
+    # a:a is a: a term is a set, whose order is kept for its name.
     return tuple(dict.fromkeys(piece for term in terms for piece in term))
 
 

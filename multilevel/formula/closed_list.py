@@ -164,6 +164,7 @@ def _parsed(code: str, columns: Collection[Hashable]) -> ast.Expression:
 
 
 def _refuse_depth(tree: ast.AST) -> None:
+    # Level by level: a recursive walk would fail on what it is to find out.
     level = [tree]
     for _ in range(4 * DEEPEST):
         level = [child for node in level for child in ast.iter_child_nodes(node)]

@@ -154,6 +154,7 @@ class TermReader:
         if not match or match[1] in _NOT_A_WRAPPER:
             return None
         start = node.start + match.start(2)
+        # Inside further brackets, or beside a comma, a bar is Python's own `or`.
         if not _has_own_bar(mask_quotes(Source(match[2]))):
             return None
         self._refuse_unregistered(match[1], node)

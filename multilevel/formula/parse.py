@@ -77,6 +77,7 @@ def parse_formula(text: str) -> ModelFormula:
 
 @lru_cache(maxsize=512)
 def _parse_cached(text: str, structures: tuple[str, ...]) -> ModelFormula:
+    # On one line, as errors show it: carets are counted in this text.
     source = Source(" ".join(text.splitlines()).replace("\t", " ").strip())
     if not source.text:
         raise FormulaError("the formula is empty", hint=_EXAMPLE)
@@ -133,6 +134,7 @@ def effect_terms(text: str) -> EffectTerms:
 
 def _read_tree(source: Source, start: int, end: int) -> Node:
     """The tree of ``text[start:end]``, with positions in the whole text."""
+    # Blanks in front, so that all positions are those of the whole text.
     blank = " " * start
     part = Source(blank + source.text[start:end])
     masked = mask_quotes(part)
