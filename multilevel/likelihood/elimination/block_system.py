@@ -28,9 +28,9 @@ from multilevel.likelihood.elimination.level_pair_sums import (
 )
 from multilevel.likelihood.elimination.sparse_block import SparseBlock, SparseRows
 from multilevel.likelihood.products.cross_products import (
-    ColumnShift,
     CrossProducts,
     PairProducts,
+    SecondPass,
 )
 
 
@@ -46,9 +46,9 @@ class BlockSystem:
     rest : {c: SparseBlock} for chain factors
         Products with the dense rest.
     dense : (m, m)
-    rhs : {c: (S_c, p + 1, J_c)} for chain factors
-    dense_rhs : (m, p + 1)
-    fixed : (p + 1, p + 1)
+    ZtXy : {c: (S_c, p + 1, J_c)} for chain factors
+    ZtXy_rest : (m, p + 1)
+    XytXy : (p + 1, p + 1)
     entry_parent : {(c, b): (nnz_c,)}
         For each sparse entry of c, the entry of b with the same dense column.
     """
@@ -61,11 +61,11 @@ class BlockSystem:
     upward: Mapping[tuple[int, int], FloatArray]
     rest: Mapping[int, SparseBlock]
     dense: FloatMatrix
-    rhs: Mapping[int, FloatArray]
-    dense_rhs: FloatMatrix
-    fixed: FloatMatrix
+    ZtXy: Mapping[int, FloatArray]
+    ZtXy_rest: FloatMatrix
+    XytXy: FloatMatrix
     entry_parent: Mapping[tuple[int, int], IntVector]
-    shift: ColumnShift | None = None
+    second_pass: SecondPass | None = None
 
 
 def _oriented(products: CrossProducts, first: int, second: int) -> PairProducts:
@@ -149,10 +149,10 @@ def block_system(products: CrossProducts) -> BlockSystem:
     for c, b in plan.parents:
         blocks = _oriented(products, c, b).blocks
         upward[c, b] = blocks
-    m, n_rhs = plan.offsets[-1], len(products.XytXy)
-    dense_rhs = np.zeros((m, n_rhs))
+    m, size = plan.offsets[-1], len(products.XytXy)
+    ZtXy_rest = np.zeros((m, size))
     for k, start, end in zip(plan.rest, plan.offsets, plan.offsets[1:], strict=False):
-        dense_rhs[start:end] = products.ZtXy[k].transpose(2, 0, 1).reshape(-1, n_rhs)
+        ZtXy_rest[start:end] = products.ZtXy[k].transpose(2, 0, 1).reshape(-1, size)
     return BlockSystem(
         plan,
         products.n_rows,
@@ -163,10 +163,10 @@ def block_system(products: CrossProducts) -> BlockSystem:
         rest,
         _dense_products(products, plan),
         {c: products.ZtXy[c] for c in plan.chain},
-        dense_rhs,
+        ZtXy_rest,
         products.XytXy,
         _entry_parents(rest, plan) if plan.rest else {},
-        products.shift,
+        products.second_pass,
     )
 
 

@@ -1,6 +1,7 @@
 """Deviance, gradient and exact Hessian of several grouping factors by full matrices.
 
-With M = Lam'A Lam + I = L L' and W = L^-1 Lam'[A, B],
+With A = Z'W Z, B = Z'W [X y] and C = [X y]'W [X y] (the products ``ZtZ``, ``ZtXy`` and
+``XytXy``), M = Lam'A Lam + I = L L', W_A = L^-1 Lam'A and W_B = L^-1 Lam'B,
 
     Z'V0^-1 Z = A - W_A'W_A,    Z'V0^-1 [X y] = B - W_A'W_B,
     [X y]'V0^-1 [X y] = C - W_B'W_B
@@ -21,7 +22,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from multilevel.array_types import FloatArray, FloatMatrix
-from multilevel.likelihood.linear.dense_system import DenseShift, DenseSystem
+from multilevel.likelihood.linear.dense_system import DenseSecondPass, DenseSystem
 from multilevel.likelihood.linear.profiled import (
     ProfiledDeviance,
     profile_deviance,
@@ -77,7 +78,7 @@ class DensePoint:
     def conditional_blocks(self) -> list[FloatArray]:
         """Blocks of Lam M^-1 Lam' by level, (S, S, J) for each factor."""
         system = self.system
-        Lam = system.times_factor(np.eye(len(self.L)), self.lams)
+        Lam = system.times_lams(np.eye(len(self.L)), self.lams)
         root = sla.solve_triangular(self.L, Lam.T, lower=True, check_finite=False)
         return [
             np.einsum("rja,rjb->abj", rows, rows)
@@ -162,42 +163,42 @@ def dense_point(
     lams : one (S, S) relative covariance factor for each grouping factor
     reml : bool
     """
-    half = system.times_factor(system.A, lams)
-    M = system.times_factor(half.T, lams)
+    half = system.times_lams(system.ZtZ, lams)
+    M = system.times_lams(half.T, lams)
     M.flat[:: len(M) + 1] += 1.0
     L, info = sla.lapack.dpotrf(M.T, lower=1, clean=0, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("the penalized system is not positive definite")
     log_det = 2.0 * float(np.log(np.diag(L)).sum())
-    scaled = system.times_factor(system.ZtXy.T, lams).T
+    scaled = system.times_lams(system.ZtXy.T, lams).T
     W_A = sla.blas.dtrsm(1.0, L, half.T, lower=1)
     W_B = sla.blas.dtrsm(1.0, L, scaled, lower=1)
     spherical = sla.blas.dtrsm(1.0, L, W_B, lower=1, trans_a=1)
-    shrunken = system.times_factor(spherical.T, [lam.T for lam in lams]).T
-    if system.shift is None:
+    shrunken = system.times_lams(spherical.T, [lam.T for lam in lams]).T
+    if system.second_pass is None:
         whitened = system.XytXy - W_B.T @ W_B
         E = system.ZtXy - W_A.T @ W_B
     else:
-        whitened, E = _refined(system, system.shift, spherical, shrunken)
+        whitened, E = _whiten_again(system, system.second_pass, spherical, shrunken)
     profiled = profile_deviance(
         (whitened + whitened.T) / 2.0, log_det, system.n_rows, reml=reml
     )
-    D = system.A - W_A.T @ W_A
+    D = system.ZtZ - W_A.T @ W_A
     return DensePoint(system, tuple(lams), L, profiled, D, E, shrunken)
 
 
-def _refined(
+def _whiten_again(
     system: DenseSystem,
-    shift: DenseShift,
+    second_pass: DenseSecondPass,
     spherical: FloatMatrix,
     shrunken: FloatMatrix,
 ) -> tuple[FloatMatrix, FloatMatrix]:
     """[X y]'V0^-1 [X y] and Z'V0^-1 [X y] without cancellation.
 
-    See `refined_columns` for the derivation.
+    See `second_pass_columns` for the derivation.
     """
-    change = shrunken - shift.effects
-    fitted = system.A @ change
-    cross = change.T @ shift.ZtXy
-    whitened = shift.XytXy - cross - cross.T + change.T @ fitted
-    return whitened + spherical.T @ spherical, shift.ZtXy - fitted
+    change = shrunken - second_pass.effects
+    fitted = system.ZtZ @ change
+    cross = change.T @ second_pass.ZtXy
+    whitened = second_pass.XytXy - cross - cross.T + change.T @ fitted
+    return whitened + spherical.T @ spherical, second_pass.ZtXy - fitted

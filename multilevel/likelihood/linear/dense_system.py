@@ -17,14 +17,14 @@ from multilevel.likelihood.products.cross_products import CrossProducts
 MAX_EFFECTS = 200
 """Above this many random effects, blocks are eliminated one after another instead."""
 
-MAX_STEADY_EFFECTS = 800
+MAX_SECOND_PASS_EFFECTS = 800
 """The same where effects explain nearly all of the response and a level has several:
 then inverses of blocks are not accurate enough."""
 
 
 @dataclass(frozen=True, slots=True)
-class DenseShift:
-    """Products of C' = [X y] - Z B0, see `ColumnShift`.
+class DenseSecondPass:
+    """Products of C' = [X y] - Z B0, see `SecondPass`.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class DenseSystem:
 
     Parameters
     ----------
-    A : (q, q)
+    ZtZ : (q, q)
         Z'W Z.
     ZtXy : (q, p + 1)
         Z'W [X y].
@@ -57,19 +57,19 @@ class DenseSystem:
         Effects a level and levels of each factor.
     starts : tuple of int
         First row of each factor, and last q.
-    shift : DenseShift or None
+    second_pass : DenseSecondPass or None
     """
 
-    A: FloatMatrix
+    ZtZ: FloatMatrix
     ZtXy: FloatMatrix
     XytXy: FloatMatrix
     n_rows: int
     sizes: tuple[int, ...]
     levels: tuple[int, ...]
     starts: tuple[int, ...]
-    shift: DenseShift | None
+    second_pass: DenseSecondPass | None
 
-    def times_factor(
+    def times_lams(
         self, matrix: FloatMatrix, lams: Sequence[FloatMatrix]
     ) -> FloatMatrix:
         """matrix (c, q) times Lam = blockdiag(I x lambda), (c, q)."""
@@ -124,15 +124,18 @@ def dense_system(products: CrossProducts) -> DenseSystem:
         cols = starts[m] + pair.cols * sizes[m]
         _place(A, rows, cols, pair.blocks)
         _place(A, cols, rows, np.swapaxes(pair.blocks, 0, 1))
-    stacked = _stack(products.ZtXy)
-    shift = products.shift
-    if shift is not None:
-        return DenseSystem(
-            A, stacked, products.XytXy, products.n_rows, sizes, levels, starts,
-            DenseShift(_stack(shift.effects), _stack(shift.ZtXy), shift.XytXy),
-        )  # fmt: skip
+    again = products.second_pass
     return DenseSystem(
-        A, stacked, products.XytXy, products.n_rows, sizes, levels, starts, None
+        ZtZ=A,
+        ZtXy=_stack(products.ZtXy),
+        XytXy=products.XytXy,
+        n_rows=products.n_rows,
+        sizes=sizes,
+        levels=levels,
+        starts=starts,
+        second_pass=None
+        if again is None
+        else DenseSecondPass(_stack(again.effects), _stack(again.ZtXy), again.XytXy),
     )
 
 

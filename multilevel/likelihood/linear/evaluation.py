@@ -10,7 +10,7 @@ from multilevel.likelihood.elimination.block_system import BlockSystem, block_sy
 from multilevel.likelihood.linear.dense_point import dense_point
 from multilevel.likelihood.linear.dense_system import (
     MAX_EFFECTS,
-    MAX_STEADY_EFFECTS,
+    MAX_SECOND_PASS_EFFECTS,
     DenseSystem,
     dense_system,
     has_several_effects,
@@ -66,14 +66,16 @@ def prepare_products(products: CrossProducts) -> PreparedProducts:
 
 
 def prepare_several(
-    products: CrossProducts, *, steady: bool = False
+    products: CrossProducts, *, for_second_pass: bool = False
 ) -> BlockSystem | DenseSystem:
     """Full matrices for few random effects, blocks to eliminate for many.
 
-    `steady` says that the random effects explain nearly all of the response.
+    `for_second_pass` says that the random effects explain nearly all of the response.
     """
-    dear = has_several_effects(products) and (steady or products.shift is not None)
-    if n_random_effects(products) <= (MAX_STEADY_EFFECTS if dear else MAX_EFFECTS):
+    dear = has_several_effects(products) and (
+        for_second_pass or products.second_pass is not None
+    )
+    if n_random_effects(products) <= (MAX_SECOND_PASS_EFFECTS if dear else MAX_EFFECTS):
         return dense_system(products)
     return block_system(products)
 

@@ -31,14 +31,14 @@ from multilevel.likelihood.linear.profiled import (
     profile_deviance,
     profiled_curvature,
 )
-from multilevel.likelihood.linear.refined_columns import (
-    ReducedColumns,
-    RefinedColumns,
-    refine_columns,
+from multilevel.likelihood.linear.second_pass_columns import (
+    SecondPassColumns,
+    WhitenedColumns,
     side_by_side,
     vectors_by_factor,
+    whiten_columns,
 )
-from multilevel.likelihood.products.cross_products import ColumnShift
+from multilevel.likelihood.products.cross_products import SecondPass
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SeveralFactorsPoint:
     elimination: Elimination
     columns: AbsorbedColumns
     profiled: ProfiledDeviance
-    refined: RefinedColumns | None = None
+    whitened_again: WhitenedColumns | None = None
 
     @property
     def system(self) -> BlockSystem:
@@ -58,18 +58,18 @@ class SeveralFactorsPoint:
     @cached_property
     def shrunken(self) -> RandomVectors:
         """Random effects of every column of [X y], (q, p + 1)."""
-        if self.refined is not None:
-            return self.refined.shrunken
+        if self.whitened_again is not None:
+            return self.whitened_again.shrunken
         return back_substitute(self.elimination, self.columns)
 
     def _fixed_columns(self) -> RandomVectors:
-        return RandomVectors(dict(self.system.rhs), self.system.dense_rhs)
+        return RandomVectors(dict(self.system.ZtXy), self.system.ZtXy_rest)
 
     @cached_property
     def whitened(self) -> RandomVectors:
         """E = Z'V0^-1 [X y], (q, p + 1)."""
-        if self.refined is not None:
-            return self.refined.score
+        if self.whitened_again is not None:
+            return self.whitened_again.score
         fitted = random_gram_product(self.system, self.shrunken)
         return self._fixed_columns().minus(fitted)
 
@@ -140,8 +140,8 @@ class SeveralFactorsPoint:
     ) -> tuple[FloatMatrix, FloatMatrix]:
         """f_a'V0^-1 f_b and f_a'V0^-1 [X y] with f_a = Z dG_a g."""
         vectors = self._working_variates(directions)
-        if self.system.shift is not None:
-            return self._refined_working_products(vectors, self.system.shift)
+        if self.system.second_pass is not None:
+            return self._second_pass_working_products(vectors, self.system.second_pass)
         products = random_gram_product(self.system, vectors)
         columns = absorb_columns(self.elimination, products.chain, products.dense)
         quadratic = vectors.gram(products) - reduced_products(
@@ -152,14 +152,14 @@ class SeveralFactorsPoint:
         )
         return quadratic, cross
 
-    def _refined_working_products(
-        self, vectors: RandomVectors, shift: ColumnShift
+    def _second_pass_working_products(
+        self, vectors: RandomVectors, second_pass: SecondPass
     ) -> tuple[FloatMatrix, FloatMatrix]:
-        reduced = _reduced_columns(self.system, shift).beside(vectors)
+        left = _second_pass_columns(self.system, second_pass).beside(vectors)
         products = random_gram_product(self.system, vectors)
         both = side_by_side(products, self._fixed_columns())
         columns = absorb_columns(self.elimination, both.chain, both.dense)
-        whitened = refine_columns(self.elimination, columns, reduced).whitened
+        whitened = whiten_columns(self.elimination, columns, left).whitened
         size = vectors.dense.shape[1]
         return whitened[:size, :size], whitened[:size, size:]
 
@@ -186,11 +186,13 @@ def _times(vectors: RandomVectors, coefficients: FloatArray) -> RandomVectors:
     return RandomVectors(chain, (vectors.dense @ coefficients)[:, None])
 
 
-def _reduced_columns(system: BlockSystem, shift: ColumnShift) -> ReducedColumns:
-    return ReducedColumns(
-        vectors_by_factor(system, shift.effects),
-        vectors_by_factor(system, shift.ZtXy),
-        shift.XytXy,
+def _second_pass_columns(
+    system: BlockSystem, second_pass: SecondPass
+) -> SecondPassColumns:
+    return SecondPassColumns(
+        vectors_by_factor(system, second_pass.effects),
+        vectors_by_factor(system, second_pass.ZtXy),
+        second_pass.XytXy,
     )
 
 
@@ -206,18 +208,18 @@ def several_factors_point(
     reml : bool
     """
     elimination = eliminate(system, lams)
-    columns = absorb_columns(elimination, dict(system.rhs), system.dense_rhs)
-    refined = None
-    if system.shift is not None:
-        reduced = _reduced_columns(system, system.shift)
-        refined = refine_columns(elimination, columns, reduced)
-        whitened = refined.whitened
+    columns = absorb_columns(elimination, dict(system.ZtXy), system.ZtXy_rest)
+    whitened_again = None
+    if system.second_pass is not None:
+        left = _second_pass_columns(system, system.second_pass)
+        whitened_again = whiten_columns(elimination, columns, left)
+        whitened = whitened_again.whitened
     else:
-        whitened = system.fixed - reduced_products(elimination, columns, columns)
+        whitened = system.XytXy - reduced_products(elimination, columns, columns)
     profiled = profile_deviance(
         (whitened + whitened.T) / 2.0,
         elimination.log_det,
         system.n_rows,
         reml=reml,
     )
-    return SeveralFactorsPoint(elimination, columns, profiled, refined)
+    return SeveralFactorsPoint(elimination, columns, profiled, whitened_again)

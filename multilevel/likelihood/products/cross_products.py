@@ -46,7 +46,7 @@ class PairProducts:
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnShift:
+class SecondPass:
     """Products of C' = [X y] - Z B0, the rows less given effects of every level.
 
     Parameters
@@ -83,7 +83,7 @@ class CrossProducts:
     within : (p + 1, p + 1) or None
         For a single factor, products of the residuals of [X y] on Z within each
         level.  C minus the between-level part is the same number, less accurately.
-    shift : ColumnShift or None
+    second_pass : SecondPass or None
         For several factors that explain nearly all of the response.
     """
 
@@ -94,7 +94,7 @@ class CrossProducts:
     ZtXy: tuple[FloatArray, ...]
     XytXy: FloatMatrix
     within: FloatMatrix | None = None
-    shift: ColumnShift | None = None
+    second_pass: SecondPass | None = None
 
     def __add__(self, other: CrossProducts) -> CrossProducts:
         """Products of the rows of both; columns and levels must be the same."""

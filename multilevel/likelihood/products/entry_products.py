@@ -22,9 +22,9 @@ def projected_effects(products: CrossProducts, factor: int) -> FloatArray:
     -------
     (S, p, J) array
     """
-    rhs = products.ZtXy[factor][:, :-1]
+    ZtX = products.ZtXy[factor][:, :-1]
     values, vectors = np.linalg.eigh(products.XytXy[:-1, :-1])
-    return np.asarray(np.einsum("pq,spj->sqj", vectors / np.sqrt(values), rhs))
+    return np.asarray(np.einsum("pq,spj->sqj", vectors / np.sqrt(values), ZtX))
 
 
 def entry_products(

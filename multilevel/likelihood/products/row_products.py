@@ -105,14 +105,14 @@ def cross_products(
         for (k, m), pattern in patterns.pairs.items()
     }
     weighted = rows.fixed if weights is None else rows.fixed * weights[:, None]
-    gram = rows.fixed.T @ weighted
+    XytXy = rows.fixed.T @ weighted
     return CrossProducts(
         len(rows.fixed),
         0.0 if weights is None else float(np.log(weights).sum()),
         tuple(diagonal),
         pairs,
         tuple(ZtXy),
-        (gram + gram.T) / 2.0,
+        (XytXy + XytXy.T) / 2.0,
     )
 
 

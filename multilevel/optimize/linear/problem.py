@@ -18,7 +18,7 @@ from multilevel.likelihood.linear.evaluation import (
     PreparedProducts,
     evaluate_point,
 )
-from multilevel.likelihood.linear.steady_products import steady_products
+from multilevel.likelihood.linear.second_pass import accurate_products
 from multilevel.likelihood.products.cross_products import CrossProducts
 from multilevel.likelihood.products.level_patterns import factor_patterns
 from multilevel.likelihood.rows.row_source import row_source
@@ -105,7 +105,9 @@ def _reduce(design: ModelDesign) -> LinearProblem:
         [factor.codes for factor in design.factors],
         [len(factor.levels) for factor in design.factors],
     )
-    basis, products, prepared = steady_products(source, patterns, terms.factor_of_term)
+    basis, products, prepared = accurate_products(
+        source, patterns, terms.factor_of_term
+    )
     return LinearProblem(
         products,
         prepared,

@@ -11,7 +11,7 @@ from dense_likelihood import GroupedData, Term, long_deviance
 from numpy.testing import assert_allclose
 
 from multilevel.array_types import FloatVector
-from multilevel.likelihood.linear import evaluation, steady_products
+from multilevel.likelihood.linear import evaluation, second_pass
 from multilevel.likelihood.rows.working_rows import WorkingRows
 from multilevel.optimize.linear.estimates import evaluate
 
@@ -53,13 +53,13 @@ def _theta(data: GroupedData, ratio: float) -> FloatVector:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Gets an entry whenever the rows are walked over once more."""
     seen: list[int] = []
-    walk = steady_products._without_fixed_part
+    walk = second_pass._without_fixed_part
 
     def counted(rows: WorkingRows, beta: FloatVector) -> WorkingRows:
         seen.append(1)
         return walk(rows, beta)
 
-    monkeypatch.setattr(steady_products, "_without_fixed_part", counted)
+    monkeypatch.setattr(second_pass, "_without_fixed_part", counted)
     return seen
 
 
@@ -67,7 +67,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "blocks":
         monkeypatch.setattr(evaluation, "MAX_EFFECTS", 0)
-        monkeypatch.setattr(evaluation, "MAX_STEADY_EFFECTS", 0)
+        monkeypatch.setattr(evaluation, "MAX_SECOND_PASS_EFFECTS", 0)
     return str(request.param)
 
 
@@ -109,7 +109,7 @@ def test_estimates_do_not_depend_on_what_is_taken_off_the_rows(
     theta = _theta(data, 60.0)
     steadied = data.problem()
     assert passes
-    monkeypatch.setattr(steady_products, "CANCELLATION", 0.0)
+    monkeypatch.setattr(second_pass, "CANCELLATION", 0.0)
     passes.clear()
     plain = data.problem()
     assert not passes

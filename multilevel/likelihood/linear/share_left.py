@@ -79,18 +79,20 @@ def _conjugate_gradients(
 
 def _dense_equations(system: DenseSystem) -> _NormalEquations:
     ZtX = system.ZtXy[:, :-1]
-    matrix = np.block([[system.XytXy[:-1, :-1], ZtX.T], [ZtX, system.A]])
+    matrix = np.block([[system.XytXy[:-1, :-1], ZtX.T], [ZtX, system.ZtZ]])
     rhs = np.concatenate([system.XytXy[:-1, -1], system.ZtXy[:, -1]])
     return _NormalEquations(matrix.__matmul__, np.diag(matrix), rhs)
 
 
 def _block_equations(system: BlockSystem) -> _NormalEquations:
-    n_fixed = len(system.fixed) - 1
+    n_fixed = len(system.XytXy) - 1
     columns = RandomVectors(
-        {c: block[:, :-1] for c, block in system.rhs.items()}, system.dense_rhs[:, :-1]
+        {c: block[:, :-1] for c, block in system.ZtXy.items()},
+        system.ZtXy_rest[:, :-1],
     )
     response = RandomVectors(
-        {c: block[:, -1:] for c, block in system.rhs.items()}, system.dense_rhs[:, -1:]
+        {c: block[:, -1:] for c, block in system.ZtXy.items()},
+        system.ZtXy_rest[:, -1:],
     )
     squares = RandomVectors(
         {c: np.einsum("aaj->aj", b)[:, None] for c, b in system.diagonal.items()},
@@ -99,7 +101,7 @@ def _block_equations(system: BlockSystem) -> _NormalEquations:
 
     def times(effects: FloatVector) -> FloatVector:
         beta, random = effects[:n_fixed], _unflatten(effects[n_fixed:], response)
-        fixed = system.fixed[:-1, :-1] @ beta + columns.gram(random)[:, 0]
+        fixed = system.XytXy[:-1, :-1] @ beta + columns.gram(random)[:, 0]
         spread = np.concatenate(
             [
                 *(
@@ -114,8 +116,8 @@ def _block_equations(system: BlockSystem) -> _NormalEquations:
 
     return _NormalEquations(
         times,
-        np.concatenate([np.diag(system.fixed)[:-1], _flatten(squares)]),
-        np.concatenate([system.fixed[:-1, -1], _flatten(response)]),
+        np.concatenate([np.diag(system.XytXy)[:-1], _flatten(squares)]),
+        np.concatenate([system.XytXy[:-1, -1], _flatten(response)]),
     )
 
 

@@ -23,10 +23,10 @@ from multilevel.likelihood.linear.evaluation import (
     prepare_products,
     prepare_several,
 )
-from multilevel.likelihood.linear.explained_share import share_left
 from multilevel.likelihood.linear.several_factors import SeveralFactorsPoint
+from multilevel.likelihood.linear.share_left import share_left
 from multilevel.likelihood.linear.single_factor import RotatedLevels
-from multilevel.likelihood.products.cross_products import ColumnShift, CrossProducts
+from multilevel.likelihood.products.cross_products import CrossProducts, SecondPass
 from multilevel.likelihood.products.level_patterns import FactorPatterns
 from multilevel.likelihood.products.row_products import (
     cross_products,
@@ -46,7 +46,7 @@ _SD_RATIOS = (30.0, 1e3)
 """Each estimate takes some digits off, which makes the next accurate enough."""
 
 
-def steady_products(
+def accurate_products(
     source: RowSource, patterns: FactorPatterns, factor_of_term: Sequence[int]
 ) -> tuple[WorkingBasis, CrossProducts, PreparedProducts]:
     """Products of the rows, of shifted rows where that saves digits.
@@ -66,21 +66,23 @@ def steady_products(
         return source.basis, products, prepared
     rows = source.rows()
     reached = source.basis, products, prepared
-    steady = _steady_single if single else _steady_several
+    pass_over = _single_factor_pass if single else _several_factors_pass
     sizes = [len(block) for block in products.diagonal]
     guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
     try:
-        arranged = prepared if single else prepare_several(products, steady=True)
+        arranged = (
+            prepared if single else prepare_several(products, for_second_pass=True)
+        )
         for lams in guesses:
             point = evaluate_point(arranged, lams, reml=False)
-            rows, products = steady(rows, point, patterns, factor_of_term)
+            rows, products = pass_over(rows, point, patterns, factor_of_term)
             arranged = prepare_products(products)
             reached = rows.basis, products, arranged
         # Where effects vary in few directions only, the fixed effects must be right in
         # the others: so last with covariances near the estimates.
         lams = covariance_roots(evaluate_point(arranged, guesses[-1], reml=False))
         point = evaluate_point(arranged, lams, reml=False)
-        rows, products = steady(rows, point, patterns, factor_of_term)
+        rows, products = pass_over(rows, point, patterns, factor_of_term)
         reached = rows.basis, products, prepare_products(products)
     except np.linalg.LinAlgError:  # what has been reached must do
         pass
@@ -106,7 +108,7 @@ def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:
     return roots
 
 
-def _steady_single(
+def _single_factor_pass(
     rows: WorkingRows,
     point: LikelihoodPoint,
     patterns: FactorPatterns,
@@ -132,7 +134,7 @@ def _projection(blocks: FloatArray, rhs: FloatArray) -> FloatArray:
     return effects
 
 
-def _steady_several(
+def _several_factors_pass(
     rows: WorkingRows,
     point: LikelihoodPoint,
     patterns: FactorPatterns,
@@ -142,8 +144,8 @@ def _steady_several(
     rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
     effects = point.column_effects()
-    shift = _shifted(rows, patterns, factor_of_term, effects)
-    return rows, replace(products, shift=shift)
+    again = _shifted(rows, patterns, factor_of_term, effects)
+    return rows, replace(products, second_pass=again)
 
 
 def _without_fixed_part(rows: WorkingRows, beta: FloatVector) -> WorkingRows:
@@ -160,7 +162,7 @@ def _shifted(
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
     effects: tuple[FloatArray, ...],
-) -> ColumnShift:
+) -> SecondPass:
     """Products of [X y] less Z times the effects."""
     left = _rows_less_effects(rows, patterns, factor_of_term, effects)
     # Keys tell columns apart; the shifted ones are no longer those of the terms.
@@ -171,7 +173,7 @@ def _shifted(
     )
     shifted = replace(rows, fixed=left, fixed_constant=0.0, random=random)
     products = cross_products(shifted, patterns, factor_of_term)
-    return ColumnShift(effects, products.ZtXy, products.XytXy)
+    return SecondPass(effects, products.ZtXy, products.XytXy)
 
 
 def _rows_less_effects(

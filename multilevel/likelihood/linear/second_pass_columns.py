@@ -6,7 +6,7 @@ With shrunken effects B of the columns C, and U with B = Lam U,
 
 is the smallest value of a quadratic form, so an error in U enters squared, while
 ``C'W C - C'W Z B`` loses as many digits as the random effects explain.  To form C - Z B
-from products, effects near B are taken off the rows first: see `ColumnShift`.
+from products, effects near B are taken off the rows first: see `SecondPass`.
 """
 
 from __future__ import annotations
@@ -32,38 +32,38 @@ from multilevel.likelihood.elimination.block_system import BlockSystem
 
 
 @dataclass(frozen=True, slots=True)
-class ReducedColumns:
+class SecondPassColumns:
     """Columns C' = C - Z B0 left when some effects B0 are taken off the rows.
 
     Parameters
     ----------
     effects : RandomVectors
         B0, (q, r).
-    rhs : RandomVectors
+    ZtC : RandomVectors
         Z'W C', (q, r).
-    gram : (r, r)
+    CtC : (r, r)
         C''W C'.
     """
 
     effects: RandomVectors
-    rhs: RandomVectors
-    gram: FloatMatrix
+    ZtC: RandomVectors
+    CtC: FloatMatrix
 
-    def beside(self, vectors: RandomVectors) -> ReducedColumns:
+    def beside(self, vectors: RandomVectors) -> SecondPassColumns:
         """With the columns Z v in front, which nothing is left of: (q, m + r)."""
         nothing = vectors.minus(vectors)
-        size = vectors.dense.shape[1] + len(self.gram)
+        size = vectors.dense.shape[1] + len(self.CtC)
         gram = np.zeros((size, size))
-        gram[-len(self.gram) :, -len(self.gram) :] = self.gram
-        return ReducedColumns(
+        gram[-len(self.CtC) :, -len(self.CtC) :] = self.CtC
+        return SecondPassColumns(
             side_by_side(vectors, self.effects),
-            side_by_side(nothing, self.rhs),
+            side_by_side(nothing, self.ZtC),
             gram,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class RefinedColumns:
+class WhitenedColumns:
     """Columns as V0 whitens them.
 
     Parameters
@@ -93,9 +93,9 @@ def vectors_by_factor(
     )
 
 
-def refine_columns(
-    elimination: Elimination, columns: AbsorbedColumns, reduced: ReducedColumns
-) -> RefinedColumns:
+def whiten_columns(
+    elimination: Elimination, columns: AbsorbedColumns, left: SecondPassColumns
+) -> WhitenedColumns:
     """Whiten columns whose effects B0 were taken off the rows.
 
     Parameters
@@ -103,16 +103,16 @@ def refine_columns(
     elimination : Elimination
     columns : AbsorbedColumns
         Of C itself.
-    reduced : ReducedColumns
+    left : SecondPassColumns
     """
     spherical, shrunken = _solve(elimination, columns)
-    change = shrunken.minus(reduced.effects)
+    change = shrunken.minus(left.effects)
     fitted = random_gram_product(elimination.system, change)
-    cross = change.gram(reduced.rhs)
-    whitened = reduced.gram - cross - cross.T + change.gram(fitted)
+    cross = change.gram(left.ZtC)
+    whitened = left.CtC - cross - cross.T + change.gram(fitted)
     whitened = whitened + spherical.gram(spherical)
-    return RefinedColumns(
-        (whitened + whitened.T) / 2.0, shrunken, reduced.rhs.minus(fitted)
+    return WhitenedColumns(
+        (whitened + whitened.T) / 2.0, shrunken, left.ZtC.minus(fitted)
     )
 
 
