@@ -61,12 +61,9 @@ def test_many_rows_are_taken_in_pieces(case):
     assert independent_columns(np.tile(matrix, (60, 1))).tolist() == kept
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if CASES[case][1]])
 def test_aliased_columns_are_combinations_of_the_kept_ones(case):
-    columns, expected = CASES[case]
-    if not expected:
-        return
-    matrix = np.column_stack(columns)
+    matrix = np.column_stack(CASES[case][0])
     kept = independent_columns(matrix)
     unit = matrix / (np.abs(matrix).max(axis=0) + 1e-300)
     coefficients = np.linalg.lstsq(unit[:, kept], unit, rcond=None)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -186,11 +188,20 @@ def test_contributions_of_the_levels_add_up():
 
 
 def test_nodes_outside_the_domain_of_the_link_do_not_count():
-    case = draw_case(6, "gamma", "identity", n_rows=40)
-    wide = [np.array([[0.1]])]
-    base = np.full(40, 0.8)
-    modes = find_modes(case.rows, base, wide, 0.0)
+    """The integrals are those over the etas that have a mean: 0.8 + 0.1 u > 0."""
+    drawn = draw_case(6, "gamma", "identity", n_rows=40)
+    case = replace(
+        drawn,
+        beta=np.zeros(2),
+        offset=np.full(40, 0.8),
+        lams=[np.array([[0.1]])],
+        log_dispersion=0.0,
+    )
     with np.errstate(all="ignore"):
-        point, slopes = quadrature_deviance(case.rows, base, modes, 0.0, 60)
-    assert np.isfinite(point.value)
+        point, slopes = approximate(case, 60)
+    total = sum(
+        np.log(integrate.quad(level_density(case, level), -7.99, 9.0, epsrel=1e-11)[0])
+        for level in range(case.effects.factors[0].index.n_levels)
+    )
+    assert_allclose(point.value, -2.0 * total, rtol=1e-9)
     assert np.isfinite(slopes.eta).all()
