@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from multilevel.errors import DataError
+from multilevel.errors import DataError, MultilevelError
 
-__all__ = ["as_generator", "as_switch", "as_tail_share", "refuse_other_words"]
+__all__ = ["as_generator", "as_switch", "as_tail_share", "as_word"]
 
 
 def as_generator(seed: Any) -> np.random.Generator:
@@ -97,8 +97,15 @@ def as_tail_share(alpha: Any) -> float:
     )
 
 
-def refuse_other_words(value: Any, words: Iterable[str], name: str) -> None:
-    """Refuse what is none of the words that an option knows.
+def as_word(
+    value: Any,
+    words: Iterable[str],
+    name: str,
+    *,
+    of: str = "",
+    error: type[MultilevelError] = DataError,
+) -> str:
+    """One of the words that an option knows.
 
     Parameters
     ----------
@@ -106,22 +113,29 @@ def refuse_other_words(value: Any, words: Iterable[str], name: str) -> None:
     words : iterable of str
     name : str
         Of the option.
+    of : str
+        For what these are the words, where there are others for something else.
+    error : type of MultilevelError
 
     Raises
     ------
-    DataError
-        Naming the closest word, or all of them.
+    DataError or `error`
+        For anything else, with the words that there are and the closest of them.
 
     Examples
     --------
-    >>> from multilevel.option_values import refuse_other_words
-    >>> refuse_other_words("drop", ("drop", "raise"), "missing")
+    >>> from multilevel.option_values import as_word
+    >>> as_word("drop", ("drop", "raise"), "missing")
+    'drop'
     """
     known = list(words)
     if isinstance(value, str) and value in known:
-        return
+        return value
     lowered = value.lower() if isinstance(value, str) else ""
     close = difflib.get_close_matches(lowered, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    listed = ", ".join(map(repr, known[:-1]))
-    raise DataError(f"{name}={value!r}; it is {listed} or {known[-1]!r}{hint}")
+    listed = [repr(word) for word in known]
+    many = len(listed) > 2
+    advice = f"one of {', '.join(listed)}" if many else " or ".join(listed)
+    what = f"{name}={value!r} is not known" + (f" {of}" if of else "")
+    raise error(f"{what}; use {advice}{hint}")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    "errors option_values array_types display datasets covariance formula design "
-    "likelihood optimize prediction inference comparison diagnostics streaming "
+    "errors option_values methods array_types display datasets covariance formula "
+    "design likelihood optimize prediction inference comparison diagnostics streaming "
     "reporting plots results models cli"
 ).split()
 # The order of the rooms within a layer.

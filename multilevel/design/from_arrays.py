@@ -33,7 +33,7 @@ from multilevel.design.validation import (
 )
 from multilevel.design.variables import Variable, as_floats, as_variable
 from multilevel.errors import DataError
-from multilevel.option_values import refuse_other_words
+from multilevel.option_values import as_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,11 @@ def design_from_arrays(
     >>> design.exog_names, design.terms[0].effects, design.terms[0].shared
     (('const', 'x1'), ('Intercept',), (0,))
     """
-    refuse_other_words(missing, ("drop", "raise"), "missing")
+    as_word(missing, ("drop", "raise"), "missing")
     if not random:
         raise DataError("no random term; give random=[RandomTerm(groups)]")
     for term in random:
-        refuse_other_words(term.structure, STRUCTURES, "structure")
+        as_word(term.structure, STRUCTURES, "structure")
     responses = _response_columns(endog)
     index = responses[0].index
     if not isinstance(endog, (pd.Series, pd.DataFrame)):

@@ -46,7 +46,7 @@ from multilevel.design.variables import CategoricalVariable, Variable
 from multilevel.design.whole_columns import kept_columns
 from multilevel.errors import DataError
 from multilevel.formula.terms import ModelFormula
-from multilevel.option_values import refuse_other_words
+from multilevel.option_values import as_word
 
 __all__ = ["DesignEncoding", "ModelDesign", "build_design", "design_from_arrays"]
 
@@ -110,7 +110,7 @@ def build_design(
     >>> design.exog_names, design.terms[0].effects, list(design.factors[0].levels)
     (('Intercept', 'x'), ('Intercept',), ['a', 'b'])
     """
-    refuse_other_words(missing, ("drop", "raise"), "missing")
+    as_word(missing, ("drop", "raise"), "missing")
     parts = FormulaParts.of(formula)
     names = column_names(data)
     scope = Scope(

@@ -11,22 +11,20 @@ residuals); McCullagh & Nelder (1989), Generalized Linear Models, section 2.4.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 from scipy.special import ndtri
 
 from multilevel.array_types import FloatVector
-from multilevel.errors import DataError
 from multilevel.likelihood.families.distributions import DISTRIBUTIONS
+from multilevel.methods import Method, Methods, chosen, methods
 from multilevel.optimize.common.fitted_model import FittedModel
-from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.option_values import as_generator
 from multilevel.prediction.predict import marginal_predictions
 from multilevel.prediction.prediction_options import PredictionOptions
 
-Residuals: TypeAlias = Callable[[FittedModel, int], FloatVector]
+ResidualFunction: TypeAlias = Callable[[FittedModel, int], FloatVector]
 """Of a fitted model; the seed is that of draws within the jumps of a distribution."""
 
 
@@ -109,18 +107,21 @@ def _zero_where_met(fitted: FittedModel, residuals: FloatVector) -> FloatVector:
     return np.where(fitted.design.y == fitted.mean, 0.0, residuals)
 
 
-RESIDUALS: MappingProxyType[str, Residuals] = MappingProxyType(
-    {
-        "response": response_residuals,
-        "pearson": pearson_residuals,
-        "deviance": deviance_residuals,
-        "working": working_residuals,
-        "scaled": scaled_residuals,
-        "quantile": quantile_residuals,
-        "marginal": marginal_residuals,
-    }
+RESIDUALS: Methods[ResidualFunction] = methods(
+    Method(name="response", text="residuals", function=response_residuals),
+    Method(name="pearson", text="Pearson residuals", function=pearson_residuals),
+    Method(name="deviance", text="deviance residuals", function=deviance_residuals),
+    Method(
+        name="working",  # of a linear model its response residuals
+        text="working residuals",
+        function=working_residuals,
+        kinds=("generalized",),
+    ),
+    Method(name="scaled", text="scaled residuals", function=scaled_residuals),
+    Method(name="quantile", text="quantile residuals", function=quantile_residuals),
+    Method(name="marginal", text="marginal residuals", function=marginal_residuals),
 )
-"""Kind of residual -> function of the fitted model."""
+"""Functions of the fitted model and a seed."""
 
 
 def residuals(fitted: FittedModel, kind: str, *, seed: int = 0) -> FloatVector:
@@ -130,8 +131,7 @@ def residuals(fitted: FittedModel, kind: str, *, seed: int = 0) -> FloatVector:
     ----------
     fitted : FittedModel
     kind : str
-        A key of `RESIDUALS`; ``"working"`` for generalized models, as those of a linear
-        one are its response residuals.
+        A name in `RESIDUALS`.
     seed : int
         Of the draws within the jumps of a discrete distribution.
 
@@ -144,11 +144,5 @@ def residuals(fitted: FittedModel, kind: str, *, seed: int = 0) -> FloatVector:
     DataError
         For an unknown kind, naming those that there are.
     """
-    linear = isinstance(fitted, LinearFittedModel)
-    known = [name for name in RESIDUALS if not (linear and name == "working")]
-    if not isinstance(kind, str) or kind not in known:
-        raise DataError(
-            f"residuals of kind {kind!r} are not known; "
-            f"use one of {', '.join(map(repr, known))}"
-        )
-    return RESIDUALS[kind](fitted, seed)
+    method = chosen(RESIDUALS, kind, option="kind", kind=fitted.kind)
+    return method.function(fitted, seed)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.inference.satterthwaite import contrast_variance
-from multilevel.optimize.common.fit_record import LMMFit
-from multilevel.optimize.linear.problem import LinearProblem
+from multilevel.inference.satterthwaite import ContrastVariance, contrast_variance
+from multilevel.methods import Method, Methods, ModelKind, chosen, methods
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
 
 
 class Denominators(Protocol):
@@ -58,30 +58,40 @@ class ConstantDf:
         return np.full(len(variance), self.value)
 
 
-def residual_df(problem: LinearProblem, fit: LMMFit) -> ConstantDf:
+def satterthwaite_df(fitted: LinearFittedModel) -> ContrastVariance:
+    """By the uncertainty of the estimated variance of each contrast."""
+    return contrast_variance(fitted.problem, fitted.fit)
+
+
+def residual_df(fitted: FittedModel) -> ConstantDf:
     """Rows less fixed effects, n - p, for every contrast."""
-    return ConstantDf(float(problem.n_rows - problem.n_fixed))
+    return ConstantDf(float(len(fitted.design.y) - len(fitted.beta)))
 
 
-def infinite_df(problem: LinearProblem, fit: LMMFit) -> ConstantDf:
+def infinite_df(fitted: FittedModel) -> ConstantDf:
     """Infinity for every contrast: t becomes normal and F chi-square."""
     return ConstantDf(np.inf)
 
 
-DDF_METHODS: MappingProxyType[str, Callable[[LinearProblem, LMMFit], Denominators]] = (
-    MappingProxyType(
-        {
-            "satterthwaite": contrast_variance,
-            "residual": residual_df,
-            "normal": infinite_df,
-        }
-    )
+DDF_METHODS: Methods[Callable[[Any], Denominators]] = methods(
+    Method(
+        name="satterthwaite",
+        text="t tests by Satterthwaite's method",
+        function=satterthwaite_df,
+        kinds=("linear",),
+    ),
+    Method(
+        name="residual",
+        text="t tests with residual degrees of freedom",
+        function=residual_df,
+    ),
+    Method(name="normal", text="z tests", function=infinite_df),
 )
-"""Name of the method -> function of problem and fit."""
+"""Functions of a fitted model of one of the method's kinds."""
 
 
-def known_ddf(method: str) -> str:
-    """The method's name, if there is such a method.
+def known_ddf(method: str, kind: ModelKind) -> str:
+    """The method's name, if there is such a method for this kind of model.
 
     Raises
     ------
@@ -90,12 +100,7 @@ def known_ddf(method: str) -> str:
 
     Examples
     --------
-    >>> known_ddf("residual")
+    >>> known_ddf("residual", "generalized")
     'residual'
     """
-    if not isinstance(method, str) or method not in DDF_METHODS:
-        raise FitError(
-            f"ddf={method!r} is not available; "
-            f"use one of {', '.join(map(repr, DDF_METHODS))}"
-        )
-    return method
+    return chosen(DDF_METHODS, method, option="ddf", kind=kind, error=FitError).name

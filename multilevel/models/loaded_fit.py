@@ -11,6 +11,7 @@ from multilevel.design.design_record import ModelDesign
 from multilevel.errors import DataError
 from multilevel.formula.environment import caller_namespace
 from multilevel.inference.denominator_df import DDF_METHODS
+from multilevel.methods import names_for
 from multilevel.models.given_family import family_from_document
 from multilevel.models.mixedglm import MixedGLM
 from multilevel.models.mixedlm import MixedLM
@@ -96,10 +97,10 @@ def _result_in(
     refuse_wrong_fit(fit, design)
     ddf = document["ddf"]
     if document["model"] == "MixedLM" and isinstance(fit, LMMFit):
-        _refuse_other(ddf, DDF_METHODS)
+        _refuse_other(ddf, names_for(DDF_METHODS, "linear"))
         return MixedLM._of(design).result_of(fit, ddf)
     if document["model"] == "MixedGLM" and isinstance(fit, GLMMFit):
-        _refuse_other(ddf, ("normal",))
+        _refuse_other(ddf, names_for(DDF_METHODS, "generalized"))
         family = family_from_document(options["family"])
         model = MixedGLM._with_family(design, family)
         _refuse_other(model.family.name, FAMILY_CLASSES)

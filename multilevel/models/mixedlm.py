@@ -180,7 +180,7 @@ class MixedLM(MixedModel):
         >>> round(model.fit(reml=False).llf, 4)
         -875.9697
         """
-        method = known_ddf(ddf)
+        method = known_ddf(ddf, "linear")
         fit = fit_design(
             self.design,
             self.problem,

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import DataError
+from multilevel.methods import Method, Methods, chosen, methods
 from multilevel.optimize.common.fitted_model import FittedModel
-from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.prediction.marginal_mean import marginal_mean
 from multilevel.prediction.prediction_options import PredictionOptions
 from multilevel.prediction.prediction_rows import RowsToPredict, rows_to_predict
 
-KINDS = ("response", "link", "marginal")
+PredictionFunction: TypeAlias = Callable[
+    [FittedModel, Any, PredictionOptions], pd.Series
+]
+"""Of a fitted model, for the rows of data (None for those of the fit)."""
 
 
-def predict(
-    fitted: FittedModel, data: Any, asked: PredictionOptions, *, kind: str
+def mean_predictions(
+    fitted: FittedModel, data: Any, asked: PredictionOptions
 ) -> pd.Series:
-    """Predictions of one kind for the rows of the fit or for new ones.
+    """The inverse link of the linear predictor."""
+    eta = linear_predictions(fitted, data, asked)
+    return pd.Series(np.asarray(fitted.link.mean(eta.to_numpy())), index=eta.index)
 
-    Parameters
-    ----------
-    fitted : FittedModel
-    data : data frame or None
-        None for the rows of the fit.
-    asked : PredictionOptions
-    kind : {"response", "link", "marginal"}
-        The last one for generalized models.
 
-    Returns
-    -------
-    Series
-        NaN where something that the prediction needs is missing, or not estimable.
-
-    Raises
-    ------
-    DataError
-        For a kind that there is not, and for options that make no sense.
-    """
-    _refuse_unknown(kind, KINDS[: 2 if isinstance(fitted, LinearFittedModel) else 3])
-    if kind == "marginal":
-        return marginal_predictions(fitted, data, asked)
+def linear_predictions(
+    fitted: FittedModel, data: Any, asked: PredictionOptions
+) -> pd.Series:
+    """X beta + offset + Z b."""
     rows = rows_to_predict(fitted.design, data, asked, every_effect=False)
-    eta = rows.linear_predictor(fitted)
-    mean = eta if kind == "link" else fitted.link.mean(eta)
-    return pd.Series(np.asarray(mean), index=rows.index)
-
-
-def _refuse_unknown(kind: Any, known: Sequence[str]) -> None:
-    """Raise a DataError for a kind of prediction that there is not."""
-    if not isinstance(kind, str) or kind not in known:
-        raise DataError(
-            f"predictions of kind {kind!r} are not known; "
-            f"use {' or '.join(map(repr, known))}"
-        )
+    return pd.Series(rows.linear_predictor(fitted), index=rows.index)
 
 
 def marginal_predictions(
@@ -86,3 +63,44 @@ def _effect_variance(fitted: FittedModel, rows: RowsToPredict) -> FloatVector:
     for columns, factor in zip(rows.columns, fitted.effect_factors, strict=True):
         total += np.square(columns @ factor).sum(axis=1)
     return total
+
+
+PREDICTIONS: Methods[PredictionFunction] = methods(
+    Method(name="response", text="mean", function=mean_predictions),
+    Method(name="link", text="linear predictor", function=linear_predictions),
+    Method(
+        name="marginal",
+        text="mean over the population",
+        function=marginal_predictions,
+        kinds=("generalized",),
+    ),
+)
+"""Functions of the fitted model, the rows and what is asked of them."""
+
+
+def predict(
+    fitted: FittedModel, data: Any, asked: PredictionOptions, *, kind: str
+) -> pd.Series:
+    """Predictions of one kind for the rows of the fit or for new ones.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    data : data frame or None
+        None for the rows of the fit.
+    asked : PredictionOptions
+    kind : str
+        A name in `PREDICTIONS`.
+
+    Returns
+    -------
+    Series
+        NaN where something that the prediction needs is missing, or not estimable.
+
+    Raises
+    ------
+    DataError
+        For a kind that there is not, and for options that make no sense.
+    """
+    method = chosen(PREDICTIONS, kind, option="kind", kind=fitted.kind)
+    return method.function(fitted, data, asked)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from multilevel.errors import DataError
-from multilevel.option_values import refuse_other_words
+from multilevel.option_values import as_word
 
 NewLevels: TypeAlias = Literal["raise", "population", "missing"]
 RandomParts: TypeAlias = Literal["all", "none"] | Sequence[str]
@@ -54,8 +54,8 @@ class PredictionOptions:
         ------
         DataError
         """
-        refuse_other_words(self.new_levels, NEW_LEVELS, "new_levels")
-        refuse_other_words(self.check, CHECKS, "check")
+        as_word(self.new_levels, NEW_LEVELS, "new_levels")
+        as_word(self.check, CHECKS, "check")
         if data is not None:
             return
         of_rows = {"offset": self.offset, "weights": self.weights}

@@ -15,14 +15,9 @@ from multilevel.display.number_text import (
 )
 from multilevel.display.text_table import TextTable
 from multilevel.errors import MultilevelError
+from multilevel.inference.denominator_df import DDF_METHODS
 from multilevel.reporting.summary_document import SummaryDocument
 
-_METHOD_NAMES = {
-    "satterthwaite": "t tests by Satterthwaite's method",
-    "kenward-roger": "t tests by Kenward and Roger's method",
-    "residual": "t tests with residual degrees of freedom",
-    "normal": "z tests",
-}
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -40,7 +35,7 @@ def summarize_linear_fit(results: Any, *, alpha: float = 0.05) -> SummaryDocumen
     SummaryDocument
         A statsmodels `Summary`.
     """
-    method = _METHOD_NAMES[results.ddf_method]
+    method = DDF_METHODS[results.ddf_method].text
     title = f"Linear mixed model fit by {results.criterion}; {method}"
     sections = [
         residual_table(results.get_residuals("scaled")),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.inference.denominator_df import DDF_METHODS, Denominators
 from multilevel.results.variance_components import MovingRoot
 
 if TYPE_CHECKING:
-    from multilevel.inference.denominator_df import Denominators
+    from typing_extensions import Self
+
     from multilevel.inference.likelihood_ratio import LRTest
     from multilevel.optimize.common.fitted_model import FittedModel
 
@@ -35,12 +38,16 @@ class Estimates:
         """Design and estimates as one value."""
         raise NotImplementedError
 
+    def _tested_by(self, ddf_method: str) -> Self:
+        """These estimates with tests by another method."""
+        raise NotImplementedError
+
     _has_residual = True  # whether a residual variance is a variance component
 
-    @property
+    @cached_property
     def _denominators(self) -> Denominators:
         """Degrees of freedom of contrasts of the columns that were kept."""
-        raise NotImplementedError
+        return DDF_METHODS[self.ddf_method].function(self._fitted)
 
     def _variance_parameter_covariance(self) -> FloatMatrix:
         """Asymptotic covariance of the variance parameters and sigma."""

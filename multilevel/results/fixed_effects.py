@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatVector
+from multilevel.inference.denominator_df import known_ddf
 from multilevel.inference.intervals import two_sided_p, wald_limits
 from multilevel.results.estimates import Estimates
 from multilevel.results.kept_value import kept_value
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class FixedEffects(Estimates):
@@ -52,6 +56,21 @@ class FixedEffects(Estimates):
         degrees = np.full(len(self.params), np.nan)
         degrees[kept] = self._denominators.df(np.eye(len(kept)))
         return degrees
+
+    def with_ddf(self, method: str) -> Self:
+        """The same estimates with tests by another method.
+
+        Parameters
+        ----------
+        method : {"satterthwaite", "residual", "normal"}
+            Denominator degrees of freedom: Satterthwaite's, of a linear model; `nobs`
+            less the number of fixed effects; ``"normal"`` gives z tests.
+
+        Returns
+        -------
+        MixedLMResults or MixedGLMResults
+        """
+        return self._tested_by(known_ddf(method, self._fitted.kind))
 
     @kept_value
     def pvalues(self) -> FloatVector:

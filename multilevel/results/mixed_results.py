@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from statsmodels.base.model import LikelihoodModelResults
@@ -13,10 +13,14 @@ from multilevel.errors import FitError
 from multilevel.results.diagnostics import Diagnostics
 from multilevel.results.fit_statistics import FitStatistics
 from multilevel.results.fixed_effects import FixedEffects
+from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.predictions import Predictions
 from multilevel.results.random_effects import RandomEffects
 from multilevel.results.tables import Tables
 from multilevel.results.tests import Tests
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class MixedResults(
@@ -54,6 +58,9 @@ class MixedResults(
         self.fit_record = fit
         self.ddf_method = ddf_method
         self.use_t = ddf_method != "normal"
+
+    def _tested_by(self, ddf_method: str) -> Self:
+        return LabelledResults(type(self)(self.model, self.fit_record, ddf_method))
 
     def save(self, path: str | Path, remove_data: bool = False) -> None:
         """Write the fit to a file that `multilevel.load` reads.

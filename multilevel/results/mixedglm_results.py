@@ -10,8 +10,6 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled_glm import compare_with_pooled_glm, pooled_glm
-from multilevel.errors import FitError
-from multilevel.inference.denominator_df import ConstantDf, Denominators
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.generalized.likelihood import (
@@ -20,7 +18,6 @@ from multilevel.optimize.generalized.likelihood import (
 )
 from multilevel.reporting.glm_summary import summarize_generalized_fit
 from multilevel.reporting.summary_document import SummaryDocument
-from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixed_results import MixedResults
 
 if TYPE_CHECKING:
@@ -65,39 +62,12 @@ class MixedGLMResults(MixedResults):
             prepare=partial(attrgetter("problem"), self.model),
         )
 
-    @property
-    def _denominators(self) -> Denominators:
-        if self.ddf_method == "residual":
-            return ConstantDf(float(self.nobs - len(self.fit_record.beta)))
-        return ConstantDf(np.inf)
-
     def _variance_parameter_covariance(self) -> FloatMatrix:
         """Of theta and, last, of sigma, which is known: one."""
         p, m = len(self.fit_record.beta), len(self.theta)
         out = np.zeros((m + 1, m + 1))
         out[:m, :m] = self.fit_record.cov_params[p : p + m, p : p + m]
         return out
-
-    def with_ddf(self, method: str) -> MixedGLMResults:
-        """The same estimates with tests by another method.
-
-        Parameters
-        ----------
-        method : {"normal", "residual"}
-            z tests, or t tests with `nobs` less the number of fixed effects as degrees
-            of freedom. The other methods are for linear models.
-
-        Returns
-        -------
-        MixedGLMResults
-        """
-        if not isinstance(method, str) or method not in ("normal", "residual"):
-            raise FitError(
-                f"ddf={method!r} is not available for a generalized model; "
-                "use 'normal' or 'residual'"
-            )
-        other = MixedGLMResults(self.model, self.fit_record, method)
-        return LabelledResults(other)
 
     @property
     def family(self) -> Family:

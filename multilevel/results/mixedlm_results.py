@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled import compare_with_pooled, pooled_regression
-from multilevel.inference.denominator_df import (
-    DDF_METHODS,
-    Denominators,
-    known_ddf,
-)
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
-from multilevel.results.labelled_results import LabelledResults
 from multilevel.results.mixed_results import MixedResults
 from multilevel.results.variance_components import MovingRoot
 
@@ -58,11 +52,6 @@ class MixedLMResults(MixedResults):
             prepare=partial(attrgetter("problem"), self.model),
         )
 
-    @cached_property
-    def _denominators(self) -> Denominators:
-        method = DDF_METHODS[self.ddf_method]
-        return method(self.model.problem, self.fit_record)
-
     def _variance_parameter_covariance(self) -> FloatMatrix:
         return variance_parameter_covariance(self.model.problem, self.fit_record)
 
@@ -79,21 +68,6 @@ class MixedLMResults(MixedResults):
                 strict=True,
             )
         ]
-
-    def with_ddf(self, method: str) -> MixedLMResults:
-        """The same estimates with tests by another method.
-
-        Parameters
-        ----------
-        method : {"satterthwaite", "residual", "normal"}
-            Denominator degrees of freedom; ``"normal"`` gives z tests.
-
-        Returns
-        -------
-        MixedLMResults
-        """
-        other = MixedLMResults(self.model, self.fit_record, known_ddf(method))
-        return LabelledResults(other)
 
     def _loglike_groups(self) -> tuple[int, FloatVector]:
         problem, design = self.model.problem, self.model.design

@@ -46,5 +46,6 @@ def test_normal_residuals_have_no_end(fitted):
 
 def test_kinds_that_there_are(fitted):
     named = repr(list(RESIDUALS)[-1])
-    with pytest.raises(DataError, match=f"'nonsense' are not known; .*{named}"):
+    told = f"kind='nonsense' is not known( for a linear model)?; .*{named}"
+    with pytest.raises(DataError, match=told):
         residuals(fitted, "nonsense")

@@ -60,6 +60,16 @@ def test_everything_comes_back(result, sleep, tmp_path, through):
     assert again.model.loglike(params) == result.model.loglike(params)
 
 
+@pytest.mark.parametrize("ddf", ["normal", "residual"])
+def test_degrees_of_freedom_of_a_generalized_model_come_back(tmp_path, ddf):
+    data = ml.datasets.load("cbpp")
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    result = ml.mixedglm(formula, data, family="binomial").fit().with_ddf(ddf)
+    again = saved_and_read(result, tmp_path)
+    assert again.ddf_method == ddf
+    pd.testing.assert_series_equal(again.pvalues, result.pvalues)
+
+
 @pytest.mark.parametrize("through", [saved_and_read, pickled])
 def test_a_model_from_arrays_comes_back(sleep, tmp_path, through):
     exog = np.column_stack([np.ones(180), sleep["Days"]])

@@ -104,5 +104,5 @@ def test_marginal_means_take_no_list_of_factors(data):
     result = ml.mixedglm("count ~ x + (1 | g)", data, family="poisson").fit()
     with pytest.raises(DataError, match="integrates all random effects out"):
         result.predict(kind="marginal", random=["g"])
-    with pytest.raises(DataError, match="'response' or 'link' or 'marginal'"):
+    with pytest.raises(DataError, match="use one of 'response', 'link', 'marginal'"):
         result.predict(kind="median")

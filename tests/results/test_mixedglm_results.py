@@ -84,7 +84,9 @@ def test_other_degrees_of_freedom(counts):
     wider = counts.with_ddf("residual")
     assert_allclose(wider.ddf, counts.nobs - 2)
     assert (wider.pvalues > counts.pvalues).all()
-    with pytest.raises(FitError, match="use 'normal' or 'residual'"):
+    with pytest.raises(
+        FitError, match="for a generalized model; use 'residual' or 'normal'"
+    ):
         counts.with_ddf("satterthwaite")
 
 
@@ -169,7 +171,7 @@ def test_fitted_values_and_residuals(trials, data):
     assert_allclose(1 / (1 + np.exp(-link)), mean)
     marginal = trials.get_residuals("marginal")
     assert_allclose(marginal, share - trials.predict(kind="marginal"))
-    with pytest.raises(DataError, match=r"'martingale' are not known; use one of"):
+    with pytest.raises(DataError, match=r"'martingale' is not known; use one of"):
         trials.get_residuals("martingale")
 
 

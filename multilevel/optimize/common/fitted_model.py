@@ -10,11 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.methods import ModelKind
 from multilevel.optimize.common.fit_record import OptimizationReport
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class FittedModel(ABC):
     family : Family
         Distribution of the response and its link.
     """
+
+    kind: ClassVar[ModelKind]
 
     design: ModelDesign
     fit: FitRecord

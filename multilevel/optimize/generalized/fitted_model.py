@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
 from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
 from multilevel.likelihood.families.traits import Family, bind_rows
+from multilevel.methods import ModelKind
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.generalized.fit import fit_glmm
 from multilevel.optimize.generalized.fit_record import GLMMFit
@@ -37,6 +39,8 @@ class GeneralizedFittedModel(FittedModel):
     prepare : callable
         Gives the design's rows in well-conditioned columns, once they are needed.
     """
+
+    kind: ClassVar[ModelKind] = "generalized"
 
     fit: GLMMFit
     prepare: Callable[[], GeneralizedProblem] = field(repr=False)

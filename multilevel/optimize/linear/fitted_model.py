@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
 from multilevel.likelihood.families.traits import Family, family_of
 from multilevel.likelihood.linear.evaluation import LikelihoodPoint
+from multilevel.methods import ModelKind
 from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.estimates import fixed_root
@@ -32,6 +34,8 @@ class LinearFittedModel(FittedModel):
     prepare : callable
         Gives the cross-products of the design, once they are needed.
     """
+
+    kind: ClassVar[ModelKind] = "linear"
 
     fit: LMMFit
     prepare: Callable[[], LinearProblem] = field(repr=False)
