@@ -144,6 +144,7 @@ def _home(
     factors: Sequence[int],
 ) -> int | None:
     """The smallest block of the larger model that holds a block, if any has room."""
+    # The smallest first: a wide block that also holds the effect is left to others.
     for k in sorted(range(len(blocks)), key=lambda k: len(blocks[k].names)):
         if larger.terms[blocks[k].term].factor_index not in factors:
             continue

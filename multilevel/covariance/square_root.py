@@ -25,6 +25,8 @@ def covariance_root(covariance: FloatMatrix) -> FloatMatrix:
     sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     scale = np.where(sd > 0, sd, 1.0)
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    # A singular matrix has eigenvalues of rounding on either side of zero, whose
+    # roots would be of half the digits.
     noise = 4.0 * len(values) * np.finfo(float).eps * values.max(initial=0.0)
     kept = np.where(values > noise, values, 0.0)
     return np.asarray(scale[:, None] * vectors * np.sqrt(kept))

@@ -36,6 +36,8 @@ class StackedTerms:
     @cached_property
     def blocks(self) -> tuple[slice, ...]:
         """For each term, its rows and columns inside the block of its factor."""
+        # Terms on one factor lie side by side in formula order: the order of theta and
+        # of the working columns relies on it.
         filled = [0] * self.n_factors
         blocks = []
         for structure, factor in zip(self.structures, self.factor_of_term, strict=True):

@@ -28,5 +28,6 @@ def lower_factor(square_root: FloatMatrix) -> FloatMatrix:
         missing = n_effects - square_root.shape[1]
         padded = np.hstack([square_root, np.zeros((n_effects, missing))])
     factor = np.asarray(np.linalg.qr(padded.T, mode="r")).T
+    # The sign of a column means nothing; a fixed one makes theta unique.
     signs = np.where(np.diag(factor) < 0, -1.0, 1.0)
     return np.ascontiguousarray(np.tril(factor * signs))

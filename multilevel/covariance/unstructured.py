@@ -17,6 +17,7 @@ from multilevel.covariance.triangular import lower_factor
 @cache
 def _triangle(size: int) -> tuple[IntVector, IntVector]:
     """Rows and columns of the lower triangle, column by column."""
+    # The upper triangle row by row is the lower one column by column.
     columns, rows = np.triu_indices(size)
     return rows, columns
 

@@ -81,11 +81,13 @@ def quantile_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
     if distribution.is_discrete:
         step = 1.0 / prior if fitted.family.name == "binomial" else 1.0
         lower_before, upper_before = tails(y - step)
+        # One draw for both tails, so that they stay the two sides of one point.
         share = as_generator(seed).uniform(size=len(y))
         lower = lower_before + share * (lower - lower_before)
         upper = upper + (1.0 - share) * (upper_before - upper)
     smallest = np.finfo(float).tiny
     left, right = np.maximum(lower, smallest), np.maximum(upper, smallest)
+    # From the smaller tail, which has its digits far out; one minus it would be one.
     return np.where(left < right, ndtri(left), -ndtri(right))
 
 

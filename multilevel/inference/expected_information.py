@@ -97,6 +97,7 @@ def _drawn_products(
 
     For f_a = dV_a P y that is its expectation, sigma being one.
     """
+    # Traces by probes, where full matrices would be too large: each is one solve.
     rng = np.random.default_rng(_SEED)
     total = np.zeros((len(directions[0]),) * 2)
     for _ in range(_PROBES):

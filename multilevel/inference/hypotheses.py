@@ -118,6 +118,7 @@ def wald_test(
         return _untested(use_f=use_f, scalar=scalar)
     L, q = independent_rows(L, q, np.linalg.norm(root, axis=1))
     rows = L @ root
+    # In units of each contrast's standard error, so that the cut below knows no units.
     lengths = np.linalg.norm(rows, axis=1)
     scaled = rows / np.where(lengths > 0, lengths, 1.0)[:, None]
     left, values, _ = np.linalg.svd(scaled, full_matrices=False)
@@ -131,6 +132,7 @@ def wald_test(
     shaped = chi2 if scalar else np.array([[chi2]])
     if not use_f:
         return _chi_square(shaped, n_tests)
+    # Of the same uncorrelated contrasts that the statistic is made of.
     df = denominators.f_df(turned @ L)
     test = ContrastResults(F=shaped / n_tests, df_denom=df, df_num=n_tests)
     if np.isinf(df):

@@ -64,6 +64,7 @@ def pooled_glm_null(
     family = problem.family
     moments = row_moments(family, eta, design.weights, dispersion)
     blocks, sizes = cone_blocks(design_terms(design), moments.weight)
+    # Half and half whatever the information is: it need not be computed.
     if sizes == [1]:
         return cone_mixture(np.eye(1), sizes)
     entries = _entry_columns(blocks)
@@ -147,6 +148,9 @@ def row_moments(
     else:
         V, V1, V2 = VARIANCES[family.name].variance(mean)
         phi = (dispersion if family.has_dispersion else 1.0) / prior
+    # Cumulants of an exponential family: each is phi times V times the
+    # derivative in mu of the one before. The fourth central moment is the
+    # fourth cumulant and 3 second^2.
     second = phi * V
     third = phi**2 * V * V1
     fourth = phi**3 * V * (V1**2 + V * V2)
@@ -181,6 +185,8 @@ def _information(
     out[:p, :p] = X.T @ (X * weight[:, None])
     out[:p, first:] = 0.5 * X.T @ (entries * moments.third[:, None])
     linear = null_information(blocks, X, weight, reml=False)[1:, 1:]
+    # The linear model's trace has counted each row with 2 W^2,
+    # as for a normal response.
     own = moments.fourth - 2.0 * weight**2
     out[first:, first:] = linear + 0.25 * entries.T @ (entries * own[:, None])
     if family.has_dispersion:

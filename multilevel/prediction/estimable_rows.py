@@ -70,6 +70,8 @@ def rows_without_mean(
 def estimable_rows(design: ModelDesign, rows: NewRows) -> BoolVector:
     """Whether the fixed part of each row is estimable, (m,); true where missing."""
     estimable = np.ones(len(rows.missing), dtype=bool)
+    # With full rank every row is estimable; the space is dear
+    # to build for many columns.
     if len(design.kept) < design.exog.shape[1]:
         space = EstimableSpace.of(design.exog, design.kept)
         present = ~rows.missing

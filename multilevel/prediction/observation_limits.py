@@ -88,6 +88,8 @@ def observation_quantiles(
             z, w = roots_hermitenorm(NODES)
             with np.errstate(all="ignore"):
                 mean = family.link.mean(eta[rows, None] + sd[rows, None] * z)
+            # Where the link has no mean the node says nothing:
+            # the others share its weight.
             possible = np.isfinite(mean)
             if family.name != "gaussian":
                 possible &= mean >= 0.0
@@ -128,6 +130,7 @@ def _quantiles(
         spread = np.ptp(mean, axis=1) + 10.0 * np.sqrt(dispersion / prior)
         ends = mean.min(axis=1) - spread, mean.max(axis=1) + spread
         return _bisected(reached, *ends)
+    # In logarithms, as positive responses may spread over many orders of magnitude.
     high = np.log(mean.max(axis=1)) + 20.0
     low = np.log(mean.min(axis=1)) - 40.0
     return np.exp(_bisected(lambda y: reached(np.exp(y)), low, high))
@@ -156,6 +159,8 @@ def _whole(
             break
         low = np.where(short, high, low)
         high = np.where(short, np.minimum(2.0 * high + 1.0, most), high)
+    # Whole numbers from here on: bisection ends at neighbours, of which the upper
+    # one has been seen to be enough.
     while (open_ := high - low > 1.0).any():
         middle = np.floor(0.5 * (low + high))
         found = reached(middle)

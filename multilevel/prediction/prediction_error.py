@@ -160,6 +160,8 @@ def prediction_variance(
     nothing = np.zeros(len(rows.X))
     weights = np.concatenate([covariance.information, nothing])
     factor = penalized_factor(weighted_products(layout, weights), lams)
+    # z'K z of all rows at once: their levels meet in the
+    # elimination as those of the fit.
     conditional = pattern_inverse(factor).leverages()[n:]
     moved = rows.X.copy()
     for j, column in enumerate(design.X.T):
@@ -193,6 +195,7 @@ def _filled_codes(design: ModelDesign, rows: RowsToPredict) -> list[IntVector]:
     What is nested in the fit stays nested, which keeps the elimination cheap.
     """
     model = np.zeros(len(rows.X), dtype=np.intp)
+    # The finest factor last: a row of its level has the right levels of all above it.
     order = np.argsort([len(factor.levels) for factor in design.factors])
     for position in order:
         codes = rows.codes[position]

@@ -21,6 +21,7 @@ def parent_levels(
         Level of each row in both factors.
     """
     parents = np.zeros(n_children, dtype=np.intp)
+    # The last row of each level decides; if any other row disagrees, it is not nested.
     parents[child] = parent
     return parents if np.array_equal(parents[child], parent) else None
 
@@ -50,6 +51,8 @@ def pair_pattern(
     if parents is not None:
         return PairPattern(np.arange(n_first), parents, first)
     cells = first * n_second + second
+    # A table of all pairs is quicker than sorting, as long as it is
+    # not much longer than the rows.
     if n_first * n_second <= max(4 * len(first), 4096):
         occupied = np.zeros(n_first * n_second, dtype=bool)
         occupied[cells] = True

@@ -65,11 +65,13 @@ def null_information(
         for codes, side in zip(factors.codes, sides, strict=True)
     ]
     traces = np.zeros((len(entries) + 1,) * 2)
+    # Rows of weight zero are no rows: tr(P W^-1 P W^-1) counts the others.
     traces[0, 0] = np.count_nonzero(root) - basis.shape[1]
     for k, (side, U) in enumerate(zip(sides, projected, strict=True)):
         own = side.T @ side - np.einsum("jrp,jsp->rs", U, U)
         for a, (factor, row, column) in enumerate(entries, start=1):
             if factor == k:
+                # An entry off the diagonal stands in two places of G.
                 once = 1.0 if row == column else 2.0
                 traces[0, a] = traces[a, 0] = once * own[row, column]
     for k, m in product(range(len(sides)), repeat=2):
@@ -154,6 +156,7 @@ def _inner_products(
         first = second = np.arange(len(U))
         pair = codes
     else:
+        # Pairs of levels that occur, numbered: of all others the product is zero.
         keys, pair = np.unique(codes * len(V) + others, return_inverse=True)
         first, second = np.divmod(keys, len(V))
     whole = _level_products(pair, side, other)
@@ -220,6 +223,7 @@ def orthonormal_columns(
         dependent = first_of_rounding(R, unit * np.linalg.norm(rows, axis=0))
         if dependent < 0 or rows.shape[1] == 1:
             break
+        # One at a time: with it gone, later columns are judged beside those that stay.
         rows = np.delete(rows, dependent, axis=1)
     inside = root > 0
     out = np.zeros_like(Q)

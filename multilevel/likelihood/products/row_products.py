@@ -36,6 +36,7 @@ def _level_sums(
 def _sources(a: WorkingColumn, b: WorkingColumn) -> tuple[int, int]:
     first = -1 if a.values is None else a.key
     second = -1 if b.values is None else b.key
+    # The product of two columns is one, in whatever order they come.
     return (first, second) if first <= second else (second, first)
 
 
