@@ -77,7 +77,7 @@ def pooled_loglike(problem: LinearProblem, *, reml: bool) -> float:
     float
     """
     zero = np.zeros(problem.terms.n_theta)
-    point = problem.point(problem.working.factors(zero), reml=reml)
+    point = problem.point(problem.working.lams(zero), reml=reml)
     deviance = point.profiled.deviance + problem.deviance_shift(reml=reml)
     return float(-0.5 * deviance)
 

@@ -44,7 +44,7 @@ def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatr
     point = fitted_point(problem, fit)
     profiled = point.profiled
     _, cross = point.working_products(
-        covariance_directions(working.factors(theta), working.jacobians(theta))
+        covariance_directions(working.lams(theta), working.jacobians(theta))
     )
     slope = (cross @ profiled.residual) / profiled.sigma2  # -d(r^2)/dtheta / sigma^2
     m = len(theta)
@@ -182,7 +182,7 @@ def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
     """Prepare the degrees of freedom of contrasts of one fit."""
     working, theta = problem.working, fit.working_theta
     point = fitted_point(problem, fit)
-    directions = covariance_directions(working.factors(theta), working.jacobians(theta))
+    directions = covariance_directions(working.lams(theta), working.jacobians(theta))
     inverse = point.profiled.RX_inverse
     p, m = problem.n_fixed, len(theta)
     slopes = np.zeros((m + 1, p, p))

@@ -40,7 +40,7 @@ def _deviance(model: MixedLM, params: FloatVector, *, reml: bool) -> float:
 
 
 def _estimates(problem: LinearProblem, theta: FloatVector, *, reml: bool) -> Estimates:
-    point = problem.point(problem.working.factors(theta), reml=reml)
+    point = problem.point(problem.working.lams(theta), reml=reml)
     return estimates_at(problem, point)
 
 

@@ -26,7 +26,7 @@ from multilevel.likelihood.linear.evaluation import LikelihoodPoint
 class ThetaMap(Protocol):
     """From theta to the relative covariance factors of the working columns."""
 
-    def factors(self, theta: FloatVector) -> list[FloatMatrix]:
+    def lams(self, theta: FloatVector) -> list[FloatMatrix]:
         """lambda_k (S, S) for each grouping factor."""
 
     def jacobians(self, theta: FloatVector) -> list[FloatArray]:
@@ -60,7 +60,7 @@ def theta_gradient(
     point: LikelihoodPoint, theta_map: ThetaMap, theta: FloatVector
 ) -> FloatVector:
     """Gradient of the deviance, (m,)."""
-    lams, jacobians = theta_map.factors(theta), theta_map.jacobians(theta)
+    lams, jacobians = theta_map.lams(theta), theta_map.jacobians(theta)
     gammas = point.gradients()
     total = np.zeros(len(theta))
     for gamma, lam, J in zip(gammas, lams, jacobians, strict=True):
@@ -72,7 +72,7 @@ def theta_derivatives(
     point: LikelihoodPoint, theta_map: ThetaMap, theta: FloatVector
 ) -> ThetaDerivatives:
     """Value, gradient and Hessian of the profiled deviance."""
-    lams, jacobians = theta_map.factors(theta), theta_map.jacobians(theta)
+    lams, jacobians = theta_map.lams(theta), theta_map.jacobians(theta)
     gammas = point.gradients()
     gradient = np.zeros(len(theta))
     hessian = point.hessian(covariance_directions(lams, jacobians))

@@ -24,7 +24,7 @@ class WorkingTheta:
 
     terms: StackedTerms
 
-    def factors(self, theta: FloatVector) -> list[FloatMatrix]:
+    def lams(self, theta: FloatVector) -> list[FloatMatrix]:
         """lambda (S, S) for each grouping factor."""
         return self.terms.stack(self.terms.term_factors(theta))
 
@@ -46,7 +46,7 @@ class UserTheta:
     terms: StackedTerms
     inverses: tuple[FloatMatrix, ...]
 
-    def factors(self, theta: FloatVector) -> list[FloatMatrix]:
+    def lams(self, theta: FloatVector) -> list[FloatMatrix]:
         """lambda (S, S) of the working columns for each grouping factor."""
         stacked = self.terms.stack(self.terms.term_factors(theta))
         return [T @ lam for T, lam in zip(self.inverses, stacked, strict=True)]

@@ -101,7 +101,7 @@ def evaluate_at(
         modes = find_modes(
             problem.rows,
             base,
-            theta_map.factors(theta),
+            theta_map.lams(theta),
             log_dispersion,
             start=start,
             tolerance=tolerance,

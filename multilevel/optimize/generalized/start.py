@@ -99,7 +99,7 @@ def _point_from(
 ) -> StartingPoint:
     """The modes at x, and a dispersion that suits them if it is to `settle`."""
     beta, theta, log_dispersion = split_parameters(problem, x)
-    base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
+    base, lams = problem.X @ beta + problem.offset, problem.working.lams(theta)
     modes = find_modes(problem.rows, base, lams, log_dispersion, tolerance=1e-6)
     if problem.n_dispersion and settle:
         modes = _settle_dispersion(problem, x, modes)
@@ -131,7 +131,7 @@ def _settle_dispersion(
         # Within a factor of e^2 the descent does the rest.
         if abs(x[-1] - before) < 2.0:
             break
-        base, lams = problem.X @ beta + problem.offset, problem.working.factors(theta)
+        base, lams = problem.X @ beta + problem.offset, problem.working.lams(theta)
         try:
             modes = find_modes(
                 problem.rows, base, lams, x[-1], start=modes, tolerance=1e-6

@@ -51,7 +51,7 @@ def fixed_covariance(problem: LinearProblem, point: LikelihoodPoint) -> FloatMat
 
 def fitted_point(problem: LinearProblem, fit: LMMFit) -> LikelihoodPoint:
     """The deviance at the estimates, in working columns."""
-    lams = problem.working.factors(fit.working_theta)
+    lams = problem.working.lams(fit.working_theta)
     return problem.point(lams, reml=fit.criterion == "REML")
 
 
@@ -71,5 +71,5 @@ def estimates_at(problem: LinearProblem, point: LikelihoodPoint) -> Estimates:
 
 def evaluate(problem: LinearProblem, theta: FloatVector, *, reml: bool) -> Estimates:
     """Estimates with theta (m,) of the user's columns held fixed."""
-    lams = problem.user.factors(np.asarray(theta, dtype=float))
+    lams = problem.user.lams(np.asarray(theta, dtype=float))
     return estimates_at(problem, problem.point(lams, reml=reml))

@@ -55,7 +55,7 @@ class LinearFittedModel(FittedModel):
         """The deviance at the estimates, or at another theta of the working columns."""
         theta = self.fit.working_theta if working_theta is None else working_theta
         problem = self.problem
-        return problem.point(problem.working.factors(theta), reml=self.is_restricted)
+        return problem.point(problem.working.lams(theta), reml=self.is_restricted)
 
     @cached_property
     def fixed_root(self) -> FloatMatrix:

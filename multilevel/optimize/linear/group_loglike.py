@@ -47,7 +47,7 @@ def _blocks(problem: LinearProblem) -> BlockSystem:
 
 def _log_dets(problem: LinearProblem, fit: LMMFit, factor: int) -> FloatVector:
     """log|M| of every level of the coarsest factor, (J,)."""
-    lams = problem.working.factors(fit.working_theta)
+    lams = problem.working.lams(fit.working_theta)
     prepared = problem.prepared
     if isinstance(prepared, RotatedLevels):
         triangles = prepared.rows[:, : prepared.size]

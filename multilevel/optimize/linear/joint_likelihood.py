@@ -57,7 +57,7 @@ def _joint_point(problem: LinearProblem, params: FloatVector) -> _JointPoint:
     beta, theta, sigma = split_params(problem, params)
     basis = problem.basis
     scale = basis.response_scale
-    point = problem.point(problem.user.factors(theta), reml=False)
+    point = problem.point(problem.user.lams(theta), reml=False)
     working = point.profiled.at(basis.working_beta(beta), (sigma / scale) ** 2)
     beta_map = np.linalg.inv(basis.user_rows(np.eye(len(beta)))) / scale
     return _JointPoint(
@@ -110,7 +110,7 @@ def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
     p, m = problem.n_fixed, problem.terms.n_theta
     user = problem.user
     directions = covariance_directions(
-        user.factors(joint.theta), user.jacobians(joint.theta)
+        user.lams(joint.theta), user.jacobians(joint.theta)
     )
     _, cross = joint.point.working_products(directions)
     products = profiled.whitened @ profiled.residual
@@ -135,7 +135,7 @@ def _theta_block(problem: LinearProblem, joint: _JointPoint) -> FloatMatrix:
         held = point.profiled
 
         def gradient(at: FloatVector) -> FloatVector:
-            moved = problem.point(user.factors(at), reml=False)
+            moved = problem.point(user.lams(at), reml=False)
             profiled = moved.profiled.at(held.beta, held.sigma2)
             there = replace(moved, profiled=profiled)  # type: ignore[type-var]
             return theta_gradient(there, user, at)
@@ -143,7 +143,7 @@ def _theta_block(problem: LinearProblem, joint: _JointPoint) -> FloatMatrix:
         scales = theta_scales(point, user, theta)
         return -0.5 * difference_hessian(gradient, theta, scales)
     derivatives = theta_derivatives(point, user, theta)
-    directions = covariance_directions(user.factors(theta), user.jacobians(theta))
+    directions = covariance_directions(user.lams(theta), user.jacobians(theta))
     quadratic, cross = point.working_products(directions)
     scaled, correction = profiled_curvature(point.profiled, quadratic, cross)
     # The Hessian of the profiled deviance lacks what profiling took off.

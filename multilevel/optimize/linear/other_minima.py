@@ -113,7 +113,7 @@ def _scan(search: LMMSearch, first: Minimum) -> Iterator[FloatVector]:
 def _deviance(search: LMMSearch, theta: float) -> float:
     problem = search.problem
     try:
-        lams = problem.working.factors(np.array([theta]))
+        lams = problem.working.lams(np.array([theta]))
         return problem.point(lams, reml=search.reml).profiled.deviance
     except np.linalg.LinAlgError:
         return np.inf

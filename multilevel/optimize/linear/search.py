@@ -45,7 +45,7 @@ class LMMSearch:
     def objective(self, theta: FloatVector) -> ThetaDerivatives:
         """Deviance with first and second derivatives at theta (m,)."""
         theta_map = self.problem.working
-        point = self.problem.point(theta_map.factors(theta), reml=self.reml)
+        point = self.problem.point(theta_map.lams(theta), reml=self.reml)
         return theta_derivatives(point, theta_map, theta)
 
     @property
@@ -138,7 +138,7 @@ class LMMSearch:
             return False
         try:
             farther = problem.point(
-                problem.working.factors(10.0 * minimum.x), reml=self.reml
+                problem.working.lams(10.0 * minimum.x), reml=self.reml
             )
         except np.linalg.LinAlgError:
             return vanishing

@@ -53,7 +53,7 @@ def theta_hessian(
     reml = point.profiled.reml
 
     def gradient(at: FloatVector) -> FloatVector:
-        moved = problem.point(theta_map.factors(at), reml=reml)
+        moved = problem.point(theta_map.lams(at), reml=reml)
         return theta_gradient(moved, theta_map, at)
 
     return difference_hessian(gradient, theta, theta_scales(point, theta_map, theta))
@@ -67,7 +67,7 @@ def theta_scales(
     By the size of the terms that make up the information about it, which has no sign:
     far from the optimum the curvature may be negative.
     """
-    lams, jacobians = theta_map.factors(theta), theta_map.jacobians(theta)
+    lams, jacobians = theta_map.lams(theta), theta_map.jacobians(theta)
     directions = covariance_directions(lams, jacobians)
     information = np.abs(np.diag(point.hessian(directions)))
     length = np.zeros(len(theta))

@@ -78,7 +78,7 @@ def test_no_direction_is_downhill_at_the_optimum(name: str, reml: bool) -> None:
     for size in (1e-3, 1e-2, 0.3):
         for _ in range(20):
             theta = fit.working_theta + size * rng.normal(size=len(fit.theta))
-            point = problem.point(problem.working.factors(theta), reml=reml)
+            point = problem.point(problem.working.lams(theta), reml=reml)
             shift = problem.deviance_shift(reml=reml)
             assert point.profiled.deviance + shift >= -2.0 * fit.llf - 1e-8
 

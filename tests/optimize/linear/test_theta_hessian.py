@@ -45,7 +45,7 @@ def test_extrapolated_differences_agree_with_the_exact_hessian(name: str) -> Non
     point = fitted_point(problem, fit)
 
     def gradient(at: FloatVector) -> FloatVector:
-        moved = problem.point(working.factors(at), reml=True)
+        moved = problem.point(working.lams(at), reml=True)
         return theta_gradient(moved, working, at)
 
     scales = theta_scales(point, working, theta)
@@ -103,7 +103,7 @@ def test_hessian_of_all_parameters_holds_away_from_the_optimum(
 def test_a_parameter_without_any_information_has_a_scale() -> None:
     data, formula = MODELS["one factor"]
     problem = ml.mixedlm(formula, ml.datasets.load(data)).problem
-    point = problem.point(problem.working.factors(np.zeros(3)), reml=True)
+    point = problem.point(problem.working.lams(np.zeros(3)), reml=True)
     nothing = replace(point, D=np.zeros_like(point.D), E=np.zeros_like(point.E))
     scales = theta_scales(nothing, problem.working, np.zeros(3))
     assert_allclose(scales, 10.0)
