@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.inference.denominator_df import DDF_METHODS, Denominators
-from multilevel.results.variance_components import MovingRoot
+from multilevel.inference.variance_components import MovingRoot
 
 if TYPE_CHECKING:
     from typing_extensions import Self

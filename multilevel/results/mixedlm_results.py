@@ -10,12 +10,12 @@ from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.pooled import compare_with_pooled, pooled_regression
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.inference.satterthwaite import variance_parameter_covariance
+from multilevel.inference.variance_components import MovingRoot
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
 from multilevel.reporting.fit_summary import summarize_linear_fit
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.mixed_results import MixedResults
-from multilevel.results.variance_components import MovingRoot
 
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper

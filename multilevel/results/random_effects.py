@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatArray, FloatVector
+from multilevel.inference.variance_components import TermCovariance, VarianceComponents
 from multilevel.prediction.level_tables import coefficient_tables, level_tables
 from multilevel.results.estimates import Estimates
 from multilevel.results.kept_value import kept_value
-from multilevel.results.variance_components import TermCovariance, VarianceComponents
 
 
 class RandomEffects(Estimates):

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 import multilevel as ml
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.errors import DataError
-from multilevel.results.variance_components import TermCovariance, VarianceComponents
+from multilevel.inference.variance_components import TermCovariance, VarianceComponents
 
 
 @pytest.fixture(scope="module")
