@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -28,10 +27,12 @@ from multilevel.inference.chi_bar_square import (
 )
 from multilevel.inference.expected_information import expected_information
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
 
 
-def compare_nested(restricted: Any, full: Any) -> LRTest:
+def compare_nested(restricted: FittedModel, full: FittedModel) -> LRTest:
     """Likelihood-ratio test of two results of which one is nested in the other.
 
     Rows, groups and columns are compared by content. Where the models differ in
@@ -41,7 +42,7 @@ def compare_nested(restricted: Any, full: Any) -> LRTest:
 
     Parameters
     ----------
-    restricted, full : MixedLMResults or MixedGLMResults
+    restricted, full : FittedModel
         In either order.
 
     Returns
@@ -55,14 +56,13 @@ def compare_nested(restricted: Any, full: Any) -> LRTest:
         For different rows, responses, families or criteria, REML fits with different
         fixed effects, and models that are not nested.
     """
-    _reject_other_results(restricted)
     notes = ("the models were given in the other order",)
-    if restricted.df_model > full.df_model:
+    if restricted.n_parameters > full.n_parameters:
         return _compare(full, restricted, notes)
     try:
         return _compare(restricted, full, ())
     except ComparisonError as error:
-        if restricted.df_model < full.df_model:
+        if restricted.n_parameters < full.n_parameters:
             raise
         try:
             return _compare(full, restricted, notes)
@@ -70,23 +70,23 @@ def compare_nested(restricted: Any, full: Any) -> LRTest:
             raise error from None
 
 
-def _compare(restricted: Any, full: Any, notes: tuple[str, ...]) -> LRTest:
+def _compare(
+    restricted: FittedModel, full: FittedModel, notes: tuple[str, ...]
+) -> LRTest:
     """The test of a model that is nested in the other."""
-    smaller, larger = restricted.model.design, full.model.design
-    linear = getattr(full.model, "family", None) is None
+    smaller, larger = restricted.design, full.design
     edge = _dispersion_edge(restricted, full)
     _reject_other_criterion(restricted, full)
-    rows = match_rows(smaller, larger, linear=linear)
-    llf = restricted.llf
+    rows = match_rows(smaller, larger, linear=isinstance(full, LinearFittedModel))
     n_fixed, change_of_units = _fixed_part(smaller, larger, rows, full.criterion)
     change = covariance_change(smaller, larger, rows.order)
     null = _null_distribution(restricted, full, change, rows, n_fixed, edge)
     if change_of_units:
         notes = (*notes, "restricted likelihoods in the same fixed columns")
     return likelihood_ratio_test(
-        llf + change_of_units,
+        restricted.llf + change_of_units,
         full.llf,
-        df=full.df_model - restricted.df_model,
+        df=full.n_parameters - restricted.n_parameters,
         null=null,
         restricted=restricted.formula,
         full=full.formula,
@@ -95,17 +95,7 @@ def _compare(restricted: Any, full: Any, notes: tuple[str, ...]) -> LRTest:
     )
 
 
-def _reject_other_results(restricted: Any) -> None:
-    """Refuse what is not the result of a mixed model."""
-    if not hasattr(getattr(restricted, "model", None), "design"):
-        raise ComparisonError(
-            f"the restricted model must be a fitted mixed model, not a "
-            f"{type(restricted).__name__}; compare_pooled() tests against the "
-            "regression without random effects"
-        )
-
-
-def _reject_other_criterion(restricted: Any, full: Any) -> None:
+def _reject_other_criterion(restricted: FittedModel, full: FittedModel) -> None:
     """Refuse to compare REML with ML, or different approximations."""
     if restricted.criterion != full.criterion:
         option = "reml" if restricted.criterion in ("REML", "ML") else "nagq"
@@ -115,22 +105,22 @@ def _reject_other_criterion(restricted: Any, full: Any) -> None:
         )
 
 
-def _dispersion_edge(restricted: Any, full: Any) -> bool:
+def _dispersion_edge(restricted: FittedModel, full: FittedModel) -> bool:
     """Whether the full model adds a dispersion that the restricted one has at its edge.
 
     A Poisson model is a negative binomial one with alpha = 1 / size = 0. Other families
     or links are refused; a linear model has none.
     """
-    families = [getattr(result.model, "family", None) for result in (restricted, full)]
-    names = ["linear" if family is None else str(family) for family in families]
-    first, second = families
-    if first is not None and second is not None:
-        kinds = (first.name, second.name, second.has_dispersion)
-        same_link = first.link.name == second.link.name
-        if kinds == ("poisson", "negativebinomial", True) and same_link:
-            return True
-    sizes = [getattr(family, "known_size", None) for family in families]
-    if names[0] != names[1] or sizes[0] != sizes[1]:
+    first, second = restricted.family, full.family
+    kinds = (first.name, second.name, second.has_dispersion)
+    same_link = first.link.name == second.link.name
+    if kinds == ("poisson", "negativebinomial", True) and same_link:
+        return True
+    names = [
+        "linear" if isinstance(fitted, LinearFittedModel) else str(fitted.family)
+        for fitted in (restricted, full)
+    ]
+    if names[0] != names[1] or first.known_size != second.known_size:
         raise ComparisonError(
             f"the models have different families: {names[0]} and {names[1]}. The test "
             "needs one family and link"
@@ -165,8 +155,8 @@ def _fixed_part(
 
 
 def _null_distribution(
-    restricted: Any,
-    full: Any,
+    restricted: FittedModel,
+    full: FittedModel,
     change: CovarianceChange,
     rows: SameRows,
     n_fixed: int,
@@ -183,16 +173,14 @@ def _null_distribution(
         return cone_mixture(np.eye(1), [1], free=free)
     if sizes in ([], [1]):
         return cone_mixture(np.eye(len(sizes)), sizes, free=free)
-    family, design = getattr(full.model, "family", None), full.model.design
-    if family is None:
-        problem = full.model.problem
+    design, scale_known = full.design, False
+    if isinstance(full, LinearFittedModel):
+        problem = full.problem
     else:
-        eta = restricted.fit_record.eta[rows.order]
+        family, eta = full.family, restricted.eta[rows.order]
         design = working_design(family, design, eta, restricted.dispersion)
         problem = build_problem(design)
-    scale_known = family is not None and (
-        not family.has_dispersion or family.name == "negativebinomial"
-    )
+        scale_known = not family.has_dispersion or family.name == "negativebinomial"
     lams, directions, n_linear = _coordinates(problem, design, restricted, change, rows)
     information = expected_information(
         problem, design, lams, directions,
@@ -205,7 +193,7 @@ def _null_distribution(
 def _coordinates(
     problem: LinearProblem,
     design: ModelDesign,
-    restricted: Any,
+    restricted: FittedModel,
     change: CovarianceChange,
     rows: SameRows,
 ) -> tuple[list[FloatMatrix], list[FloatArray], int]:
@@ -239,7 +227,7 @@ def _coordinates(
         working = term.columns @ problem.basis.terms[block.term][:, own]
         spans = [coefficients_of(working, s.columns) for s in inside]
         for s, span in zip(inside, spans, strict=True):
-            factor = restricted.fit_record.factors[s.term][s.effects]
+            factor = restricted.fit.factors[s.term][s.effects]
             # Relative to sigma^2 over the full model's weights.
             root = span @ factor / np.sqrt(rows.weight_ratio)
             covariances[term.factor_index][where, where] += root @ root.T

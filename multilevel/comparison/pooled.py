@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatVector
+from multilevel.design.formula_text import fixed_formula_text
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.chi_bar_square import (
@@ -21,6 +22,7 @@ from multilevel.likelihood.products.null_information import (
     cone_blocks,
     null_information,
 )
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import LinearProblem
 
 if TYPE_CHECKING:
@@ -106,49 +108,25 @@ def pooled_null(design: ModelDesign, *, reml: bool) -> ChiBarSquare:
     return cone_mixture(efficient_information(information, 1), sizes)
 
 
-def compare_with_pooled(
-    design: ModelDesign,
-    problem: LinearProblem,
-    llf: float,
-    *,
-    criterion: str,
-    full: str,
-) -> LRTest:
+def compare_with_pooled(fitted: LinearFittedModel) -> LRTest:
     """Likelihood-ratio test of a linear mixed model against its pooled regression.
 
     Parameters
     ----------
-    design : ModelDesign
-    problem : LinearProblem
-        Of the mixed model, as is the design.
-    llf : float
-        Log-likelihood of the mixed model.
-    criterion : {"REML", "ML"}
-        Restricted likelihoods can be compared, because X is the same.
-    full : str
-        Formula of the mixed model.
+    fitted : LinearFittedModel
+        Fitted by ML or REML: restricted likelihoods can be compared, as X is the same.
 
     Returns
     -------
     LRTest
     """
-    reml = criterion == "REML"
+    reml = fitted.is_restricted
     return likelihood_ratio_test(
-        pooled_loglike(problem, reml=reml),
-        llf,
-        df=design.stacked_terms.n_theta,
-        null=pooled_null(design, reml=reml),
-        restricted=pooled_formula(design),
-        full=full,
-        criterion=criterion,
+        pooled_loglike(fitted.problem, reml=reml),
+        fitted.llf,
+        df=len(fitted.fit.theta),
+        null=pooled_null(fitted.design, reml=reml),
+        restricted=fixed_formula_text(fitted.design),
+        full=fitted.formula,
+        criterion=fitted.criterion,
     )
-
-
-def pooled_formula(design: ModelDesign) -> str:
-    """The model's formula without its random terms."""
-    formula = design.formula
-    if formula is None:
-        names = [design.exog_names[position] for position in design.kept]
-        return f"{design.response} ~ " + (" + ".join(names) or "0")
-    offsets = [f"offset({text})" for text in formula.offsets]
-    return f"{formula.response} ~ " + " + ".join([formula.fixed, *offsets])

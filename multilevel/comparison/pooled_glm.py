@@ -11,13 +11,14 @@ import pandas as pd
 from statsmodels.tools.sm_exceptions import DomainWarning, HessianInversionWarning
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.comparison.pooled import pooled_formula
 from multilevel.comparison.statsmodels_family import statsmodels_family
+from multilevel.design.formula_text import fixed_formula_text
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.pooled_glm_null import pooled_glm_null
 from multilevel.likelihood.families.traits import Family, bind_rows
+from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.generalized.pooled import fit_pooled
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
@@ -148,18 +149,14 @@ def _climbed_dispersion(
     return log_dispersion, value
 
 
-def pooled_glm(
-    design: ModelDesign, family: Family, given: Any, problem: GeneralizedProblem
-) -> ResultsWrapper:
+def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
     """statsmodels' results of the model without random terms, on the same rows.
 
     Parameters
     ----------
-    design : ModelDesign
-    family : Family
+    fitted : GeneralizedFittedModel
     given : str, Family or statsmodels family
         The family as the model was asked for.
-    problem : GeneralizedProblem
 
     Returns
     -------
@@ -174,11 +171,13 @@ def pooled_glm(
     from statsmodels.discrete.discrete_model import NegativeBinomial
     from statsmodels.genmod.generalized_linear_model import GLM
 
+    design, family = fitted.design, fitted.family
     if not len(design.kept):
         raise ComparisonError(
             "the model has no fixed effects, so there is no pooled regression to fit; "
             "write at least an intercept, as in 'y ~ 1 + ...'"
         )
+    problem = fitted.problem
     exog = pd.DataFrame(design.X, index=design.index, columns=list(design.kept_names))
     endog: Any = pd.Series(design.y, design.index, name=design.response)
     estimated = family.name == "negativebinomial" and family.has_dispersion
@@ -292,39 +291,25 @@ def _successes_and_failures(design: ModelDesign) -> FloatMatrix:
     return np.column_stack([successes, trials - successes])
 
 
-def compare_with_pooled_glm(
-    problem: GeneralizedProblem,
-    design: ModelDesign,
-    llf: float,
-    *,
-    criterion: str,
-    full: str,
-) -> LRTest:
+def compare_with_pooled_glm(fitted: GeneralizedFittedModel) -> LRTest:
     """Likelihood-ratio test of a generalized mixed model against its pooled model.
 
     Parameters
     ----------
-    problem : GeneralizedProblem
-    design : ModelDesign
-    llf : float
-        Approximate log-likelihood of the mixed model.
-    criterion : str
-        How it was approximated.
-    full : str
-        Formula of the mixed model.
+    fitted : GeneralizedFittedModel
 
     Returns
     -------
     LRTest
     """
+    problem, design = fitted.problem, fitted.design
     pooled = pooled_maximum(problem)
-    null = pooled_glm_null(problem, design, pooled.eta, pooled.dispersion)
     return likelihood_ratio_test(
         pooled.llf,
-        llf,
-        df=design.stacked_terms.n_theta,
-        null=null,
-        restricted=pooled_formula(design),
-        full=full,
-        criterion=criterion,
+        fitted.llf,
+        df=len(fitted.fit.theta),
+        null=pooled_glm_null(problem, design, pooled.eta, pooled.dispersion),
+        restricted=fixed_formula_text(design),
+        full=fitted.formula,
+        criterion=fitted.criterion,
     )

@@ -10,9 +10,9 @@ import numpy as np
 from statsmodels.base.model import LikelihoodModel
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.covariance.registry import written_term
 from multilevel.design.estimability import EstimableSpace
 from multilevel.design.fixed_effects import linear_constraints
+from multilevel.design.formula_text import formula_text
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
 from multilevel.models.design_data import DesignData
@@ -50,8 +50,7 @@ class MixedModel(LikelihoodModel):
     @property
     def formula(self) -> str:
         """The formula as written, or one that says what the arrays were."""
-        formula = self.design.formula
-        return _formula_of_arrays(self.design) if formula is None else formula.text
+        return formula_text(self.design)
 
     @property
     def k_constant(self) -> int:
@@ -147,17 +146,3 @@ class MixedModel(LikelihoodModel):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.formula}, {self.nobs} rows>"
-
-
-def _formula_of_arrays(design: ModelDesign) -> str:
-    """A formula that says what was given as arrays."""
-    random = [
-        written_term(
-            term.structure,
-            " + ".join(term.effects),
-            design.factors[term.factor_index].name,
-        )
-        for term in design.terms
-    ]
-    fixed = [*design.exog_names] or ["0"]
-    return f"{design.response} ~ " + " + ".join([*fixed, *random])

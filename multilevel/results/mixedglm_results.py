@@ -88,17 +88,10 @@ class MixedGLMResults(MixedResults):
         return independent_factor(problem), values
 
     def _fit_pooled(self) -> ResultsWrapper:
-        model = self.model
-        return pooled_glm(model.design, self.family, model.given_family, model.problem)
+        return pooled_glm(self._fitted, self.model.given_family)
 
     def _compare_with_pooled(self) -> LRTest:
-        return compare_with_pooled_glm(
-            self.model.problem,
-            self.model.design,
-            self.llf,
-            criterion=self.criterion,
-            full=self.formula,
-        )
+        return compare_with_pooled_glm(self._fitted)
 
     def summary(
         self, alpha: float = 0.05, *, exponentiate: bool = False

@@ -78,13 +78,7 @@ class MixedLMResults(MixedResults):
         return pooled_regression(self.model.design)
 
     def _compare_with_pooled(self) -> LRTest:
-        return compare_with_pooled(
-            self.model.design,
-            self.model.problem,
-            self.llf,
-            criterion=self.criterion,
-            full=self.formula,
-        )
+        return compare_with_pooled(self._fitted)
 
     def summary(self, alpha: float = 0.05) -> SummaryDocument:
         """The fit as a table: text, HTML and LaTeX.

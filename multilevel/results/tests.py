@@ -10,9 +10,10 @@ import numpy as np
 from multilevel.array_types import FloatMatrix
 from multilevel.comparison.nested_models import compare_nested
 from multilevel.covariance.square_root import covariance_root
-from multilevel.errors import FitError, NotForMixedModelsError
+from multilevel.errors import ComparisonError, FitError, NotForMixedModelsError
 from multilevel.inference.estimability import Estimability, estimability
 from multilevel.inference.hypotheses import t_tests, wald_test
+from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.results.estimates import Estimates
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Tests(Estimates):
         -------
         LRTest
         """
-        return compare_nested(restricted, self)
+        return compare_nested(_fitted_of(restricted), self._fitted)
 
     @property
     def ssr(self) -> float:
@@ -194,3 +195,21 @@ class Tests(Estimates):
             "anova_lm does not apply; use result.wald_test_terms() for tests of the "
             "terms, and full.compare_lr_test(restricted) for two models"
         )
+
+
+def _fitted_of(results: Any) -> FittedModel:
+    """The fitted model of a results object.
+
+    Raises
+    ------
+    ComparisonError
+        If it is not that of a mixed model.
+    """
+    fitted = getattr(results, "_fitted", None)
+    if not isinstance(fitted, FittedModel):
+        raise ComparisonError(
+            f"the restricted model must be a fitted mixed model, not a "
+            f"{type(results).__name__}; compare_pooled() tests against the "
+            "regression without random effects"
+        )
+    return fitted

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.design.formula_text import formula_text
 from multilevel.methods import ModelKind
 from multilevel.optimize.common.fit_record import OptimizationReport
 
@@ -101,6 +102,21 @@ class FittedModel(ABC):
     def criterion(self) -> str:
         """What was maximized: ``"REML"``, ``"ML"``, ``"Laplace"`` or ``"AGQ(7)"``."""
         return self.fit.criterion
+
+    @property
+    def llf(self) -> float:
+        """Maximized log-likelihood, restricted or approximate."""
+        return self.fit.llf
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters, variance parameters included."""
+        return self.fit.n_parameters
+
+    @property
+    def formula(self) -> str:
+        """The formula as written, or one that says what the arrays were."""
+        return formula_text(self.design)
 
     @property
     def beta(self) -> FloatVector:
