@@ -96,6 +96,7 @@ def boundary_parameters(
         found |= {
             f"sd({names[i]} | {group})": float(sds[i]) for i in np.flatnonzero(zero)
         }
+        # A correlation with an effect that does not vary is no parameter on the edge.
         safe = np.where(zero, 1.0, sds)
         cor = (factor @ factor.T) / np.outer(safe, safe)
         for i, j in zip(*np.tril_indices(len(names), -1), strict=True):

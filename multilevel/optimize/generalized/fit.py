@@ -168,12 +168,15 @@ def _read_fit(
     p, m = problem.n_fixed, problem.terms.n_theta
     x = end.point.x.copy()
     _, theta, log_dispersion = split_parameters(problem, x)
+    # The search moves without bounds: signs of columns, which
+    # mean nothing, are settled.
     x[p : p + m] = problem.terms.theta_of(problem.terms.term_factors(theta))
     covariance = parameter_covariance(problem, end.hessian)
     params = user_params(problem, x)
     cov_params = user_covariance(problem, x, covariance.matrix)
     working = problem.terms.term_factors(x[p : p + m])
     off = running_off(problem, end.point, end.hessian.matrix, working)
+    # What runs off is flat as well, but is called by its name.
     unknown = () if off else unknown_columns(problem, covariance.unknown)
     lower = problem.terms.term_factors(params[p : p + m])
     eta = end.point.modes.eta[problem.row_of]

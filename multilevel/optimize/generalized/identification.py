@@ -59,6 +59,7 @@ def refuse_unidentified_glm(design: ModelDesign, family: Family) -> frozenset[st
         for factor in spanned:
             has_independent_columns(problem, design, factor, warn=False)
     found: frozenset[str] = frozenset()
+    # One effect a level, and no two factors of one size: nothing to tell apart.
     if (widths > 1).any() or len(set(sizes)) < len(sizes):
         plain = _plain(design, fixed=False)
         found = refuse_unidentified(build_problem(plain), plain, residual=False)

@@ -107,6 +107,7 @@ def point_at(
         )
         gradient[p : p + m] = jacobian.T @ gradient[p : p + m]
     if problem.n_dispersion:
+        # From the logarithm, in which the search moves, to the dispersion itself.
         gradient[-1] /= params[-1]
     return GlmPoint(params, point.value, gradient, point.modes)
 
@@ -219,6 +220,8 @@ def loglike_groups(problem: GeneralizedProblem, fit: GLMMFit) -> FloatVector:
         return normalizer + level_log_integrals(
             rows, base, modes, log_dispersion, fit.n_nodes
         )
+    # D(u-hat) and log|M| are sums over rows and over levels, so by group as well;
+    # levels of finer factors add what is theirs to the level that they lie in.
     density, _ = rows.likelihood.density(modes.eta, log_dispersion)
     total = -2.0 * index.sums(density)
     plan = rows.layout.plan

@@ -115,6 +115,8 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
         random,
         np.arange(n_rows),
     )
+    # Sorted first: equal rows are then looked for within groups, and sums by group are
+    # sweeps over consecutive rows.
     rows = rows.sorted().merged()
     layout = penalized_layout(rows.effects(terms))
     inside = partial(eta_inside, family.link, rows.likelihood)
@@ -154,6 +156,7 @@ def _random_columns(
         transform = basis.transform.copy()
         for j, column in enumerate(basis.apply(term.columns).T):
             first = column[0]
+            # A column of ones costs no multiplication in any pass over the rows.
             may = structure.freedom != "none" or first == 1.0
             if first != 0.0 and may and (column == first).all():
                 transform[:, j] /= first

@@ -54,6 +54,7 @@ def obstacle_of(
     """Why the fit is not to be trusted and what to do, in plain words; "" if it is."""
     if end.expected_gain < ENOUGH and not (off or unknown):
         return ""
+    # From the most telling reason to the least: each stands for those below it as well.
     impossible = _responses_without_mean(problem, end)
     if impossible:
         return (

@@ -44,6 +44,7 @@ class OrderedRows:
         ranked = self._ranked()
         if (np.diff(self.codes[ranked[0]]) >= 0).all():
             return self
+        # lexsort takes its last key first.
         order = np.lexsort([self.codes[k] for k in reversed(ranked)])
         place = np.empty_like(order)
         place[order] = np.arange(len(order))

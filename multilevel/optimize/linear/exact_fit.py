@@ -22,6 +22,7 @@ def refuse_exact_fit(design: ModelDesign, sigma: float) -> None:
         That names a grouping factor within whose levels the response is constant.
     """
     size = float(np.abs(design.y).max())
+    # In the unit of y: sigma belongs to a row of weight one, which need not exist.
     spread = sigma if design.weights is None else sigma / design.weights.mean() ** 0.5
     if spread > 32.0 * np.finfo(float).eps * size:
         return

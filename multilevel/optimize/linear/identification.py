@@ -133,6 +133,7 @@ def has_independent_columns(
         if (scale == 0).any():
             name = problem.effect_names[term][int(np.argmin(scale))]
             raise DataError(f"{name!r} is 0 in all rows; leave it out of {written}")
+        # Relative to lengths: what counts as nothing left must not depend on units.
         outer = np.outer(scale, scale)
         # Back to the user's columns: a combination v of the working ones is T v.
         back = problem.basis.terms[term] / scale
@@ -154,6 +155,7 @@ def has_independent_columns(
         if structure.freedom == "scale":
             rest = np.diag(np.diag(rest))
         null = _null_space(rest)
+        # A single variance is told if any of its columns has something left.
         if structure.freedom == "none" and null.shape[1] < len(rest):
             continue
         lost = _involved(problem, term, back @ null)
@@ -257,6 +259,8 @@ def _refuse_dependent_terms(
     for row, (term, entry) in zip(free[1:], entries, strict=True):
         columns, rows = np.triu_indices(len(entry))  # lower triangle, by column
         row[ends[term] : ends[term + 1]] = entry[rows, columns]
+    # At G = 0 the Gram matrix of the P dV_a P is twice the
+    # information, whatever the data.
     left = null_information(terms, design.X, design.weights, reml=True)
     whole = null_information(terms, design.X, design.weights, reml=False)
     sizes = np.diag(free @ whole @ free.T)

@@ -59,6 +59,7 @@ def _joint_point(problem: LinearProblem, params: FloatVector) -> _JointPoint:
     scale = basis.response_scale
     point = problem.point(problem.user.lams(theta), reml=False)
     working = point.profiled.at(basis.working_beta(beta), (sigma / scale) ** 2)
+    # The way back to the user's columns as a matrix, inverted: d(working)/d(user).
     beta_map = np.linalg.inv(basis.user_rows(np.eye(len(beta)))) / scale
     return _JointPoint(
         replace(point, profiled=working),  # type: ignore[type-var]
