@@ -52,7 +52,7 @@ def covariance_directions(
     lams: Sequence[FloatMatrix], jacobians: Sequence[FloatArray]
 ) -> list[FloatArray]:
     """dG_a = dlambda_a lambda' + lambda dlambda_a', (m, S, S) for each factor."""
-    half = [J @ lam.T for lam, J in zip(lams, jacobians, strict=True)]
+    half = [dlam @ lam.T for lam, dlam in zip(lams, jacobians, strict=True)]
     return [block + block.transpose(0, 2, 1) for block in half]
 
 
@@ -63,8 +63,8 @@ def theta_gradient(
     lams, jacobians = theta_map.lams(theta), theta_map.jacobians(theta)
     gammas = point.gradients()
     total = np.zeros(len(theta))
-    for gamma, lam, J in zip(gammas, lams, jacobians, strict=True):
-        total += 2.0 * J.reshape(len(J), -1) @ (gamma @ lam).ravel()
+    for gamma, lam, dlam in zip(gammas, lams, jacobians, strict=True):
+        total += 2.0 * dlam.reshape(len(dlam), -1) @ (gamma @ lam).ravel()
     return total
 
 
@@ -77,12 +77,12 @@ def theta_derivatives(
     gradient = np.zeros(len(theta))
     hessian = point.hessian(covariance_directions(lams, jacobians))
     weights = []
-    for gamma, lam, J in zip(gammas, lams, jacobians, strict=True):
+    for gamma, lam, dlam in zip(gammas, lams, jacobians, strict=True):
         weight = 2.0 * gamma @ lam
         weights.append(weight)
-        flat = J.reshape(len(J), -1)
+        flat = dlam.reshape(len(dlam), -1)
         gradient += flat @ weight.ravel()
-        hessian = hessian + 2.0 * (gamma @ J).reshape(len(J), -1) @ flat.T
+        hessian = hessian + 2.0 * (gamma @ dlam).reshape(len(dlam), -1) @ flat.T
     # Zero for structures that are linear in theta.
     hessian = hessian + theta_map.curvature(theta, weights)
     return ThetaDerivatives(

@@ -54,7 +54,7 @@ class UserTheta:
     def jacobians(self, theta: FloatVector) -> list[FloatArray]:
         """dlambda/dtheta (m, S, S) for each grouping factor."""
         plain = self.terms.jacobians(theta)
-        return [T @ J for T, J in zip(self.inverses, plain, strict=True)]
+        return [T @ dlam for T, dlam in zip(self.inverses, plain, strict=True)]
 
     def curvature(
         self, theta: FloatVector, weights: Sequence[FloatMatrix]

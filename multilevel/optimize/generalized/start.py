@@ -258,7 +258,7 @@ def _flat(vectors: Sequence[Sequence[FloatMatrix]]) -> FloatMatrix:
 
 def largest_entries(jacobians: Sequence[FloatArray]) -> FloatVector:
     """By how much a unit of each theta changes the factors at most, (m,)."""
-    moved = [np.abs(J).max(axis=(1, 2), initial=0.0) for J in jacobians]
+    moved = [np.abs(dlam).max(axis=(1, 2), initial=0.0) for dlam in jacobians]
     return np.asarray(np.maximum(np.max(moved, axis=0), 1e-300))
 
 
