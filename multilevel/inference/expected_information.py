@@ -23,10 +23,9 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.likelihood.linear.dense_point import DensePoint, dense_point
-from multilevel.likelihood.linear.dense_system import dense_system, n_random_effects
-from multilevel.likelihood.linear.evaluation import LikelihoodPoint
-from multilevel.likelihood.linear.single_factor import RotatedLevels, SingleFactorPoint
+from multilevel.likelihood.linear.dense_factors import DenseFactors
+from multilevel.likelihood.linear.dense_system import n_random_effects
+from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
 
 MAX_DENSE = 3000
@@ -60,17 +59,13 @@ def expected_information(
     scale_known : bool
         Whether sigma is one, as in the working model of a Poisson response.
     """
-    if (
-        isinstance(problem.prepared, RotatedLevels)
-        or n_random_effects(problem.products) > MAX_DENSE
-    ):
-        point = problem.point(lams, reml=reml)
-    else:
-        point = dense_point(dense_system(problem.products), lams, reml=reml)
+    prepared, few = problem.prepared, n_random_effects(problem.products) <= MAX_DENSE
+    if few and not prepared.has_exact_hessian:
+        prepared = DenseFactors.from_products(problem.products)
+    point = prepared.point(lams, reml=reml)
     trace = _traces(point, directions)
-    if isinstance(point, SingleFactorPoint | DensePoint):
-        both = point.trace_products(directions)
-    else:
+    both = point.trace_products(directions)
+    if both is None:
         both = _drawn_products(problem, design, lams, directions, reml)
     if not scale_known:
         both = both - np.outer(trace, trace) / point.profiled.nu

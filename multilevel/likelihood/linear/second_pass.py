@@ -15,16 +15,8 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.likelihood.algebra.level_blocks import semidefinite_rows, summed_gram
-from multilevel.likelihood.linear.dense_point import DensePoint
-from multilevel.likelihood.linear.evaluation import (
-    LikelihoodPoint,
-    PreparedProducts,
-    evaluate_point,
-    prepare_products,
-    prepare_several,
-)
-from multilevel.likelihood.linear.several_factors import SeveralFactorsPoint
-from multilevel.likelihood.linear.share_left import share_left
+from multilevel.likelihood.linear.evaluation import prepare_products
+from multilevel.likelihood.linear.prepared import LikelihoodPoint, Prepared
 from multilevel.likelihood.linear.single_factor import RotatedLevels
 from multilevel.likelihood.products.cross_products import CrossProducts, SecondPass
 from multilevel.likelihood.products.level_patterns import FactorPatterns
@@ -48,7 +40,7 @@ _SD_RATIOS = (30.0, 1e3)
 
 def accurate_products(
     source: RowSource, patterns: FactorPatterns, factor_of_term: Sequence[int]
-) -> tuple[WorkingBasis, CrossProducts, PreparedProducts]:
+) -> tuple[WorkingBasis, CrossProducts, Prepared]:
     """Products of the rows, of shifted rows where that saves digits.
 
     Returns
@@ -61,8 +53,7 @@ def accurate_products(
     products = source_products(source, patterns, factor_of_term)
     prepared = prepare_products(products)
     single = isinstance(prepared, RotatedLevels)
-    total = float(products.XytXy[-1, -1])
-    if share_left(prepared, total, enough=CANCELLATION) > CANCELLATION:
+    if prepared.share_left(enough=CANCELLATION) > CANCELLATION:
         return source.basis, products, prepared
     rows = source.rows()
     reached = source.basis, products, prepared
@@ -70,18 +61,16 @@ def accurate_products(
     sizes = [len(block) for block in products.diagonal]
     guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
     try:
-        arranged = (
-            prepared if single else prepare_several(products, for_second_pass=True)
-        )
+        arranged = prepare_products(products, for_second_pass=True)
         for lams in guesses:
-            point = evaluate_point(arranged, lams, reml=False)
+            point = arranged.point(lams, reml=False)
             rows, products = pass_over(rows, point, patterns, factor_of_term)
             arranged = prepare_products(products)
             reached = rows.basis, products, arranged
         # Where effects vary in few directions only, the fixed effects must be right in
         # the others: so last with covariances near the estimates.
-        lams = covariance_roots(evaluate_point(arranged, guesses[-1], reml=False))
-        point = evaluate_point(arranged, lams, reml=False)
+        lams = covariance_roots(arranged.point(guesses[-1], reml=False))
+        point = arranged.point(lams, reml=False)
         rows, products = pass_over(rows, point, patterns, factor_of_term)
         reached = rows.basis, products, prepare_products(products)
     except np.linalg.LinAlgError:  # what has been reached must do
@@ -140,7 +129,6 @@ def _several_factors_pass(
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
 ) -> tuple[WorkingRows, CrossProducts]:
-    assert isinstance(point, DensePoint | SeveralFactorsPoint)
     rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
     effects = point.column_effects()

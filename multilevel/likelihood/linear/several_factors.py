@@ -135,6 +135,9 @@ class SeveralFactorsPoint:
         quadratic, correction = profiled_curvature(self.profiled, *products)
         return quadratic - correction
 
+    def trace_products(self, directions: Sequence[FloatArray]) -> None:
+        """Nothing: Z'V0^-1 Z is never formed."""
+
     def working_products(
         self, directions: Sequence[FloatArray]
     ) -> tuple[FloatMatrix, FloatMatrix]:

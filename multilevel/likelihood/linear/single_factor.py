@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.likelihood.algebra.level_blocks import (
     absorb_levels,
     cholesky_solve_rows,
@@ -35,7 +35,7 @@ from multilevel.likelihood.products.cross_products import CrossProducts
 
 @dataclass(frozen=True, slots=True)
 class RotatedLevels:
-    """The products of one factor, rotated within levels.
+    """A `Prepared`: the products of one factor, rotated within levels.
 
     Parameters
     ----------
@@ -52,6 +52,10 @@ class RotatedLevels:
     n_rows: int
     size: int
 
+    has_exact_hessian = True
+    n_dense = 0
+    independent_factor = 0
+
     @classmethod
     def from_products(cls, products: CrossProducts) -> RotatedLevels:
         """Rotate the products of a single grouping factor."""
@@ -61,6 +65,24 @@ class RotatedLevels:
             within = products.XytXy - summed_gram(rotated, rotated)
         rows = np.concatenate([R, rotated], axis=1)
         return cls(rows, within, products.n_rows, len(R))
+
+    def point(self, lams: Sequence[FloatMatrix], *, reml: bool) -> SingleFactorPoint:
+        """Profiled deviance at the relative covariance factor (S, S)."""
+        return single_factor_point(self, lams[0], reml=reml)
+
+    def share_left(self, *, enough: float) -> float:
+        """Residual sum of squares of all effects, fitted freely, as a share of y'Wy."""
+        within, between = self.within, self.rows[:, -1]
+        total = float(within[-1, -1] + np.vdot(between, between))
+        if total <= 0:
+            return 1.0
+        beta = np.linalg.lstsq(within[:-1, :-1], within[:-1, -1], rcond=1e-10)[0]
+        return float(within[-1, -1] - within[-1, :-1] @ beta) / total
+
+    def level_log_dets(self, lams: Sequence[FloatMatrix]) -> FloatVector:
+        """log|M| of every level, (J,)."""
+        R = self.rows[:, : self.size]
+        return absorb_levels(level_gram(R, R), lams[0])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +115,13 @@ class SingleFactorPoint:
     def whitened_fixed(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], one (S, p + 1, J)."""
         return [self.E]
+
+    def column_effects(self) -> tuple[FloatArray, ...]:
+        """Random effects of X and of y - X beta, one (S, p + 1, J)."""
+        G = self.lam @ self.lam.T
+        effects = np.einsum("st,tcj->scj", G, self.E)
+        effects[:, -1] = self.modes()[0]
+        return (effects,)
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Blocks of Lam M^-1 Lam' by level, one (S, S, J)."""

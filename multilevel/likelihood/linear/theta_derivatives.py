@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.likelihood.linear.evaluation import LikelihoodPoint
+from multilevel.likelihood.linear.prepared import LikelihoodPoint
 
 
 class ThetaMap(Protocol):

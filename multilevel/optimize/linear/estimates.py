@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.linear.evaluation import LikelihoodPoint
+from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem
 

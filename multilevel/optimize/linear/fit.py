@@ -12,7 +12,6 @@ import numpy as np
 from multilevel.array_types import FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
-from multilevel.likelihood.elimination.block_system import BlockSystem
 from multilevel.likelihood.linear.dense_system import n_random_effects
 from multilevel.optimize.common.blas_threads import blas_threads
 from multilevel.optimize.common.fit_record import LMMFit, OptimizationReport
@@ -57,7 +56,7 @@ def fit_lmm(
         If `start` has the wrong length or the deviance cannot be evaluated there.
     """
     began = time.perf_counter()
-    with blas_threads(_dense_columns(problem)):
+    with blas_threads(problem.prepared.n_dense):
         search = LMMSearch(problem, reml, on_step)
         found = None if start is None else _find_from(search, start)
         found = found or _find(search, starting_theta(problem.products, problem.terms))
@@ -126,11 +125,6 @@ def _find(search: LMMSearch, theta: FloatVector) -> _Found:
         return _Found(minimum, unbounded, elsewhere)
     elsewhere += minimum.evaluations - other.evaluations
     return _Found(search.prefer_singular(other), False, elsewhere)
-
-
-def _dense_columns(problem: LinearProblem) -> int:
-    prepared = problem.prepared
-    return len(prepared.dense) if isinstance(prepared, BlockSystem) else 0
 
 
 def _working_start(problem: LinearProblem, start: FloatVector) -> FloatVector:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from multilevel.array_types import FloatVector, IntVector
+from multilevel.array_types import FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import FitError
-from multilevel.likelihood.algebra.level_blocks import absorb_levels, level_gram
-from multilevel.likelihood.elimination.block_elimination import eliminate, sum_by_parent
-from multilevel.likelihood.elimination.block_system import BlockSystem, block_system
 from multilevel.likelihood.linear.profiled import LOG_2PI
-from multilevel.likelihood.linear.single_factor import RotatedLevels
 from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem
 
@@ -24,42 +20,14 @@ def independent_factor(problem: LinearProblem) -> int:
     FitError
         If grouping factors are crossed, so that no partition of the rows is.
     """
-    if isinstance(problem.prepared, RotatedLevels):
-        return 0
-    plan = _blocks(problem).plan
-    if plan.rest:
+    factor = problem.prepared.independent_factor
+    if factor is None:
         crossed = ", ".join(problem.factor_names)
         raise FitError(
             f"the grouping factors {crossed} are crossed: the rows do not fall into "
             "independent groups, so there is no log-likelihood of a group. Use llf."
         )
-    return plan.chain[-1]
-
-
-def _blocks(problem: LinearProblem) -> BlockSystem:
-    prepared = problem.prepared
-    return (
-        prepared
-        if isinstance(prepared, BlockSystem)
-        else block_system(problem.products)
-    )
-
-
-def _log_dets(problem: LinearProblem, fit: LMMFit, factor: int) -> FloatVector:
-    """log|M| of every level of the coarsest factor, (J,)."""
-    lams = problem.working.lams(fit.working_theta)
-    prepared = problem.prepared
-    if isinstance(prepared, RotatedLevels):
-        triangles = prepared.rows[:, : prepared.size]
-        return absorb_levels(level_gram(triangles, triangles), lams[0])[0]
-    blocks = _blocks(problem)
-    elimination = eliminate(blocks, lams)
-    total = elimination.absorbed[factor].log_det.copy()
-    for c in blocks.plan.chain[:-1]:
-        parent: IntVector = blocks.plan.parents[c, factor]
-        own = elimination.absorbed[c].log_det
-        total += sum_by_parent(own, parent, len(total))
-    return total
+    return factor
 
 
 def loglike_groups(
@@ -88,4 +56,5 @@ def loglike_groups(
         w = design.weights
         terms = terms + marginal * conditional * (w - 1.0) / fit.sigma**2 - np.log(w)
     sums = np.bincount(codes, weights=terms, minlength=n_levels)
-    return np.asarray(-0.5 * (sums + _log_dets(problem, fit, factor)))
+    lams = problem.working.lams(fit.working_theta)
+    return np.asarray(-0.5 * (sums + problem.prepared.level_log_dets(lams)))

@@ -13,7 +13,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.likelihood.linear.evaluation import LikelihoodPoint, has_exact_hessian
+from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.likelihood.linear.profiled import LOG_2PI, profiled_curvature
 from multilevel.likelihood.linear.theta_derivatives import (
     covariance_directions,
@@ -132,7 +132,7 @@ def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
 def _theta_block(problem: LinearProblem, joint: _JointPoint) -> FloatMatrix:
     """Second derivatives in theta with beta and sigma held where they are, (m, m)."""
     user, theta, point = problem.user, joint.theta, joint.point
-    if not has_exact_hessian(problem.prepared):
+    if not problem.prepared.has_exact_hessian:
         held = point.profiled
 
         def gradient(at: FloatVector) -> FloatVector:

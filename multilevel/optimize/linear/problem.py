@@ -13,11 +13,7 @@ from multilevel.covariance.stacked_terms import StackedTerms
 
 if TYPE_CHECKING:
     from multilevel.design.model_design import ModelDesign
-from multilevel.likelihood.linear.evaluation import (
-    LikelihoodPoint,
-    PreparedProducts,
-    evaluate_point,
-)
+from multilevel.likelihood.linear.prepared import LikelihoodPoint, Prepared
 from multilevel.likelihood.linear.second_pass import accurate_products
 from multilevel.likelihood.products.cross_products import CrossProducts
 from multilevel.likelihood.products.level_patterns import factor_patterns
@@ -46,7 +42,7 @@ class LinearProblem(WorkingProblem):
     """
 
     products: CrossProducts
-    prepared: PreparedProducts
+    prepared: Prepared
     terms: StackedTerms
     basis: WorkingBasis
     effect_names: tuple[tuple[str, ...], ...]
@@ -78,7 +74,7 @@ class LinearProblem(WorkingProblem):
 
     def point(self, lams: Sequence[FloatMatrix], *, reml: bool) -> LikelihoodPoint:
         """Evaluate the deviance at relative covariance factors of working columns."""
-        return evaluate_point(self.prepared, lams, reml=reml)
+        return self.prepared.point(lams, reml=reml)
 
 
 def build_problem(design: ModelDesign) -> LinearProblem:

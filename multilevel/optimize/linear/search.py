@@ -10,7 +10,6 @@ import numpy as np
 from multilevel.array_types import FloatVector
 from multilevel.errors import FitError
 from multilevel.likelihood.linear.dense_system import n_random_effects
-from multilevel.likelihood.linear.evaluation import has_exact_hessian
 from multilevel.likelihood.linear.theta_derivatives import (
     ThetaDerivatives,
     theta_derivatives,
@@ -55,7 +54,7 @@ class LMMSearch:
         1e-8 of deviance is 1e-4 of a standard error of theta.  With exact second
         derivatives one cheap step more gains all digits.
         """
-        return 1e-10 if has_exact_hessian(self.problem.prepared) else 1e-8
+        return 1e-10 if self.problem.prepared.has_exact_hessian else 1e-8
 
     def descend(
         self,
@@ -96,7 +95,7 @@ class LMMSearch:
                     shrinkage * theta,
                     gain_tolerance=gain_tolerance or self.gain_tolerance,
                     max_evaluations=max_evaluations,
-                    exact_hessian=has_exact_hessian(self.problem.prepared),
+                    exact_hessian=self.problem.prepared.has_exact_hessian,
                     on_step=on_step,
                 )
             except np.linalg.LinAlgError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.likelihood.linear.evaluation import LikelihoodPoint, has_exact_hessian
+from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.likelihood.linear.theta_derivatives import (
     ThetaMap,
     covariance_directions,
@@ -48,7 +48,7 @@ def theta_hessian(
         From theta to the factors of the working columns.
     theta : (m,)
     """
-    if has_exact_hessian(problem.prepared):
+    if problem.prepared.has_exact_hessian:
         return theta_derivatives(point, theta_map, theta).hessian
     reml = point.profiled.reml
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from multilevel.array_types import FloatVector, IntVector
 from multilevel.errors import SingularFitWarning
 from multilevel.likelihood.linear import evaluation
-from multilevel.likelihood.linear.evaluation import LikelihoodPoint, evaluate_point
+from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.likelihood.linear.theta_derivatives import (
     theta_derivatives,
     theta_gradient,
@@ -130,7 +130,7 @@ def test_gradient_and_hessian_are_the_differences(
     theta_map, theta = problem.working, _theta(problem, 2, least)
 
     def point(at: FloatVector) -> LikelihoodPoint:
-        return evaluate_point(problem.prepared, theta_map.lams(at), reml=reml)
+        return problem.prepared.point(theta_map.lams(at), reml=reml)
 
     def value(at: FloatVector) -> float:
         return point(at).profiled.deviance
@@ -149,10 +149,10 @@ def test_second_derivatives_of_one_factor_are_exact(kind: str, reml: bool) -> No
     theta_map, theta = problem.working, _theta(problem, 3)
 
     def gradient(at: FloatVector) -> FloatVector:
-        point = evaluate_point(problem.prepared, theta_map.lams(at), reml=reml)
+        point = problem.prepared.point(theta_map.lams(at), reml=reml)
         return theta_gradient(point, theta_map, at)
 
-    point = evaluate_point(problem.prepared, theta_map.lams(theta), reml=reml)
+    point = problem.prepared.point(theta_map.lams(theta), reml=reml)
     hessian = theta_derivatives(point, theta_map, theta).hessian
     differences = central_difference(gradient, theta, 1e-6)
     assert_allclose(hessian, differences, rtol=1e-5, atol=1e-5)
