@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.likelihood.elimination.penalized_layout import penalized_layout
+from multilevel.likelihood.families.registry import family_of
 from multilevel.likelihood.families.row_likelihood import RowLikelihood
-from multilevel.likelihood.families.traits import bind_rows, family_of
+from multilevel.likelihood.families.traits import bind_rows
 from multilevel.likelihood.generalized.pirls import GeneralizedRows
 from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from multilevel.design.model_design import build_design
 from multilevel.formula.parse import parse_formula
-from multilevel.likelihood.families.traits import family_of
+from multilevel.likelihood.families.registry import family_of
 from multilevel.optimize.generalized.fit import fit_glmm
 from multilevel.optimize.generalized.problem import build_glm_problem
 

@@ -167,7 +167,7 @@ def test_third_parties_stay_in_their_files(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=place_of)
 def test_numerical_layers_import_only_numpy_and_scipy(path: Path) -> None:
     outside = third_parties(path) & {"pandas", "patsy", "statsmodels", "narwhals"}
-    if layer_of(path) in ("covariance", "likelihood") and path.stem != "traits":
+    if layer_of(path) in ("covariance", "likelihood"):
         assert outside == set()
 
 

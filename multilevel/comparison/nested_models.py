@@ -112,20 +112,20 @@ def _dispersion_edge(restricted: FittedModel, full: FittedModel) -> bool:
     or links are refused; a linear model has none.
     """
     first, second = restricted.family, full.family
-    kinds = (first.name, second.name, second.has_dispersion)
-    same_link = first.link.name == second.link.name
-    if kinds == ("poisson", "negativebinomial", True) and same_link:
+    simpler = [shape.edge.family for shape in second.shapes if shape.edge]
+    if first.name in simpler and first.link.is_same(second.link):
         return True
+    linear = [isinstance(fitted, LinearFittedModel) for fitted in (restricted, full)]
+    if linear[0] is linear[1] and first.is_same(second):
+        return False
     names = [
-        "linear" if isinstance(fitted, LinearFittedModel) else str(fitted.family)
-        for fitted in (restricted, full)
+        "linear" if is_linear else str(family)
+        for is_linear, family in zip(linear, (first, second), strict=True)
     ]
-    if names[0] != names[1] or first.known_size != second.known_size:
-        raise ComparisonError(
-            f"the models have different families: {names[0]} and {names[1]}. The test "
-            "needs one family and link"
-        )
-    return False
+    raise ComparisonError(
+        f"the models have different families: {names[0]} and {names[1]}. The test "
+        "needs one family and link"
+    )
 
 
 def _fixed_part(
@@ -180,7 +180,7 @@ def _null_distribution(
         family, eta = full.family, restricted.eta[rows.order]
         design = working_design(family, design, eta, restricted.dispersion)
         problem = build_problem(design)
-        scale_known = not family.has_dispersion or family.name == "negativebinomial"
+        scale_known = not family.has_scale
     lams, directions, n_linear = _coordinates(problem, design, restricted, change, rows)
     information = expected_information(
         problem, design, lams, directions,

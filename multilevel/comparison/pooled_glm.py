@@ -168,7 +168,7 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
     ComparisonError
         If the model has no fixed effects.
     """
-    from statsmodels.discrete.discrete_model import NegativeBinomial
+    from statsmodels.discrete import discrete_model
     from statsmodels.genmod.generalized_linear_model import GLM
 
     design, family = fitted.design, fitted.family
@@ -180,30 +180,31 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
     problem = fitted.problem
     exog = pd.DataFrame(design.X, index=design.index, columns=list(design.kept_names))
     endog: Any = pd.Series(design.y, design.index, name=design.response)
-    estimated = family.name == "negativebinomial" and family.has_dispersion
-    size = 1.0
-    if estimated:
+    theirs, size = family.traits.statsmodels, 1.0
+    if family.has_dispersion and theirs.inverse_shape:
         pooled = pooled_maximum(problem)
         size = pooled.dispersion
-        if family.link.name == "log" and design.weights is None:
+        if family.link.name == theirs.joint_link and design.weights is None:
             beta = np.linalg.lstsq(
                 design.X,
                 pooled.eta - (0.0 if design.offset is None else design.offset),
                 rcond=None,
             )[0]
-            model = NegativeBinomial(endog, exog, offset=design.offset)
+            model = getattr(discrete_model, theirs.joint_model)(
+                endog, exog, offset=design.offset
+            )
             covariance = _covariance(family, design, pooled)
             params = np.append(beta, 1.0 / size)
             ones = np.ones((len(problem.X), 1))
             constant = pooled_maximum(replace(problem, X=ones))
             return _at_estimates(model, params, covariance, (pooled.llf, constant.llf))
     options: dict[str, Any] = {"offset": design.offset}
-    if family.name == "binomial" and design.weights is not None:
+    if family.traits.has_trials and design.weights is not None:
         endog = _successes_and_failures(design)
         if design.trials is not None:
             options["freq_weights"] = design.weights / design.trials
     elif design.weights is not None:
-        counts = family.name in ("poisson", "negativebinomial")
+        counts = family.traits.weights == "cases"
         options["freq_weights" if counts else "var_weights"] = design.weights
     instance = statsmodels_family(given, family, size)
     with warnings.catch_warnings():

@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 from multilevel.errors import DataError
+from multilevel.likelihood.families.links import InverseLink
 from multilevel.likelihood.families.traits import Family
 
-FAMILY_CLASSES: MappingProxyType[str, str] = MappingProxyType(
-    {
-        "gaussian": "Gaussian",
-        "binomial": "Binomial",
-        "poisson": "Poisson",
-        "gamma": "Gamma",
-        "inversegaussian": "InverseGaussian",
-        "negativebinomial": "NegativeBinomial",
-    }
-)
-"""Name of a family -> statsmodels' class."""
 
-LINK_CLASSES: MappingProxyType[str, str] = MappingProxyType(
-    {
-        "logit": "Logit",
-        "probit": "Probit",
-        "cauchy": "Cauchy",
-        "cloglog": "CLogLog",
-        "loglog": "LogLog",
-        "logc": "LogC",
-        "log": "Log",
-        "identity": "Identity",
-        "inverse_power": "InversePower",
-        "inverse_squared": "InverseSquared",
-        "sqrt": "Sqrt",
-    }
-)
-"""Name of a link -> statsmodels' class."""
-
-
-def statsmodels_link(name: str) -> Any:
-    """statsmodels' link of that name.
+def statsmodels_link(link: InverseLink) -> Any:
+    """statsmodels' instance of a link.
 
     Raises
     ------
     DataError
-        For an unknown name, listing those that there are.
+        For one that statsmodels does not have.
     """
     # Imported here: it takes scipy.stats along, which no fit needs.
     from statsmodels.genmod.families import links
 
-    if name not in LINK_CLASSES:
-        raise DataError(f"link {name!r} is not one of {', '.join(LINK_CLASSES)}")
-    return getattr(links, LINK_CLASSES[name])()
+    if not link.statsmodels_class:
+        raise DataError(f"statsmodels has no link {link.name!r}")
+    return getattr(links, link.statsmodels_class)(**link.statsmodels_options)
 
 
 def statsmodels_family(given: Any, family: Family, size: float) -> Any:
@@ -64,7 +35,7 @@ def statsmodels_family(given: Any, family: Family, size: float) -> Any:
     family : Family
         What that means.
     size : float
-        For a negative binomial whose dispersion is estimated.
+        The shape parameter where it is estimated, for a family that is made with it.
 
     Returns
     -------
@@ -74,7 +45,6 @@ def statsmodels_family(given: Any, family: Family, size: float) -> Any:
 
     if not isinstance(given, str | Family):
         return given() if isinstance(given, type) else given
-    kind = getattr(families, FAMILY_CLASSES[family.name])
-    more = {"alpha": 1.0 / size} if family.name == "negativebinomial" else {}
-    link = statsmodels_link(family.link.name)
-    return kind(link=link, check_link=False, **more)
+    traits = family.traits.statsmodels
+    kind, link = getattr(families, traits.family), statsmodels_link(family.link)
+    return kind(link=link, check_link=False, **traits.arguments(size))

@@ -17,7 +17,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from multilevel.array_types import FloatVector
-from multilevel.likelihood.families.distributions import DISTRIBUTIONS
 from multilevel.methods import Method, Methods, chosen, methods
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.option_values import as_generator
@@ -35,8 +34,7 @@ def response_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
 
 def pearson_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
     """(y - mean) sqrt(w / V(mean))."""
-    distribution = DISTRIBUTIONS[fitted.family.name]
-    variance = distribution.variance(fitted.mean, fitted.dispersion)
+    variance = fitted.family.traits.variance(fitted.mean, fitted.dispersion).value
     with np.errstate(divide="ignore", invalid="ignore"):
         root = np.sqrt(_prior(fitted) / variance)
         return _zero_where_met(fitted, response_residuals(fitted) * root)
@@ -49,9 +47,9 @@ def scaled_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
 
 def deviance_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
     """sign(y - mean) sqrt(w d), with d the unit deviance."""
-    if fitted.family.name == "gaussian":
+    distribution, y = fitted.family.traits.distribution, fitted.design.y
+    if distribution.is_normal:
         return pearson_residuals(fitted)  # the same, without a square
-    distribution, y = DISTRIBUTIONS[fitted.family.name], fitted.design.y
     with np.errstate(divide="ignore", invalid="ignore"):
         d = distribution.unit_deviance(y, fitted.mean, fitted.dispersion)
         size = np.sqrt(np.maximum(d, 0.0) * _prior(fitted))
@@ -67,9 +65,9 @@ def working_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
 
 def quantile_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
     """Normal quantiles of the distribution function at y, drawn within its jumps."""
-    if fitted.family.name == "gaussian":
+    distribution, y = fitted.family.traits.distribution, fitted.design.y
+    if distribution.is_normal:
         return scaled_residuals(fitted)  # the same, however far out
-    distribution, y = DISTRIBUTIONS[fitted.family.name], fitted.design.y
     own = fitted.design.observation_weights
     prior = np.ones_like(y) if own is None else own
 
@@ -79,7 +77,7 @@ def quantile_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
 
     lower, upper = tails(y)
     if distribution.is_discrete:
-        step = 1.0 / prior if fitted.family.name == "binomial" else 1.0
+        step = 1.0 / prior if fitted.family.traits.has_trials else 1.0
         lower_before, upper_before = tails(y - step)
         # One draw for both tails, so that they stay the two sides of one point.
         share = as_generator(seed).uniform(size=len(y))

@@ -29,10 +29,6 @@ from multilevel.inference.chi_bar_square import (
     efficient_information,
 )
 from multilevel.likelihood.families.traits import Family, bind_rows
-from multilevel.likelihood.families.unit_cores import (
-    VARIANCES,
-    negative_binomial_variance,
-)
 from multilevel.likelihood.products.null_information import (
     cone_blocks,
     null_information,
@@ -137,17 +133,10 @@ def row_moments(
     curve = family.link.curve(eta)
     mean = curve.mean
     prior = np.ones_like(eta) if weights is None else weights
-    phi = np.ones_like(eta)
-    if family.name == "binomial":
-        V, V1, V2 = mean * (1.0 - mean), 1.0 - 2.0 * mean, np.full_like(mean, -2.0)
-        phi = 1.0 / prior
-    elif family.name == "negativebinomial":
-        size = dispersion if family.known_size is None else family.known_size
-        V, V1, V2 = negative_binomial_variance(size).variance(mean)
-        phi = 1.0 / prior
-    else:
-        V, V1, V2 = VARIANCES[family.name].variance(mean)
-        phi = (dispersion if family.has_dispersion else 1.0) / prior
+    value = dispersion if family.known_shape is None else family.known_shape
+    variance = family.traits.variance(mean, value)
+    V, V1, V2 = variance.value, variance.first, variance.second
+    phi = family.scale(dispersion) / prior
     # Cumulants of an exponential family: each is phi times V times the
     # derivative in mu of the one before. The fourth central moment is the
     # fourth cumulant and 3 second^2.
@@ -158,8 +147,8 @@ def row_moments(
     r1 = curve.second / second - curve.first**2 * V1 / (phi * V**2)
     weight = r**2 * second
     in_dispersion = weight
-    if family.name == "negativebinomial":
-        in_dispersion = -(r**2) * mean**2 / size * phi
+    if variance.in_log_size is not None:
+        in_dispersion = r**2 * variance.in_log_size * phi
     return RowMoments(
         weight,
         r * (r**2 * third + r1 * second),

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from multilevel.comparison.statsmodels_family import FAMILY_CLASSES
 from multilevel.errors import DataError, FitError
-from multilevel.likelihood.families.traits import Family, family_of
+from multilevel.likelihood.families.registry import FAMILIES, family_of
+from multilevel.likelihood.families.traits import Family
 
 
 def read_family(given: Any) -> Family:
@@ -80,21 +80,19 @@ def family_document(given: Any) -> dict[str, Any]:
     family = read_family(given)
     if isinstance(given, Family):
         return {"name": family.name, "link_name": family.link.name}
-    from statsmodels.genmod.families import links
-
     instance = given() if isinstance(given, type) else given
-    link = instance.link
-    if getattr(links, type(link).__name__, None) is not type(link):
+    link = family.link
+    if not link.statsmodels_class:
         raise DataError(
-            f"the link {type(link).__name__} is not one of statsmodels', so a "
-            "data-only file cannot hold it; pickle the result"
+            f"the link {type(instance.link).__name__} is not one of statsmodels', or "
+            "is made of a distribution, so a data-only file cannot hold it; pickle the "
+            "result"
         )
-    of_link = {"Power": "power", "NegativeBinomial": "alpha"}.get(type(link).__name__)
     return {
         "name": family.name,
         "alpha": getattr(instance, "alpha", None),
-        "link": type(link).__name__,
-        "link_parameters": {of_link: getattr(link, of_link)} if of_link else {},
+        "link": link.statsmodels_class,
+        "link_parameters": dict(link.statsmodels_options),
     }
 
 
@@ -122,6 +120,6 @@ def family_from_document(document: Mapping[str, Any]) -> Any:
         raise DataError("the parameters of the link are none")
     link = kind(**parameters)
     more = {} if document["alpha"] is None else {"alpha": document["alpha"]}
-    return getattr(families, FAMILY_CLASSES[document["name"]])(
+    return getattr(families, FAMILIES[document["name"]].statsmodels.family)(
         link=link, check_link=False, **more
     )

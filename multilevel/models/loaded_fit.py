@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from multilevel.comparison.statsmodels_family import FAMILY_CLASSES
 from multilevel.design.design_record import ModelDesign
 from multilevel.errors import DataError
 from multilevel.formula.environment import caller_namespace
 from multilevel.inference.denominator_df import DDF_METHODS
+from multilevel.likelihood.families.registry import FAMILIES
 from multilevel.methods import names_for
 from multilevel.models.given_family import family_from_document
 from multilevel.models.mixedglm import MixedGLM
@@ -103,7 +103,7 @@ def _result_in(
         _refuse_other(ddf, names_for(DDF_METHODS, "generalized"))
         family = family_from_document(options["family"])
         model = MixedGLM._with_family(design, family)
-        _refuse_other(model.family.name, FAMILY_CLASSES)
+        _refuse_other(model.family.name, FAMILIES)
         return model.result_of(fit, ddf)
     raise DataError("its model is of no known kind")
 

@@ -105,8 +105,8 @@ class MixedGLM(MixedModel):
             weights,
             offset,
             missing,
-            family_is_binomial=known.name == "binomial",
-            residual_estimated=known.name == "gaussian",
+            family_is_binomial=known.traits.has_trials,
+            residual_estimated=known.traits.constant_variance,
         )
         _warn_of_fractions(design, known)
         self._take(design)
@@ -169,8 +169,8 @@ class MixedGLM(MixedModel):
             offset=offset,
             missing=missing,
             environment=caller_namespace(),
-            family_is_binomial=known.name == "binomial",
-            residual_estimated=known.name == "gaussian",
+            family_is_binomial=known.traits.has_trials,
+            residual_estimated=known.traits.constant_variance,
         )
         _warn_of_fractions(design, known)
         return cls._with_family(design, family)
@@ -323,5 +323,5 @@ class MixedGLM(MixedModel):
 
 
 def _warn_of_fractions(design: ModelDesign, family: Family) -> None:
-    if family.name in ("poisson", "negativebinomial"):
+    if family.traits.is_count:
         warn_of_fractions(design.y, design.response, family.name)

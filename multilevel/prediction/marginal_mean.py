@@ -13,40 +13,20 @@ Weideman (2014), SIAM Review 56, 385-458 (the trapezoidal rule).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.special import ndtr
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
+from multilevel.likelihood.families.link_curves import MarginalMean
 from multilevel.likelihood.families.links import InverseLink
 
 REACH = 9.0
 """Standard deviations on both sides that are integrated over."""
 
-ANALYTIC = ("logit", "cloglog", "loglog", "cauchy")
-"""Links whose inverses are analytic within one unit of the real line."""
-
 MAX_NODES = 4_001
 
 CHUNK = 200_000
 """Rows times nodes that are worked on at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class MarginalMean:
-    """Means of the response over the random effects.
-
-    Parameters
-    ----------
-    mean : (n,)
-    slope : (n,)
-        Its derivative in eta.
-    """
-
-    mean: FloatVector
-    slope: FloatVector
 
 
 def marginal_mean(
@@ -75,22 +55,9 @@ def marginal_mean(
     >>> marginal_mean(LINKS["log"], np.zeros(1), np.ones(1)).mean.round(4)
     array([1.6487])
     """
-    if link.name == "identity":
-        return MarginalMean(eta, np.ones_like(eta))
-    if link.name == "log":
-        mean = np.exp(eta + 0.5 * variance)
-        return MarginalMean(mean, mean)
-    if link.name == "logc":
-        rest = np.exp(eta + 0.5 * variance)
-        return MarginalMean(1.0 - rest, -rest)
-    if link.name == "sqrt":
-        return MarginalMean(eta**2 + variance, 2.0 * eta)
-    if link.name == "probit":
-        shrunk = 1.0 / np.sqrt(1.0 + variance)
-        at = eta * shrunk
-        density = np.exp(-0.5 * at**2) / np.sqrt(2.0 * np.pi)
-        return MarginalMean(np.asarray(ndtr(at)), density * shrunk)
-    if link.name not in ANALYTIC and (variance > 0.0).any():
+    if link.marginal is not None:
+        return link.marginal(eta, variance)
+    if not link.is_analytic and (variance > 0.0).any():
         raise FitError(
             f"the mean of the {link.name} link has no expectation over normal random "
             'effects: use kind="response" with random="none" or "all"'

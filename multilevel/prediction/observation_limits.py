@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import roots_hermitenorm
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
-from multilevel.likelihood.families.distributions import DISTRIBUTIONS
 from multilevel.likelihood.families.traits import Family
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.prediction.prediction_error import PredictedMeans
@@ -81,7 +80,7 @@ def observation_quantiles(
     (n,) array
         On the scale of the response; proportions of a binomial. NaN where eta is.
     """
-    out = np.full(len(eta), np.nan)
+    out, support = np.full(len(eta), np.nan), family.traits.support
     known = np.flatnonzero(np.isfinite(eta) & np.isfinite(sd))
     for rows in np.array_split(known, max(1, -(-len(known) // CHUNK))):
         if len(rows):
@@ -90,14 +89,10 @@ def observation_quantiles(
                 mean = family.link.mean(eta[rows, None] + sd[rows, None] * z)
             # Where the link has no mean the node says nothing:
             # the others share its weight.
-            possible = np.isfinite(mean)
-            if family.name != "gaussian":
-                possible &= mean >= 0.0
+            possible = np.isfinite(mean) & (mean >= support.low)
             weight = np.where(possible, w, 0.0)
             weight /= weight.sum(axis=1, keepdims=True)
-            mean = np.where(possible, mean, 0.5)
-            if family.name == "binomial":
-                mean = np.minimum(mean, 1.0)
+            mean = np.minimum(np.where(possible, mean, 0.5), support.high)
             out[rows] = _quantiles(
                 family, mean, weight, dispersion, weights[rows], probability
             )
@@ -112,7 +107,7 @@ def _quantiles(
     prior: FloatVector,
     probability: float,
 ) -> FloatVector:
-    distribution = DISTRIBUTIONS[family.name]
+    traits, distribution = family.traits, family.traits.distribution
 
     def reached(y: FloatVector) -> BoolVector:
         tails = distribution.tails(y[:, None], mean, dispersion, prior[:, None])
@@ -120,13 +115,13 @@ def _quantiles(
         # Rounding must not push a quantile of a discrete response to the next value.
         return np.asarray(lower >= probability * (1.0 - 1e-12))
 
-    if family.name == "binomial":
+    if traits.has_trials:
         successes = _whole(lambda k: reached(k / prior), prior, prior)
         return successes / prior
     if distribution.is_discrete:
         most = np.maximum(2.0 * mean.max(axis=1), 8.0)
         return _whole(reached, most, np.full(len(prior), np.inf))
-    if family.name == "gaussian":
+    if traits.support.low < 0.0:
         spread = np.ptp(mean, axis=1) + 10.0 * np.sqrt(dispersion / prior)
         ends = mean.min(axis=1) - spread, mean.max(axis=1) + spread
         return _bisected(reached, *ends)

@@ -13,24 +13,19 @@ from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.families.links import InverseLink
 from multilevel.prediction.student_quantiles import two_sided_quantiles
 
-_POLE = ("inverse", "power")
-"""First words of the links that are defined for a positive linear predictor only."""
-
 
 def _means_of_limits(link: InverseLink, limits: FloatMatrix) -> FloatMatrix:
     """Means at the ends (n, 2) of intervals, cut off at zero where the link ends."""
-    if link.name == "sqrt":
+    if link.is_even:
         across = (limits[:, 0] < 0.0) & (limits[:, 1] > 0.0)
         means = np.square(limits)
         means[across, 0], means[across, 1] = 0.0, means[across].max(axis=1)
         return np.asarray(means)
-    if not link.name.startswith(_POLE):
+    if link.mean_at_zero is None:
         return np.asarray(link.mean(limits))
     outside = limits <= 0.0
     means = np.asarray(link.mean(np.where(outside, 1.0, limits)))
-    with np.errstate(over="ignore"):
-        end = np.inf if link.mean(np.full(1, 1e-6))[0] > 1.0 else 0.0
-    return np.where(outside, end, means)
+    return np.where(outside, link.mean_at_zero, means)
 
 
 @dataclass(frozen=True, slots=True)

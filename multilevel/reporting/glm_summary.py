@@ -29,30 +29,8 @@ from multilevel.reporting.fit_summary import (
 from multilevel.reporting.ratio_names import ratio_name
 from multilevel.reporting.summary_document import SummaryDocument
 
-_FAMILY_NAMES = MappingProxyType(
-    {
-        "gaussian": "Gaussian",
-        "binomial": "binomial",
-        "poisson": "Poisson",
-        "gamma": "gamma",
-        "inversegaussian": "inverse Gaussian",
-        "negativebinomial": "negative binomial",
-    }
-)
-_POOLED_NAMES = MappingProxyType(
-    {
-        ("binomial", "logit"): "logistic model",
-        ("binomial", "probit"): "probit model",
-        ("poisson", "log"): "Poisson model",
-        ("negativebinomial", "log"): "neg. binomial model",
-    }
-)
 _WEIGHT_NAMES = MappingProxyType(
-    {
-        "binomial": "Trials",
-        "poisson": "Case weights",
-        "negativebinomial": "Case weights",
-    }
+    {"trials": "Trials", "cases": "Case weights", "precision": "Prior weights"}
 )
 
 
@@ -87,10 +65,10 @@ def summarize_generalized_fit(
             else fixed_effects_table
         )
         sections.append(table(results, alpha=alpha))
-    key = (results.family.name, results.family.link.name)
+    names = results.family.traits.model_names
     notes = [
         *convergence_lines(results),
-        *pooled_lines(results, _POOLED_NAMES.get(key, "pooled model")),
+        *pooled_lines(results, names.get(results.family.link.name, "pooled model")),
     ]
     return SummaryDocument(title, _facts(results), sections, notes)
 
@@ -98,7 +76,7 @@ def summarize_generalized_fit(
 def _facts(results: Any) -> list[tuple[str, str]]:
     """Labelled facts at the top."""
     design, family = results.model.design, results.family
-    name = _FAMILY_NAMES[family.name]
+    name = family.traits.spoken_name
     facts = [
         ("Formula", results.formula),
         ("Family", f"{name}, {family.link.name} link"),
@@ -126,7 +104,7 @@ def _weight_facts(design: ModelDesign, family: Family) -> list[tuple[str, str]]:
         found = [("Case weights", spread_text(weights / trials))]
         single = (trials == 1.0).all()
         return found if single else [("Trials", spread_text(trials)), *found]
-    return [(_WEIGHT_NAMES.get(family.name, "Prior weights"), spread_text(weights))]
+    return [(_WEIGHT_NAMES[family.traits.weights], spread_text(weights))]
 
 
 def _approximation_text(results: Any) -> str:
@@ -141,17 +119,16 @@ def _approximation_text(results: Any) -> str:
 
 
 def _dispersion_facts(results: Any) -> list[tuple[str, str]]:
-    """The dispersion parameter, where there is one, and what it means."""
-    value, family = results.dispersion, results.family
-    if family.name == "negativebinomial":
-        held = "" if family.has_dispersion else "; held fixed"
-        return [("Size", f"{value:.4g} (Var = mu + mu^2/size{held})")]
-    if not family.has_dispersion:
-        return []
-    variance = {"gaussian": "", "gamma": " mu^2", "inversegaussian": " mu^3"}
-    share = "" if results.model.design.weights is None else " / weight"
-    text = f"{value:.4g} (Var = dispersion{variance[family.name]}{share})"
-    return [("Dispersion", text)]
+    """The shape parameter, where there is one, and what it means."""
+    family = results.family
+    weighted = results.model.design.weights is not None
+    share = " / weight" if weighted and family.traits.weights == "precision" else ""
+    held = "" if family.known_shape is None else "; held fixed"
+    text = f"Var = {family.traits.variance_text}{share}{held}"
+    return [
+        (shape.name.capitalize(), f"{results.dispersion:.4g} ({text})")
+        for shape in family.traits.shapes
+    ]
 
 
 def ratio_table(results: Any, *, alpha: float = 0.05) -> TextTable:

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from multilevel.errors import DataError
 from multilevel.likelihood.families.traits import Family
-
-_RATIO_NAMES = MappingProxyType(
-    {
-        ("binomial", "logit"): "odds ratios",
-        ("binomial", "cloglog"): "hazard ratios",
-        ("binomial", "log"): "risk ratios",
-        ("poisson", "log"): "rate ratios",
-        ("negativebinomial", "log"): "rate ratios",
-    }
-)
-"""Of other families with a log link: ratios of means."""
 
 
 def ratio_name(family: Family) -> str:
@@ -33,16 +20,14 @@ def ratio_name(family: Family) -> str:
 
     Examples
     --------
-    >>> from multilevel.likelihood.families.traits import family_of
+    >>> from multilevel.likelihood.families.registry import family_of
     >>> from multilevel.reporting.ratio_names import ratio_name
     >>> ratio_name(family_of("binomial"))
     'odds ratios'
     """
-    key = (family.name, family.link.name)
-    if key in _RATIO_NAMES:
-        return _RATIO_NAMES[key]
-    if family.link.name == "log":
-        return "ratios of means"
+    name = family.ratio_name()
+    if name:
+        return name
     raise DataError(
         f"exponentiate=True has no meaning for the {family.link.name} link of this "
         f"{family.name} model: exponentials of its coefficients are no ratios. Those "

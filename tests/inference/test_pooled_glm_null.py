@@ -12,7 +12,8 @@ from statsmodels.genmod.families import links
 
 import multilevel as ml
 from multilevel.inference.pooled_glm_null import row_moments
-from multilevel.likelihood.families.traits import bind_rows, family_of
+from multilevel.likelihood.families.registry import family_of
+from multilevel.likelihood.families.traits import bind_rows
 
 ETA = np.array([-0.8, 0.3, 1.1])
 PHI, SIZE = 0.6, 2.0

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 from scipy.optimize import approx_fprime
 from statsmodels.base.model import LikelihoodModel
 from statsmodels.genmod import families
@@ -315,10 +316,11 @@ def test_saved_and_pickled_fits_come_back(kind, data, tmp_path):
     ("response", "family"),
     [
         ("positive", families.Gamma(link=links.Power(power=0.3), check_link=False)),
+        ("positive", families.Gamma(link=links.Power(power=0.5), check_link=False)),
         ("normal", families.Gaussian(link=links.Identity())),
         ("binary", families.Binomial(link=links.CLogLog())),
     ],
-    ids=["power", "identity", "cloglog"],
+    ids=["power", "power with a name", "identity", "cloglog"],
 )
 def test_links_come_back(data, tmp_path, response, family):
     result = ml.mixedglm(f"{response} ~ 1 + (1 | g)", data, family=family).fit()
@@ -333,8 +335,9 @@ def test_a_link_of_ones_own_cannot_be_saved(data, tmp_path):
     class Half(links.Logit):
         """A logit under another name."""
 
-    result = ml.mixedglm(
-        "binary ~ x + (1 | g)", data, family=families.Binomial(link=Half())
-    ).fit()
-    with pytest.raises(DataError, match="Half is not one of statsmodels'"):
-        result.save(tmp_path / "fit")
+    for link in (Half(), links.CDFLink(stats.t(5))):
+        result = ml.mixedglm(
+            "binary ~ x + (1 | g)", data, family=families.Binomial(link=link)
+        ).fit()
+        with pytest.raises(DataError, match=f"{type(link).__name__} is not one of"):
+            result.save(tmp_path / "fit")

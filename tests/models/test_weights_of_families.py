@@ -14,7 +14,8 @@ from statsmodels.genmod.families import links
 
 import multilevel as ml
 from multilevel.errors import ComparisonError
-from multilevel.likelihood.families.traits import bind_rows, family_of
+from multilevel.likelihood.families.registry import family_of
+from multilevel.likelihood.families.traits import bind_rows
 from small_data import grouped_responses
 
 GAMMA = families.Gamma(link=links.Log())

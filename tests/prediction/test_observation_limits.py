@@ -12,7 +12,7 @@ from statsmodels.genmod import families
 from statsmodels.genmod.families import links
 
 import multilevel as ml
-from multilevel.likelihood.families.traits import family_of
+from multilevel.likelihood.families.registry import family_of
 from multilevel.prediction.observation_limits import observation_quantiles
 from small_data import grouped_responses
 

@@ -1,32 +1,22 @@
-"""Inverse links with three derivatives in the linear predictor.
-
-Outside the domain of a link the mean is NaN, which the inner iterations take as a
-step that went too far.
-"""
+"""What is true of each link. A new one is its formulas and one row of `LINKS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from multilevel.array_types import FloatArray
+from multilevel.array_types import FloatArray, FloatVector
+from multilevel.likelihood.families import link_curves as curves
+from multilevel.likelihood.families import log_probabilities as logs
+from multilevel.likelihood.families.link_curves import MarginalMean, MeanCurve
+from multilevel.likelihood.families.log_probabilities import LogProbabilities
 
 
-@dataclass(frozen=True, slots=True)
-class MeanCurve:
-    """The mean and its derivatives in eta, all of the shape of eta."""
-
-    mean: FloatArray
-    first: FloatArray
-    second: FloatArray
-    third: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InverseLink:
     """One link.
 
@@ -40,6 +30,31 @@ class InverseLink:
         eta -> mean.
     eta : callable
         mean -> eta, for starting values.
+    lowest, highest : float
+        Between which its means lie; NaN where that is not known.
+    aliases : tuple of str
+        Other names by which it may be asked for.
+    statsmodels_class : str
+        Name of statsmodels' class; empty for a link of the user's own.
+    statsmodels_options : mapping
+        What that class is made with.
+    is_bounded : bool
+        Whether an infinite eta gives a mean on the edge of its range: eta then has no
+        unit.
+    is_even : bool
+        Whether eta and -eta have one mean, least at zero.
+    is_symmetric : bool
+        Whether the means at eta and -eta add up to one.
+    mean_at_zero : float or None
+        Limit of the mean where the domain ends at eta = 0; None where it does not end.
+    log_probabilities : LogProbabilities or None
+        log(mean) and log(1 - mean) in forms that keep their digits.
+    marginal : callable or None
+        (eta, variance) -> MarginalMean, where there is a closed form.
+    is_analytic : bool
+        Whether the mean is analytic within one unit of the real line.
+    ratios : str
+        What exponentials of coefficients are in any family; empty if nothing.
 
     Examples
     --------
@@ -53,78 +68,24 @@ class InverseLink:
     curve: Callable[[FloatArray], MeanCurve]
     mean: Callable[[FloatArray], FloatArray]
     eta: Callable[[FloatArray], FloatArray]
+    lowest: float = np.nan
+    highest: float = np.nan
+    aliases: tuple[str, ...] = ()
+    statsmodels_class: str = ""
+    statsmodels_options: Mapping[str, float] = field(default_factory=dict)
+    is_bounded: bool = False
+    is_even: bool = False
+    is_symmetric: bool = False
+    mean_at_zero: float | None = None
+    log_probabilities: LogProbabilities | None = None
+    marginal: Callable[[FloatVector, FloatVector], MarginalMean] | None = None
+    is_analytic: bool = False
+    ratios: str = ""
 
-
-def _identity_curve(eta: FloatArray) -> MeanCurve:
-    zero = np.zeros_like(eta)
-    return MeanCurve(eta, np.ones_like(eta), zero, zero)
-
-
-def _square_curve(eta: FloatArray) -> MeanCurve:
-    two = np.full_like(eta, 2.0)
-    return MeanCurve(eta**2, 2.0 * eta, two, np.zeros_like(eta))
-
-
-def _log_curve(eta: FloatArray) -> MeanCurve:
-    mean = np.exp(eta)
-    return MeanCurve(mean, mean, mean, mean)
-
-
-def _logit_curve(eta: FloatArray) -> MeanCurve:
-    # Not 1 - mean, which is zero from eta = 37 on, while the
-    # weight mean (1 - mean) is not.
-    mean, rest = expit(eta), expit(-eta)
-    first = mean * rest
-    balance = rest - mean
-    return MeanCurve(mean, first, first * balance, first * (balance**2 - 2.0 * first))
-
-
-def _probit_curve(eta: FloatArray) -> MeanCurve:
-    density = np.exp(-0.5 * eta**2) / np.sqrt(2.0 * np.pi)
-    return MeanCurve(ndtr(eta), density, -eta * density, (eta**2 - 1.0) * density)
-
-
-def _cauchit(eta: FloatArray) -> FloatArray:
-    # arctan2(1, -eta) keeps the digits of a mean near zero; 0.5 + arctan(eta) not.
-    return np.asarray(np.arctan2(1.0, -eta) / np.pi)
-
-
-def _cauchit_curve(eta: FloatArray) -> MeanCurve:
-    spread = 1.0 + eta**2
-    density = 1.0 / (np.pi * spread)
-    second = -2.0 * eta * density / spread
-    third = (6.0 * eta**2 - 2.0) * density / spread**2
-    return MeanCurve(_cauchit(eta), density, second, third)
-
-
-def _cloglog(eta: FloatArray) -> FloatArray:
-    # The mean is one to the last digit long before; exp would overflow from 710 on.
-    return np.asarray(-np.expm1(-np.exp(np.minimum(eta, 300.0))))
-
-
-def _cloglog_curve(eta: FloatArray) -> MeanCurve:
-    z = np.exp(np.minimum(eta, 300.0))
-    first = z * np.exp(-z)
-    return MeanCurve(
-        -np.expm1(-z),
-        first,
-        first * (1.0 - z),
-        first * ((1.0 - z) ** 2 - z),
-    )
-
-
-def _loglog(eta: FloatArray) -> FloatArray:
-    return np.asarray(np.exp(-np.exp(np.minimum(-eta, 300.0))))
-
-
-def _loglog_curve(eta: FloatArray) -> MeanCurve:
-    mirror = _cloglog_curve(-eta)
-    return MeanCurve(_loglog(eta), mirror.first, -mirror.second, mirror.third)
-
-
-def _logc_curve(eta: FloatArray) -> MeanCurve:
-    rest = np.exp(eta)
-    return MeanCurve(-np.expm1(eta), -rest, -rest, -rest)
+    def is_same(self, other: InverseLink) -> bool:
+        """Whether another one is the same function, made anew perhaps."""
+        own, theirs = ((one.name, one.statsmodels_options) for one in (self, other))
+        return self == other or bool(self.statsmodels_class and own == theirs)
 
 
 def power_link(power: float) -> InverseLink:
@@ -132,9 +93,12 @@ def power_link(power: float) -> InverseLink:
 
     The domain is eta > 0, but all of eta for powers 1 and 0.5, all but zero for -1.
     """
-    named = {0.0: "log", 0.5: "sqrt", 1.0: "identity"}
-    if power in named:
-        return LINKS[named[power]]
+    return LINKS[_POWERS[power]] if power in _POWERS else _power(power)
+
+
+def _power(
+    power: float, name: str = "", aliases: tuple[str, ...] = (), statsmodels: str = ""
+) -> InverseLink:
     q = 1.0 / power
 
     def inside(eta: FloatArray) -> FloatArray:
@@ -150,14 +114,18 @@ def power_link(power: float) -> InverseLink:
         second = (q - 1.0) * first / base
         return MeanCurve(mean, first, second, (q - 2.0) * second / base)
 
-    def mean(eta: FloatArray) -> FloatArray:
-        return np.asarray(inside(eta) ** q)
-
-    def eta(mean: FloatArray) -> FloatArray:
-        return np.asarray(mean**power)
-
-    names = {-1.0: "inverse_power", -2.0: "inverse_squared"}
-    return InverseLink(names.get(power, f"power({power:g})"), curve, mean, eta)
+    return InverseLink(
+        name=name or f"power({power:g})",
+        curve=curve,
+        mean=lambda eta: np.asarray(inside(eta) ** q),
+        eta=lambda mean: np.asarray(mean**power),
+        lowest=-np.inf if power == -1.0 else 0.0,
+        highest=np.inf,
+        aliases=aliases,
+        statsmodels_class=statsmodels or "Power",
+        statsmodels_options={} if statsmodels else {"power": power},
+        mean_at_zero=np.inf if power < 0.0 else 0.0,
+    )
 
 
 def negative_binomial_link(alpha: float) -> InverseLink:
@@ -176,7 +144,16 @@ def negative_binomial_link(alpha: float) -> InverseLink:
     def eta(mean: FloatArray) -> FloatArray:
         return np.asarray(-np.log1p(1.0 / (alpha * mean)))
 
-    return InverseLink("nbinom", curve, mean, eta)
+    return InverseLink(
+        name="nbinom",
+        curve=curve,
+        mean=mean,
+        eta=eta,
+        lowest=0.0,
+        highest=np.inf,
+        statsmodels_class="NegativeBinomial",
+        statsmodels_options={"alpha": alpha},
+    )
 
 
 def differenced_link(
@@ -195,31 +172,132 @@ def differenced_link(
         third = (second(at + step) - second(at - step)) / (2.0 * step)
         return MeanCurve(mean(at), first(at), second(at), third)
 
-    return InverseLink(name, curve, mean, eta)
+    return InverseLink(name=name, curve=curve, mean=mean, eta=eta)
 
+
+_POWERS = {
+    0.0: "log",
+    0.5: "sqrt",
+    1.0: "identity",
+    -1.0: "inverse_power",
+    -2.0: "inverse_squared",
+}
+"""Powers that have a name."""
 
 LINKS: MappingProxyType[str, InverseLink] = MappingProxyType(
     {
         link.name: link
         for link in (
-            InverseLink("identity", _identity_curve, np.asarray, np.asarray),
-            InverseLink("log", _log_curve, np.exp, np.log),
-            InverseLink("sqrt", _square_curve, np.square, np.sqrt),
             InverseLink(
-                "logit", _logit_curve, expit, lambda m: np.log(m) - np.log1p(-m)
-            ),
-            InverseLink("probit", _probit_curve, ndtr, ndtri),
-            InverseLink(
-                "cauchy", _cauchit_curve, _cauchit, lambda m: -1.0 / np.tan(np.pi * m)
-            ),
-            InverseLink(
-                "cloglog", _cloglog_curve, _cloglog, lambda m: np.log(-np.log1p(-m))
+                name="identity",
+                curve=curves.identity_curve,
+                mean=np.asarray,
+                eta=np.asarray,
+                lowest=-np.inf,
+                highest=np.inf,
+                statsmodels_class="Identity",
+                marginal=curves.identity_marginal,
             ),
             InverseLink(
-                "loglog", _loglog_curve, _loglog, lambda m: -np.log(-np.log(m))
+                name="log",
+                curve=curves.log_curve,
+                mean=np.exp,
+                eta=np.log,
+                lowest=0.0,
+                highest=np.inf,
+                statsmodels_class="Log",
+                is_bounded=True,
+                log_probabilities=logs.LOG,
+                marginal=curves.log_marginal,
+                ratios="ratios of means",
             ),
             InverseLink(
-                "logc", _logc_curve, lambda e: -np.expm1(e), lambda m: np.log1p(-m)
+                name="sqrt",
+                curve=curves.square_curve,
+                mean=np.square,
+                eta=np.sqrt,
+                lowest=0.0,
+                highest=np.inf,
+                statsmodels_class="Sqrt",
+                is_even=True,
+                marginal=curves.square_marginal,
+            ),
+            _power(-1.0, "inverse_power", ("inverse",), "InversePower"),
+            _power(-2.0, "inverse_squared", (), "InverseSquared"),
+            InverseLink(
+                name="logit",
+                curve=curves.logit_curve,
+                mean=expit,
+                eta=lambda m: np.log(m) - np.log1p(-m),
+                lowest=0.0,
+                highest=1.0,
+                statsmodels_class="Logit",
+                is_bounded=True,
+                is_symmetric=True,
+                log_probabilities=logs.LOGIT,
+                is_analytic=True,
+            ),
+            InverseLink(
+                name="probit",
+                curve=curves.probit_curve,
+                mean=ndtr,
+                eta=ndtri,
+                lowest=0.0,
+                highest=1.0,
+                statsmodels_class="Probit",
+                is_bounded=True,
+                is_symmetric=True,
+                log_probabilities=logs.PROBIT,
+                marginal=curves.probit_marginal,
+            ),
+            InverseLink(
+                name="cauchy",
+                curve=curves.cauchit_curve,
+                mean=curves.cauchit,
+                eta=lambda m: -1.0 / np.tan(np.pi * m),
+                lowest=0.0,
+                highest=1.0,
+                aliases=("cauchit",),
+                statsmodels_class="Cauchy",
+                is_bounded=True,
+                is_symmetric=True,
+                is_analytic=True,
+            ),
+            InverseLink(
+                name="cloglog",
+                curve=curves.cloglog_curve,
+                mean=curves.cloglog,
+                eta=lambda m: np.log(-np.log1p(-m)),
+                lowest=0.0,
+                highest=1.0,
+                statsmodels_class="CLogLog",
+                is_bounded=True,
+                log_probabilities=logs.CLOGLOG,
+                is_analytic=True,
+            ),
+            InverseLink(
+                name="loglog",
+                curve=curves.loglog_curve,
+                mean=curves.loglog,
+                eta=lambda m: -np.log(-np.log(m)),
+                lowest=0.0,
+                highest=1.0,
+                statsmodels_class="LogLog",
+                is_bounded=True,
+                log_probabilities=logs.LOGLOG,
+                is_analytic=True,
+            ),
+            InverseLink(
+                name="logc",
+                curve=curves.logc_curve,
+                mean=lambda eta: -np.expm1(eta),
+                eta=lambda m: np.log1p(-m),
+                lowest=-np.inf,
+                highest=1.0,
+                statsmodels_class="LogC",
+                is_bounded=True,
+                log_probabilities=logs.LOGC,
+                marginal=curves.logc_marginal,
             ),
         )
     }

@@ -12,7 +12,6 @@ import numpy as np
 from scipy.special import erfcx, expit, log_expit, log_ndtr
 
 from multilevel.array_types import FloatArray
-from multilevel.likelihood.families.links import InverseLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,42 +107,9 @@ def _log_one_minus_exp(eta: FloatArray) -> LogCurve:
     return LogCurve(value, -odds, -grown, -grown * (1.0 + 2.0 * odds))
 
 
-CLOSED_FORMS: dict[str, LogProbabilities] = {
-    "logit": LogProbabilities(_log_logistic, _mirror(_log_logistic)),
-    "probit": LogProbabilities(_log_normal, _mirror(_log_normal)),
-    "cloglog": LogProbabilities(_log_complementary, _minus_exponential),
-    "loglog": LogProbabilities(
-        _mirror(_minus_exponential), _mirror(_log_complementary)
-    ),
-    "log": LogProbabilities(_eta_itself, _log_one_minus_exp),
-    "logc": LogProbabilities(_log_one_minus_exp, _eta_itself),
-}
-
-
-def log_probabilities(link: InverseLink) -> LogProbabilities:
-    """Closed forms where there are, else by the chain rule through the mean."""
-    if link.name in CLOSED_FORMS:
-        return CLOSED_FORMS[link.name]
-
-    def through(eta: FloatArray, *, failure: bool) -> LogCurve:
-        curve = link.curve(eta)
-        sign = -1.0 if failure else 1.0
-        p = 1.0 - curve.mean if failure else curve.mean
-        if failure and link.name == "cauchy":
-            # The curve is symmetric, and its own tail has the
-            # digits that 1 - mean has lost.
-            p = link.mean(-eta)
-        # A link such as the identity has means that are no probabilities.
-        p = np.where((p > 0.0) & (p <= 1.0), p, np.nan)
-        first, second = sign * curve.first / p, sign * curve.second / p
-        third = sign * curve.third / p
-        return LogCurve(
-            np.log(p),
-            first,
-            second - first**2,
-            third - 3.0 * second * first + 2.0 * first**3,
-        )
-
-    return LogProbabilities(
-        lambda eta: through(eta, failure=False), lambda eta: through(eta, failure=True)
-    )
+LOGIT = LogProbabilities(_log_logistic, _mirror(_log_logistic))
+PROBIT = LogProbabilities(_log_normal, _mirror(_log_normal))
+CLOGLOG = LogProbabilities(_log_complementary, _minus_exponential)
+LOGLOG = LogProbabilities(_mirror(_minus_exponential), _mirror(_log_complementary))
+LOG = LogProbabilities(_eta_itself, _log_one_minus_exp)
+LOGC = LogProbabilities(_log_one_minus_exp, _eta_itself)

@@ -1,25 +1,159 @@
-"""Negative binomial counts (variance mu + mu^2/size) by any link but the log."""
+"""Rows of negative binomial counts, by the log link and by any other.
+
+References
+----------
+Lawless (1987), Canadian J. Statistics 15, 209-225 (the derivatives).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
+from multilevel.likelihood.families.counts import LARGEST, MANY, halfway_to_mean
 from multilevel.likelihood.families.links import InverseLink
 from multilevel.likelihood.families.row_likelihood import (
     DispersionTerms,
     DistinctRows,
     RowTerms,
-    halfway_to_mean,
 )
-from multilevel.likelihood.families.stable_logs import size_norm, size_slope
+from multilevel.likelihood.families.stable_logs import size_core, size_norm, size_slope
 from multilevel.likelihood.families.unit_cores import (
     CoreCurve,
-    chain_rule,
-    negative_binomial_variance,
+    UnitForm,
+    VarianceCurve,
+    core_curve,
 )
+
+
+def size_variance(mean: FloatArray, size: float) -> VarianceCurve:
+    """mu + mu^2 / size."""
+    extra = mean**2 / size
+    slope = 1.0 + 2.0 * mean / size
+    return VarianceCurve(mean + extra, slope, np.full_like(mean, 2.0 / size), -extra)
+
+
+def _mean_and_beyond(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means up to the largest that doubles hold, and what is left of eta."""
+    held = np.minimum(eta, LARGEST)
+    return np.exp(held), eta - held
+
+
+@dataclass(frozen=True, slots=True)
+class NegativeBinomialLogRows(DistinctRows):
+    """Negative binomial counts with the log link; the dispersion is the size.
+
+    Parameters
+    ----------
+    y, log_y : (n,)
+        The logarithm is zero where the count is.
+    prior : (n,) or None
+        Case weights.
+    constant : (n,)
+        Poisson log density of each count at its own mean, times the case weight.
+    known_size : float or None
+        None to estimate it.
+    """
+
+    y: FloatVector
+    log_y: FloatVector
+    prior: FloatVector | None
+    constant: FloatVector
+    known_size: float | None
+
+    @property
+    def has_dispersion(self) -> bool:
+        """Whether the size is estimated."""
+        return self.known_size is None
+
+    def _size(self, log_dispersion: float) -> float:
+        return float(np.exp(log_dispersion)) if self.has_dispersion else self._known()
+
+    def _known(self) -> float:
+        return 1.0 if self.known_size is None else self.known_size
+
+    def _weighted(self, values: FloatArray) -> FloatArray:
+        return values if self.prior is None else self.prior * values
+
+    def _pieces(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Size, p = mean / (mean + size), and 1 - p."""
+        size = self._size(log_dispersion)
+        # p = mu/(mu + size) is logistic in eta - log(size): no
+        # mean is formed that overflows.
+        shifted = eta - np.log(size)
+        return size, expit(shifted), expit(-shifted)
+
+    def _value(self, eta: FloatArray, size: float) -> FloatArray:
+        """Log p less that at mean y, which huge counts would cancel otherwise."""
+        mean, beyond = _mean_and_beyond(eta)
+        if self.y.max(initial=0.0) > MANY:
+            return self._weighted(size_core(self.y, mean, size) - size * beyond)
+        # log((mu + size)/(y + size)), near zero where the count is near its mean.
+        # Beyond the largest mean it grows as eta does.
+        logs = np.log1p((mean - self.y) / (size + self.y)) + beyond
+        return self._weighted(self.y * (eta - self.log_y) - (self.y + size) * logs)
+
+    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+        """Sum of the log-likelihood, l' and w."""
+        size, p, q = self._pieces(eta, log_dispersion)
+        value = self._value(eta, size)
+        score = self._weighted(self.y * q - size * p)
+        return RowTerms(
+            float(value.sum()), score, self._weighted((self.y + size) * p * q)
+        )
+
+    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """w (1 - 2p) with p = mean / (mean + size)."""
+        size, p, q = self._pieces(eta, log_dispersion)
+        return self._weighted((self.y + size) * p * q * (q - p))
+
+    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+        """size p."""
+        size, p, _ = self._pieces(eta, log_dispersion)
+        return self._weighted(size * p)
+
+    def density(
+        self, eta: FloatArray, log_dispersion: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Log p less the normalizer, and l'."""
+        size, p, q = self._pieces(eta, log_dispersion)
+        return self._value(eta, size), self._weighted(self.y * q - size * p)
+
+    def normalizer(self, log_dispersion: float) -> FloatVector:
+        """Log density of each count at its own mean."""
+        return self._weighted(size_norm(self.y, self._size(log_dispersion))) + (
+            self.constant
+        )
+
+    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+        """Derivatives in log(size)."""
+        size, p, q = self._pieces(eta, log_dispersion)
+        total = self.dispersion_density(eta, log_dispersion).sum()
+        score = self._weighted(p * (self.y * q - size * p))
+        weight = self._weighted(p * q * (size - (self.y + size) * (q - p)))
+        return DispersionTerms(float(total), score, weight)
+
+    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+        """Derivative of log p in log(size)."""
+        size = self._size(log_dispersion)
+        mean, beyond = _mean_and_beyond(eta)
+        return self._weighted(size_slope(self.y, mean, size) - size * beyond)
+
+    def starting_mean(self) -> FloatVector:
+        """Half way from the counts to their mean, or above zero."""
+        return halfway_to_mean(self.y)
+
+    def take(self, rows: IntVector | slice) -> NegativeBinomialLogRows:
+        """The same for some rows."""
+        prior = None if self.prior is None else self.prior[rows]
+        return NegativeBinomialLogRows(
+            self.y[rows], self.log_y[rows], prior, self.constant[rows], self.known_size
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +192,12 @@ class NegativeBinomialRows(DistinctRows):
         return values if self.prior is None else self.prior * values
 
     def _core(self, eta: FloatArray, log_dispersion: float) -> CoreCurve:
-        variance = negative_binomial_variance(self._size(log_dispersion))
-        with np.errstate(all="ignore"):
-            return chain_rule(variance, self.link, self.y, eta)
+        size = self._size(log_dispersion)
+        form = UnitForm(
+            variance=lambda mean: size_variance(mean, size),
+            core=lambda y, mean: size_core(y, mean, size),
+        )
+        return core_curve(form, self.link, self.y, eta)
 
     def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
@@ -79,7 +216,7 @@ class NegativeBinomialRows(DistinctRows):
         """mu'^2 / V."""
         curve = self.link.curve(eta)
         size = self._size(log_dispersion)
-        variance = curve.mean + curve.mean**2 / size
+        variance = size_variance(curve.mean, size).value
         return self._weighted(curve.first**2 / variance)
 
     def density(

@@ -115,8 +115,3 @@ class DistinctRows:
     def merge(self, group: IntVector, n_groups: int) -> NoReturn:
         """Refused."""
         raise NotImplementedError("rows of this family are not merged")
-
-
-def halfway_to_mean(counts: FloatVector) -> FloatVector:
-    """Where the means of counts start, (n,): above zero, and not at the counts."""
-    return 0.5 * (counts + max(float(counts.mean()), 0.1))

@@ -1,4 +1,4 @@
-"""Exponential families by any link: Gaussian, gamma, inverse Gaussian, Poisson.
+"""Exponential families by any link.
 
     log p = core(eta; y) w / phi + norm(y, phi / w)
 
@@ -19,19 +19,13 @@ from multilevel.likelihood.families.row_likelihood import (
     DispersionTerms,
     DistinctRows,
     RowTerms,
-    halfway_to_mean,
 )
-from multilevel.likelihood.families.stable_logs import (
-    LOG_2PI,
-    gamma_norm,
-    gamma_norm_slope,
-    poisson_norm,
-)
+from multilevel.likelihood.families.traits import Family
 from multilevel.likelihood.families.unit_cores import (
-    CLOSED_CORES,
-    VARIANCES,
     CoreCurve,
-    chain_rule,
+    UnitForm,
+    VarianceCurve,
+    core_curve,
 )
 
 Phi = float | FloatVector
@@ -45,32 +39,49 @@ class Norm:
     slope: Callable[[FloatVector, Phi], FloatVector]
 
 
-def _gaussian_value(y: FloatVector, phi: Phi) -> FloatVector:
-    return np.zeros_like(y) - 0.5 * (LOG_2PI + np.log(phi))
-
-
-def _inverse_gaussian_value(y: FloatVector, phi: Phi) -> FloatVector:
-    return np.asarray(-0.5 * (LOG_2PI + np.log(phi) + 3.0 * np.log(y)))
-
-
-def _minus_half(y: FloatVector, phi: Phi) -> FloatVector:
+def minus_half(y: FloatVector, phi: Phi) -> FloatVector:
+    """The slope of a norm that is -log(phi) / 2."""
     return np.full_like(y, -0.5)
 
 
-def _gamma_value(y: FloatVector, phi: Phi) -> FloatVector:
-    return np.asarray(gamma_norm(1.0 / phi) - np.log(y))
+def halfway_to_their_mean(y: FloatVector) -> FloatVector:
+    """Where means start, (n,): logarithms of tiny responses would be far below any."""
+    return np.asarray(0.5 * (y + y.mean()))
 
 
-def _gamma_slope(y: FloatVector, phi: Phi) -> FloatVector:
-    return np.zeros_like(y) - gamma_norm_slope(1.0 / phi)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledForm:
+    """What a family needs to be one of these.
+
+    Parameters
+    ----------
+    unit : UnitForm
+    norm : Norm
+    has_phi : bool
+        Whether there is a dispersion to estimate.
+    starting_mean : callable
+        y (n,) -> means (n,) to start from.
+    """
+
+    unit: UnitForm
+    norm: Norm
+    has_phi: bool = True
+    starting_mean: Callable[[FloatVector], FloatVector] = halfway_to_their_mean
+
+    def bind(
+        self,
+        family: Family,
+        y: FloatVector,
+        weights: FloatVector | None,
+        trials: FloatVector | None,
+    ) -> ScaledRows:
+        """Rows by the family's link; none has trials."""
+        return ScaledRows(self, family.link, y, weights)
 
 
-NORMS: dict[str, Norm] = {
-    "gaussian": Norm(_gaussian_value, _minus_half),
-    "gamma": Norm(_gamma_value, _gamma_slope),
-    "inversegaussian": Norm(_inverse_gaussian_value, _minus_half),
-    "poisson": Norm(lambda y, phi: poisson_norm(y), lambda y, phi: np.zeros_like(y)),
-}
+def scaled_variance(form: ScaledForm) -> Callable[[FloatArray, float], VarianceCurve]:
+    """V(mu), whatever the dispersion."""
+    return lambda mean, _: form.unit.variance(mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +90,22 @@ class ScaledRows(DistinctRows):
 
     Parameters
     ----------
-    family : {"gaussian", "poisson", "gamma", "inversegaussian"}
+    form : ScaledForm
     link : InverseLink
     y : (n,)
     prior : (n,) or None
         Prior weights; of counts case weights.
     """
 
-    family: str
+    form: ScaledForm
     link: InverseLink
     y: FloatVector
     prior: FloatVector | None
 
     @property
     def has_dispersion(self) -> bool:
-        """True but for the Poisson family."""
-        return self.family != "poisson"
+        """Whether there is a dispersion to estimate."""
+        return self.form.has_phi
 
     def _phi(self, log_dispersion: float) -> float:
         return float(np.exp(log_dispersion)) if self.has_dispersion else 1.0
@@ -107,11 +118,7 @@ class ScaledRows(DistinctRows):
         return phi / self.prior
 
     def _core(self, eta: FloatArray) -> CoreCurve:
-        closed = CLOSED_CORES.get((self.family, self.link.name))
-        with np.errstate(all="ignore"):
-            if closed is not None:
-                return closed(self.y, eta)
-            return chain_rule(VARIANCES[self.family], self.link, self.y, eta)
+        return core_curve(self.form.unit, self.link, self.y, eta)
 
     def _scaled(self, values: FloatArray, log_dispersion: float) -> FloatArray:
         scaled = values / self._phi(log_dispersion)
@@ -133,7 +140,7 @@ class ScaledRows(DistinctRows):
     def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
         """mu'^2 / (phi V)."""
         curve = self.link.curve(eta)
-        variance = VARIANCES[self.family].variance(curve.mean)[0]
+        variance = self.form.unit.variance(curve.mean).value
         return self._scaled(curve.first**2 / variance, log_dispersion)
 
     def density(
@@ -148,7 +155,7 @@ class ScaledRows(DistinctRows):
 
     def normalizer(self, log_dispersion: float) -> FloatVector:
         """norm(y, phi / w); of counts norm(y) times the case weight."""
-        norm = NORMS[self.family].value(self.y, self._own_phi(log_dispersion))
+        norm = self.form.norm.value(self.y, self._own_phi(log_dispersion))
         if self.prior is None or self.has_dispersion:
             return norm
         return self.prior * norm
@@ -167,19 +174,14 @@ class ScaledRows(DistinctRows):
         return self._density_slope(self._core(eta), log_dispersion)
 
     def _density_slope(self, core: CoreCurve, log_dispersion: float) -> FloatArray:
-        slope = NORMS[self.family].slope(self.y, self._own_phi(log_dispersion))
+        slope = self.form.norm.slope(self.y, self._own_phi(log_dispersion))
         return slope - self._scaled(core.value, log_dispersion)
 
     def starting_mean(self) -> FloatVector:
-        """Half way from the responses to their mean, but Gaussian ones as they are.
-
-        Logarithms of tiny positive responses would be far below that of any mean.
-        """
-        if self.family == "poisson":
-            return halfway_to_mean(self.y)
-        return self.y if self.family == "gaussian" else 0.5 * (self.y + self.y.mean())
+        """Means that the responses are moved to."""
+        return self.form.starting_mean(self.y)
 
     def take(self, rows: IntVector | slice) -> ScaledRows:
         """The same for some rows."""
         prior = None if self.prior is None else self.prior[rows]
-        return ScaledRows(self.family, self.link, self.y[rows], prior)
+        return ScaledRows(self.form, self.link, self.y[rows], prior)

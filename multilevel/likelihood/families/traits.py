@@ -1,58 +1,221 @@
-"""Families and links of statsmodels, and their names, as likelihoods of rows."""
+"""What a family is: one frozen record of all that the package asks of it.
+
+A new family is a file beside this one with its `FamilyTraits`, and a row of
+`registry.FAMILIES`. Nothing outside that file compares a family with a name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from multilevel.array_types import FloatVector
-from multilevel.errors import DataError, FitError
-from multilevel.likelihood.families.binomial_rows import BinomialRows, LogitRows
-from multilevel.likelihood.families.count_rows import (
-    NegativeBinomialLogRows,
-    PoissonLogRows,
-    count_logs,
-)
-from multilevel.likelihood.families.links import (
-    LINKS,
-    InverseLink,
-    differenced_link,
-    negative_binomial_link,
-    power_link,
-)
-from multilevel.likelihood.families.log_probabilities import log_probabilities
-from multilevel.likelihood.families.negative_binomial_rows import NegativeBinomialRows
+from multilevel.array_types import BoolVector, FloatArray, FloatVector
+from multilevel.errors import DataError
+from multilevel.likelihood.families.links import InverseLink
 from multilevel.likelihood.families.row_likelihood import RowLikelihood
-from multilevel.likelihood.families.scaled_rows import ScaledRows
-from multilevel.likelihood.families.stable_logs import poisson_norm
+from multilevel.likelihood.families.unit_cores import VarianceCurve
 
-MANY_TRIALS = 1000.0
-"""Trials from which a binomial's log density is taken less that at its own share."""
 
-DEFAULT_LINKS: Mapping[str, InverseLink] = MappingProxyType(
-    {
-        "gaussian": LINKS["identity"],
-        "binomial": LINKS["logit"],
-        "poisson": LINKS["log"],
-        "gamma": power_link(-1.0),
-        "inversegaussian": power_link(-2.0),
-        "negativebinomial": LINKS["log"],
-    }
-)
-"""The families by name, each with the link it has if none is given."""
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Between which values responses lie, and means too.
 
-_CLASS_LINKS = {
-    "Logit": "logit",
-    "Probit": "probit",
-    "Cauchy": "cauchy",
-    "CLogLog": "cloglog",
-    "LogLog": "loglog",
-    "LogC": "logc",
-    "Log": "log",
-}
+    Parameters
+    ----------
+    low, high : float
+    closed : bool
+        Whether a response may be at an end.
+    words : str
+        What a response must be.
+    """
+
+    low: float = -np.inf
+    high: float = np.inf
+    closed: bool = False
+    words: str = "finite"
+
+    def contains(self, y: FloatVector) -> BoolVector:
+        """Which responses are possible, (n,)."""
+        if self.closed:
+            return np.asarray((y >= self.low) & (y <= self.high))
+        return np.asarray((y > self.low) & (y < self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Tails:
+    """P(Y <= y) and P(Y > y), each with its own digits."""
+
+    lower: FloatArray
+    upper: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseDistribution:
+    """Deviance and distribution function, of arrays that broadcast.
+
+    A row of a continuous family with prior weight w has dispersion phi/w, as the mean
+    of w responses; the weight of a binomial row is its number of trials. Rows with case
+    weights keep their own distribution.
+
+    Parameters
+    ----------
+    unit_deviance : callable
+        (y, mean, dispersion) -> d, never negative.
+    tails : callable
+        (y, mean, dispersion, weight) -> Tails. Of a binomial, y is the proportion.
+    is_discrete : bool
+    is_normal : bool
+        Whether residuals over their standard deviation are standard normal.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, chapter 2.
+    """
+
+    unit_deviance: Callable[[FloatArray, FloatArray, float], FloatArray]
+    tails: Callable[[FloatArray, FloatArray, float, FloatArray], Tails]
+    is_discrete: bool = False
+    is_normal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeEdge:
+    """Where a shape parameter makes the family no different from a simpler one.
+
+    Parameters
+    ----------
+    family : str
+        The simpler one.
+    is_reached : callable
+        (value, means (n,)) -> whether the data see no difference.
+    words : str
+        What that means for the data.
+    """
+
+    family: str
+    is_reached: Callable[[float, FloatVector], bool]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeParameter:
+    """A positive parameter of the distribution besides the mean.
+
+    Parameters
+    ----------
+    name : str
+    search : (float, float)
+        Logarithms between which a start is looked for.
+    is_scale : bool
+        Whether variances are proportional to it: a dispersion, not a size.
+    edge : ShapeEdge, optional
+    """
+
+    name: str
+    search: tuple[float, float]
+    is_scale: bool
+    edge: ShapeEdge | None = None
+
+
+DISPERSION = ShapeParameter("dispersion", search=(-70.0, 70.0), is_scale=True)
+"""phi, with Var y = phi V(mu) / weight; it may have the unit of the response."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatsmodelsFamily:
+    """How statsmodels writes a family.
+
+    Parameters
+    ----------
+    family : str
+        Name of the class.
+    inverse_shape : str
+        The argument that is one over the shape parameter; empty if there is none.
+    joint_model, joint_link : str
+        The discrete model that estimates the shape parameter with the coefficients, of
+        rows without weights, and its link; empty if there is none.
+    """
+
+    family: str
+    inverse_shape: str = ""
+    joint_model: str = ""
+    joint_link: str = ""
+
+    def known_shape(self, instance: object) -> float | None:
+        """The value at which an instance holds the shape parameter, if it does."""
+        inverse = getattr(instance, self.inverse_shape or "_", None)
+        return 1.0 / float(inverse) if inverse else None
+
+    def arguments(self, shape: float) -> dict[str, float]:
+        """What an instance with this shape parameter is made with."""
+        return {self.inverse_shape: 1.0 / shape} if self.inverse_shape else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyTraits:
+    """All that is known of a family.
+
+    Parameters
+    ----------
+    name : str
+        By which it is asked for.
+    spoken_name : str
+    default_link : InverseLink
+    canonical_link : str
+        Name of the link with which observed and expected information are the same;
+        empty if there is none without parameters.
+    support : Support
+    weights : {"trials", "cases", "precision"}
+        What prior weights are: numbers of trials; how often a row counts, log p being
+        multiplied; or the variance of a row is divided by them.
+    shapes : tuple of ShapeParameter
+    variance : callable
+        (mean, dispersion) -> VarianceCurve.
+    variance_text : str
+        Var(y) in words, less the weight.
+    constant_variance : bool
+        Whether V(mu) is the same for all means, so that the variance of responses can
+        be mistaken for one between groups.
+    distribution : ResponseDistribution
+    bind : callable
+        (family, y, weights, trials) -> RowLikelihood, as `bind_rows` is asked.
+    statsmodels : StatsmodelsFamily
+    ratios : mapping
+        Link -> what exponentials of coefficients are, where it is not the link's own.
+    model_names : mapping
+        Link -> what the model without random effects is called.
+    """
+
+    name: str
+    spoken_name: str
+    default_link: InverseLink
+    canonical_link: str = ""
+    support: Support
+    weights: Literal["trials", "cases", "precision"]
+    shapes: tuple[ShapeParameter, ...] = ()
+    variance: Callable[[FloatArray, float], VarianceCurve]
+    variance_text: str = ""
+    constant_variance: bool = False
+    distribution: ResponseDistribution
+    bind: Callable[
+        [Family, FloatVector, FloatVector | None, FloatVector | None], RowLikelihood
+    ]
+    statsmodels: StatsmodelsFamily
+    ratios: Mapping[str, str] = field(default_factory=dict)
+    model_names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether a response is a share of a number of trials."""
+        return self.weights == "trials"
+
+    @property
+    def is_count(self) -> bool:
+        """Whether responses are counts without a limit."""
+        return self.distribution.is_discrete and not self.has_trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,145 +224,68 @@ class Family:
 
     Parameters
     ----------
-    name : str
-        A key of `DEFAULT_LINKS`.
+    traits : FamilyTraits
     link : InverseLink
-    known_size : float or None
-        Size of a negative binomial whose dispersion is given: 1 / statsmodels' alpha.
+    known_shape : float or None
+        The shape parameter where it is given, not estimated.
 
     Examples
     --------
-    >>> from multilevel.likelihood.families.traits import family_of
-    >>> family_of("binomial").link.name
-    'logit'
+    >>> from multilevel.likelihood.families.registry import family_of
+    >>> family_of("binomial")
+    Family('binomial', link='logit')
     """
 
-    name: str
+    traits: FamilyTraits
     link: InverseLink
-    known_size: float | None = None
+    known_shape: float | None = None
+
+    def __repr__(self) -> str:
+        known = "" if self.known_shape is None else f", {self.known_shape:g}"
+        return f"Family({self.name!r}, link={self.link.name!r}{known})"
+
+    def __str__(self) -> str:
+        held = zip(self.traits.shapes, (self.known_shape,), strict=False)
+        known = [f", {s.name} {value:g}" for s, value in held if value is not None]
+        return f"{self.traits.spoken_name} ({self.link.name} link{''.join(known)})"
+
+    def is_same(self, other: Family) -> bool:
+        """Whether another one is of the same distribution and link."""
+        own, theirs = ((one.traits, one.known_shape) for one in (self, other))
+        return own == theirs and self.link.is_same(other.link)
+
+    @property
+    def name(self) -> str:
+        """A key of `registry.FAMILIES`."""
+        return self.traits.name
+
+    @property
+    def shapes(self) -> tuple[ShapeParameter, ...]:
+        """The shape parameters that are estimated."""
+        return () if self.known_shape is not None else self.traits.shapes
 
     @property
     def has_dispersion(self) -> bool:
-        """Whether a dispersion parameter is estimated."""
-        fixed = self.name in ("binomial", "poisson") or self.known_size is not None
-        return not fixed
+        """Whether a shape parameter is estimated."""
+        return bool(self.shapes)
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether variances are proportional to a parameter that is estimated."""
+        return any(shape.is_scale for shape in self.shapes)
 
     @property
     def is_canonical(self) -> bool:
         """Whether observed and expected information are the same."""
-        canonical = dict(DEFAULT_LINKS, negativebinomial=None)[self.name]
-        return canonical is not None and canonical.name == self.link.name
+        return self.link.name == self.traits.canonical_link
 
+    def scale(self, dispersion: float) -> float:
+        """The parameter that variances are proportional to, or one."""
+        return dispersion if self.has_scale else 1.0
 
-def family_of(family: object, link: object = None) -> Family:
-    """Read a family.
-
-    Parameters
-    ----------
-    family : str or statsmodels family
-        A lower-case name with its usual link, or an instance. A negative binomial's
-        dispersion is estimated when the family is given by name; an instance holds it
-        at its ``alpha``.
-    link : str or statsmodels link, optional
-        A name such as ``"probit"`` or an instance, in place of the family's own.
-
-    Raises
-    ------
-    FitError
-        If the family or its link is not one that can be fitted.
-    """
-    found = _family(family)
-    return found if link is None else replace(found, link=link_of(link))
-
-
-def _family(family: object) -> Family:
-    if isinstance(family, str):
-        name = family.lower().replace("_", "").replace(" ", "")
-        if name in DEFAULT_LINKS:
-            return Family(name, DEFAULT_LINKS[name])
-        raise FitError(_unknown(repr(family)))
-    # By names of classes, not by isinstance, so that nothing
-    # of statsmodels is imported.
-    names = [kind.__name__.lower() for kind in type(family).__mro__]
-    for name in names:
-        if name in DEFAULT_LINKS:
-            link = link_of(getattr(family, "link", None))
-            alpha = getattr(family, "alpha", None)
-            size = 1.0 / float(alpha) if name == "negativebinomial" and alpha else None
-            return Family(name, link, size)
-    raise FitError(_unknown(type(family).__name__))
-
-
-def _unknown(what: str) -> str:
-    return (
-        f"family {what} is not one of {', '.join(DEFAULT_LINKS)}. Pass one of these "
-        "names, or a statsmodels family instance to choose another link."
-    )
-
-
-def link_of(link: object) -> InverseLink:
-    """The inverse link of a name or of a statsmodels link instance.
-
-    Raises
-    ------
-    FitError
-        If the name is not known, or the link has no inverse with two derivatives.
-    """
-    if isinstance(link, str):
-        return _named_link(link)
-    known = _statsmodels_link(link)
-    if known is not None:
-        return known
-    needed = ("inverse", "inverse_deriv", "inverse_deriv2")
-    if not (callable(link) and all(hasattr(link, name) for name in needed)):
-        raise FitError(
-            f"the link {type(link).__name__} is not a statsmodels link instance: it "
-            "needs a call and the methods inverse, inverse_deriv and inverse_deriv2"
-        )
-    inverse, first, second = (getattr(link, name) for name in needed)
-    return differenced_link(type(link).__name__.lower(), inverse, link, first, second)
-
-
-def _statsmodels_link(link: object) -> InverseLink | None:
-    """The closed form of a link of statsmodels; None for what users wrote."""
-    # A user's subclass may override the inverse: only statsmodels' own are known.
-    if not type(link).__module__.startswith("statsmodels."):
-        return None
-    for kind in type(link).__mro__:
-        name = kind.__name__
-        # Probit and Cauchy come before it in their order of bases; what else is a
-        # CDFLink has a distribution of the user's own.
-        if name == "CDFLink":
-            return None
-        if name in _CLASS_LINKS:
-            return LINKS[_CLASS_LINKS[name]]
-        if name == "Power":
-            return power_link(float(getattr(link, "power", 1.0)))
-        if name == "NegativeBinomial":
-            return negative_binomial_link(float(getattr(link, "alpha", 1.0)))
-    return None
-
-
-def _count_constant(y: FloatVector, weights: FloatVector | None) -> FloatVector:
-    constant = poisson_norm(y)
-    return constant if weights is None else weights * constant
-
-
-_POWER_NAMES = {
-    "inverse": -1.0,
-    "inverse_power": -1.0,
-    "inverse_squared": -2.0,
-}
-
-
-def _named_link(name: str) -> InverseLink:
-    key = {"cauchit": "cauchy"}.get(name.lower(), name.lower())
-    if key in _POWER_NAMES:
-        return power_link(_POWER_NAMES[key])
-    if key not in LINKS:
-        known = ", ".join(sorted([*LINKS, *_POWER_NAMES]))
-        raise FitError(f"link {name!r} is not one of {known}")
-    return LINKS[key]
+    def ratio_name(self) -> str:
+        """What exponentials of coefficients are; empty if no ratios of anything."""
+        return self.traits.ratios.get(self.link.name, self.link.ratios)
 
 
 def bind_rows(
@@ -227,67 +313,16 @@ def bind_rows(
         If a response is outside what the family can have.
     """
     refuse_impossible(family, y)
-    if family.name == "binomial":
-        return _binomial(family, y, weights, trials)
-    if family.name == "negativebinomial":
-        size, constant = family.known_size, _count_constant(y, weights)
-        if family.link.name == "log":
-            logs = count_logs(y)
-            return NegativeBinomialLogRows(y, logs, weights, constant, size)
-        return NegativeBinomialRows(family.link, y, weights, constant, size)
-    if (family.name, family.link.name) == ("poisson", "log"):
-        constant = _count_constant(y, weights)
-        return PoissonLogRows(y, count_logs(y), weights, constant)
-    return ScaledRows(family.name, family.link, y, weights)
-
-
-def _binomial(
-    family: Family,
-    y: FloatVector,
-    weights: FloatVector | None,
-    trials: FloatVector | None,
-) -> RowLikelihood:
-    total = np.ones_like(y) if weights is None else weights
-    successes, failures = _counts(y, total if trials is None else trials)
-    times = None if trials is None else total / trials
-    # Binomial coefficients of many trials and the log densities they belong to are huge
-    # and cancel; from there on densities are relative to those at the rows' shares.
-    if family.link.name == "logit" and total.max(initial=0.0) < MANY_TRIALS:
-        return LogitRows.of(successes, failures, times)
-    logs = log_probabilities(family.link)
-    return BinomialRows.of(successes, failures, family.link, logs, times)
-
-
-def _counts(y: FloatVector, trials: FloatVector) -> tuple[FloatVector, FloatVector]:
-    """Successes and failures; y is a quotient of what were whole numbers."""
-    successes = trials * y
-    whole = np.round(successes)
-    near = np.abs(successes - whole) <= 1e-9 * np.maximum(trials, 1.0)
-    successes = np.where(near, whole, successes)
-    return successes, trials - successes
-
-
-_RANGES: Mapping[str, tuple[float, float, bool, str]] = MappingProxyType(
-    {
-        "binomial": (0.0, 1.0, True, "between 0 and 1 (successes / trials)"),
-        "poisson": (0.0, np.inf, True, "not negative"),
-        "negativebinomial": (0.0, np.inf, True, "not negative"),
-        "gamma": (0.0, np.inf, False, "positive"),
-        "inversegaussian": (0.0, np.inf, False, "positive"),
-    }
-)
+    return family.traits.bind(family, y, weights, trials)
 
 
 def refuse_impossible(family: Family, y: FloatVector) -> None:
     """Raise DataError if the family cannot have produced some response."""
-    if family.name not in _RANGES:
-        return
-    low, high, closed, words = _RANGES[family.name]
-    inside = (y >= low) & (y <= high) if closed else (y > low)
+    inside = family.traits.support.contains(y)
     if not inside.all():
         first = int(np.argmin(inside))
         count = int((~inside).sum())
         raise DataError(
-            f"a {family.name} response must be {words}; {count} of {len(y)} rows are "
-            f"not, the first is row {first} with {y[first]:g}"
+            f"a {family.name} response must be {family.traits.support.words}; {count} "
+            f"of {len(y)} rows are not, the first is row {first} with {y[first]:g}"
         )

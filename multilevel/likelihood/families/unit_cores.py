@@ -7,14 +7,13 @@ digits, else the chain rule through the inverse link.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector
 from multilevel.likelihood.families.links import InverseLink
-from multilevel.likelihood.families.stable_logs import log_less, size_core
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,129 +27,86 @@ class CoreCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class VarianceFunction:
-    """V(mu), V', V'' and the core as a function of y and mu."""
+class VarianceCurve:
+    """V(mu) and its derivatives.
 
-    variance: Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]
+    Parameters
+    ----------
+    value, first, second : (..., n)
+        V and its derivatives in mu.
+    in_log_size : (..., n) or None
+        Derivative in the logarithm of a shape parameter that is no scale.
+    """
+
+    value: FloatArray
+    first: FloatArray
+    second: FloatArray
+    in_log_size: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitForm:
+    """A family at unit scale.
+
+    Parameters
+    ----------
+    variance : callable
+        mu -> VarianceCurve.
+    core : callable
+        (y, mu) -> core.
+    positive : bool
+        Whether the mean must be.
+    closed : mapping
+        Link -> (y, eta) -> CoreCurve, where the chain rule is not good enough.
+    """
+
+    variance: Callable[[FloatArray], VarianceCurve]
     core: Callable[[FloatVector, FloatArray], FloatArray]
-    positive: bool  # whether the mean must be
+    positive: bool = True
+    closed: Mapping[str, Callable[[FloatVector, FloatArray], CoreCurve]] = field(
+        default_factory=dict
+    )
 
 
-def _with_slopes(
-    power: int,
-) -> Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]:
-    def variance(mean: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def power_variance(power: int) -> Callable[[FloatArray], VarianceCurve]:
+    """V = mu^power."""
+
+    def variance(mean: FloatArray) -> VarianceCurve:
         first = power * mean ** max(power - 1, 0)
         # The exponent is held at zero where the factor is: a mean of zero to a
         # negative power would make NaN of it.
         second = power * (power - 1) * mean ** max(power - 2, 0)
-        return mean**power, first, np.asarray(second)
+        return VarianceCurve(mean**power, first, np.asarray(second))
 
     return variance
 
 
-def _poisson_core(y: FloatVector, mean: FloatArray) -> FloatArray:
-    """log p less that at mean y."""
-    safe = np.where(y > 0.0, y, 1.0)
-    return np.where(y > 0.0, y * log_less(mean / safe), -mean)
-
-
-VARIANCES: dict[str, VarianceFunction] = {
-    "gaussian": VarianceFunction(
-        _with_slopes(0), lambda y, mu: -0.5 * (y - mu) ** 2, positive=False
-    ),
-    "poisson": VarianceFunction(
-        _with_slopes(1),
-        _poisson_core,
-        positive=True,
-    ),
-    "gamma": VarianceFunction(
-        _with_slopes(2), lambda y, mu: log_less(y / mu), positive=True
-    ),
-    "inversegaussian": VarianceFunction(
-        _with_slopes(3), lambda y, mu: -0.5 * (y / mu - 1.0) ** 2 / y, positive=True
-    ),
-}
-
-
-def negative_binomial_variance(size: float) -> VarianceFunction:
-    """mu + mu^2 / size."""
-
-    def variance(mean: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        slope = 1.0 + 2.0 * mean / size
-        return mean + mean**2 / size, slope, np.full_like(mean, 2.0 / size)
-
-    def core(y: FloatVector, mean: FloatArray) -> FloatArray:
-        return size_core(y, mean, size)
-
-    return VarianceFunction(variance, core, positive=True)
-
-
-def chain_rule(
-    variance: VarianceFunction, link: InverseLink, y: FloatVector, eta: FloatArray
+def core_curve(
+    form: UnitForm, link: InverseLink, y: FloatVector, eta: FloatArray
 ) -> CoreCurve:
-    """Core and derivatives in eta through the mean."""
+    """Core and derivatives in eta; by the chain rule if there is no closed form."""
+    closed = form.closed.get(link.name)
+    with np.errstate(all="ignore"):
+        return _chain_rule(form, link, y, eta) if closed is None else closed(y, eta)
+
+
+def _chain_rule(
+    form: UnitForm, link: InverseLink, y: FloatVector, eta: FloatArray
+) -> CoreCurve:
     curve = link.curve(eta)
     mu, m1, m2, m3 = curve.mean, curve.first, curve.second, curve.third
-    if variance.positive:
+    if form.positive:
         mu = np.where(mu > 0.0, mu, np.nan)
-    V, V1, V2 = variance.variance(mu)
+    variance = form.variance(mu)
+    V, V1, V2 = variance.value, variance.first, variance.second
     gap = (y - mu) / V
     # Second and third derivatives of the core in mu, whose first is (y - mu)/V; then
     # the chain rule of a composition, as Faa di Bruno has it.
     a2 = -(1.0 + gap * V1) / V
     a3 = (2.0 * V1 * (1.0 + gap * V1) / V - gap * V2) / V
     return CoreCurve(
-        variance.core(y, mu),
+        form.core(y, mu),
         gap * m1,
         a2 * m1**2 + gap * m2,
         a3 * m1**3 + 3.0 * a2 * m1 * m2 + gap * m3,
     )
-
-
-def _gamma_log(y: FloatVector, eta: FloatArray) -> CoreCurve:
-    # Only y / mu matters: neither mu^2 nor y^2 is formed, which might overflow.
-    ratio = y * np.exp(-eta)
-    return CoreCurve(log_less(ratio), ratio - 1.0, -ratio, ratio)
-
-
-def _gamma_inverse(y: FloatVector, eta: FloatArray) -> CoreCurve:
-    base = np.where(eta > 0.0, eta, np.nan)
-    r = 1.0 / base
-    return CoreCurve(log_less(y * base), r - y, -r * r, 2.0 * r**3)
-
-
-def _inverse_gaussian_log(y: FloatVector, eta: FloatArray) -> CoreCurve:
-    r = np.exp(-eta)
-    square = y * r * r
-    return CoreCurve(
-        -0.5 * (y * r - 1.0) ** 2 / y,
-        square - r,
-        r - 2.0 * square,
-        4.0 * square - r,
-    )
-
-
-def _inverse_gaussian_canonical(y: FloatVector, eta: FloatArray) -> CoreCurve:
-    base = np.where(eta > 0.0, eta, np.nan)
-    root = np.sqrt(base)
-    return CoreCurve(
-        -0.5 * (y * root - 1.0) ** 2 / y,
-        0.5 * (1.0 / root - y),
-        -0.25 / (base * root),
-        0.375 / (base**2 * root),
-    )
-
-
-def _gaussian_identity(y: FloatVector, eta: FloatArray) -> CoreCurve:
-    zero = np.zeros_like(eta)
-    return CoreCurve(-0.5 * (y - eta) ** 2, y - eta, zero - 1.0, zero)
-
-
-CLOSED_CORES: dict[tuple[str, str], Callable[[FloatVector, FloatArray], CoreCurve]] = {
-    ("gaussian", "identity"): _gaussian_identity,
-    ("gamma", "log"): _gamma_log,
-    ("gamma", "inverse_power"): _gamma_inverse,
-    ("inversegaussian", "log"): _inverse_gaussian_log,
-    ("inversegaussian", "inverse_squared"): _inverse_gaussian_canonical,
-}

@@ -10,6 +10,7 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import FitError
+from multilevel.likelihood.families.traits import Family
 from multilevel.likelihood.generalized.quadrature import MAX_EFFECTS
 from multilevel.optimize.common.blas_threads import blas_threads
 from multilevel.optimize.common.singularity import boundary_parameters, is_singular
@@ -77,7 +78,7 @@ def fit_glmm(
         end = None if start is None else _end_from(search, start)
         end = end or search.run(_starting_point(problem))
         fit = _read_fit(problem, end, n_nodes, began)
-    warn_about(fit.report, is_singular=fit.is_singular)
+    warn_about(fit.report, problem.family, is_singular=fit.is_singular)
     return fit
 
 
@@ -183,8 +184,7 @@ def _read_fit(
     mu = np.asarray(problem.family.link.mean(eta))
     unit = row_unit(problem, end.point.modes)
     boundary = boundary_parameters(problem, lower, unit=unit)
-    if problem.family.name == "negativebinomial" and problem.n_dispersion:
-        boundary |= _size_on_the_edge(float(params[-1]), mu)
+    boundary |= _shapes_on_the_edge(problem.family, params[p + m :], mu)
     obstacle = obstacle_of(problem, end, off, unknown)
     report = report_of(end, boundary, obstacle, time.perf_counter() - began)
     fit = GLMMFit(
@@ -210,6 +210,12 @@ def _read_fit(
     return fit
 
 
-def _size_on_the_edge(size: float, mu: FloatVector) -> dict[str, float]:
-    """The size of a negative binomial that is no different from a Poisson."""
-    return {"size": size} if mu.max(initial=0.0) < 1e-5 * size else {}
+def _shapes_on_the_edge(
+    family: Family, values: FloatVector, mu: FloatVector
+) -> dict[str, float]:
+    """The shape parameters that make the family no different from a simpler one."""
+    return {
+        shape.name: float(value)
+        for shape, value in zip(family.shapes, values, strict=True)
+        if shape.edge is not None and shape.edge.is_reached(value, mu)
+    }

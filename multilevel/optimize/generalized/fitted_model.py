@@ -58,13 +58,12 @@ class GeneralizedFittedModel(FittedModel):
     @property
     def scale(self) -> float:
         """phi; one for binomial and Poisson responses and negative binomial ones."""
-        counts = self.family.name == "negativebinomial"
-        return 1.0 if counts else self.fit.dispersion
+        return self.family.scale(self.fit.dispersion)
 
     @property
     def dispersion(self) -> float:
         """phi, or the size of a negative binomial; one where there is neither."""
-        known = self.family.known_size
+        known = self.family.known_shape
         return self.fit.dispersion if known is None else known
 
     @property

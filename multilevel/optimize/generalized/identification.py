@@ -80,7 +80,7 @@ def _plain(design: ModelDesign, *, fixed: bool) -> ModelDesign:
 
 def _warn_of_single_trials(design: ModelDesign, family: Family) -> None:
     """Warn of an effect for each row of a 0/1 response."""
-    if family.name != "binomial" or design.trials is not None:
+    if not family.traits.has_trials or design.trials is not None:
         return
     if design.weights is not None or not np.isin(design.y, (0.0, 1.0)).all():
         return

@@ -18,12 +18,6 @@ MAX_STEPS = 25
 ENOUGH = 1e-2
 """Change of the log-likelihood with which a start is good enough."""
 
-SIZE_RANGE = (-12.0, 12.0)
-"""Logarithms of a negative binomial's size between which a start is looked for."""
-
-PHI_RANGE = (-70.0, 70.0)
-"""The same for phi, which may have the unit of the response."""
-
 
 @dataclass(frozen=True, slots=True)
 class PooledFit:
@@ -139,10 +133,9 @@ def best_dispersion(
 ) -> float:
     """Maximise the likelihood of given eta over the dispersion, roughly."""
     likelihood = problem.rows.likelihood
-    is_size = problem.family.name == "negativebinomial"
     # By bisection of the slope, which has one sign change where there is a maximum:
     # Newton's method leaves the range from either end.
-    low, high = SIZE_RANGE if is_size else PHI_RANGE
+    low, high = problem.family.shapes[0].search
     slopes = [likelihood.dispersion(eta, at).total for at in (low, high)]
     if not (slopes[0] > 0.0 > slopes[1]):
         return high if slopes[1] > 0.0 else log_dispersion

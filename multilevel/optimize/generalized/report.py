@@ -6,6 +6,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix
 from multilevel.errors import ConvergenceWarning, SingularFitWarning, warn_caller
+from multilevel.likelihood.families.traits import Family
 from multilevel.optimize.common.fit_record import OptimizationReport
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.generalized.search import SearchEnd
@@ -90,8 +91,12 @@ def obstacle_of(
 
 
 def _responses_without_mean(problem: GeneralizedProblem, end: SearchEnd) -> int:
-    """Responses of a Gaussian model that its link puts below every mean."""
-    if problem.family.name != "gaussian" or problem.family.link.name != "log":
+    """Responses below every mean that the link gives, if the family may have such.
+
+    Their likelihood rises for ever as the linear predictor falls.
+    """
+    link, support = problem.family.link, problem.family.traits.support
+    if not (link.is_bounded and link.lowest == 0.0 and support.low < 0.0):
         return 0
     below = ends_of(problem, float(end.point.x[-1])) < 0.0
     return int(below[problem.row_of].sum())
@@ -100,15 +105,11 @@ def _responses_without_mean(problem: GeneralizedProblem, end: SearchEnd) -> int:
 def _probabilities_at_an_edge(problem: GeneralizedProblem, end: SearchEnd) -> int:
     """Rows whose probability a link lets leave [0, 1], and that are about to."""
     link = problem.family.link
-    if problem.family.name != "binomial" or link.name not in (
-        "log",
-        "logc",
-        "identity",
-    ):
+    if not problem.family.traits.has_trials:
         return 0
     mean = np.asarray(link.mean(end.point.modes.eta))
-    above = (mean > 1.0 - NEAR_EDGE) & (link.name != "logc")
-    below = (mean < NEAR_EDGE) & (link.name != "log")
+    above = (mean > 1.0 - NEAR_EDGE) & (link.highest > 1.0)
+    below = (mean < NEAR_EDGE) & (link.lowest < 0.0)
     return int((above | below)[problem.row_of].sum())
 
 
@@ -141,25 +142,29 @@ def report_of(
     )
 
 
-def warn_about(report: OptimizationReport, *, is_singular: bool) -> None:
+def warn_about(
+    report: OptimizationReport, family: Family, *, is_singular: bool
+) -> None:
     """Warn of a fit that has no maximum, did not reach it or lies on the edge."""
     if not report.converged:
         warn_caller(report.message, ConvergenceWarning)
-    if "size" in report.boundary:
-        warn_caller(
-            f"size = {report.boundary['size']:.3g} of the negative binomial is on "
-            "the edge of the parameter space: the counts vary no more than Poisson "
-            'counts do. Use family="poisson".',
-            SingularFitWarning,
-        )
+    edges = {shape.name: shape.edge for shape in family.shapes}
+    for name, edge in edges.items():
+        if edge is not None and name in report.boundary:
+            warn_caller(
+                f"{name} = {report.boundary[name]:.3g} of the "
+                f"{family.traits.spoken_name} is on the edge of the parameter space: "
+                f'{edge.words}. Use family="{edge.family}".',
+                SingularFitWarning,
+            )
     if is_singular:
-        edge = ", ".join(
+        words = ", ".join(
             f"{name} = {value:.3g}"
             for name, value in report.boundary.items()
-            if name != "size"
+            if name not in edges
         )
         warn_caller(
-            f"{edge or 'a covariance matrix is not of full rank'}: the estimate is on "
+            f"{words or 'a covariance matrix is not of full rank'}: the estimate is on "
             "the edge of the parameter space. Drop the term or keep it knowingly; "
             "Wald intervals for it do not apply.",
             SingularFitWarning,

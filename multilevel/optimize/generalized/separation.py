@@ -25,7 +25,6 @@ import numpy as np
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.optimize.generalized.objective import GlmPoint
 from multilevel.optimize.generalized.problem import GeneralizedProblem
-from multilevel.optimize.generalized.start import BOUNDED
 
 FAR = 40.0
 """Linear predictor at which a row's likelihood shows where it tends to."""
@@ -102,7 +101,7 @@ def running_off(
     factors : one (k, k) for each term
         Covariance factors of the working columns.
     """
-    if problem.family.link.name not in BOUNDED:
+    if not problem.family.link.is_bounded:
         return RunningOff((), (), 0)
     random = _wide_terms(problem, point, factors)
     p = problem.n_fixed

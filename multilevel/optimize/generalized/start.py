@@ -33,9 +33,6 @@ from multilevel.optimize.generalized.pooled import (
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.generalized.rows import eta_inside
 
-BOUNDED = ("logit", "probit", "cloglog", "loglog", "cauchy", "log", "logc")
-"""Links for which an infinite eta gives a mean on the edge of its range."""
-
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
@@ -302,7 +299,7 @@ def link_unit(
 
     Elsewhere (identity, inverse and power links) eta has the units of the response.
     """
-    if problem.family.link.name in BOUNDED:
+    if problem.family.link.is_bounded:
         return 1.0
     size = float(np.sqrt(np.mean(eta**2)))
     return max(size, _told_by_a_row(weight))
@@ -311,7 +308,7 @@ def link_unit(
 def row_unit(problem: GeneralizedProblem, modes: ConditionalModes) -> float:
     """The standard error of eta from one row: the residuals' size, or less than one."""
     told = _told_by_a_row(modes.terms.weight)
-    return min(1.0, told) if problem.family.link.name in BOUNDED else told
+    return min(1.0, told) if problem.family.link.is_bounded else told
 
 
 def _told_by_a_row(weight: FloatVector) -> float:

@@ -12,7 +12,8 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
-from multilevel.likelihood.families.traits import Family, family_of
+from multilevel.likelihood.families.registry import family_of
+from multilevel.likelihood.families.traits import Family
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.methods import ModelKind
 from multilevel.optimize.common.fit_record import LMMFit

@@ -14,7 +14,8 @@ from statsmodels.genmod.families import links as sm_links
 from generalized_cases import FAMILY_LINKS, draw_rows, safe_eta
 from multilevel.errors import DataError, FitError
 from multilevel.likelihood.families import stable_logs
-from multilevel.likelihood.families.traits import bind_rows, family_of, link_of
+from multilevel.likelihood.families.registry import family_of, link_of
+from multilevel.likelihood.families.traits import bind_rows
 from multilevel.likelihood.rows.merged_rows import equal_rows
 
 STEP = 1e-5
@@ -331,7 +332,7 @@ def test_links_agree_with_statsmodels_and_have_three_derivatives(link):
 
 def test_a_negative_binomial_instance_holds_its_dispersion():
     family = family_of(sm_families.NegativeBinomial(alpha=0.25))
-    assert family.known_size == 4.0
+    assert family.known_shape == 4.0
     assert not family.has_dispersion
     rows = bind_rows(family, np.arange(3.0), None)
     assert not rows.has_dispersion

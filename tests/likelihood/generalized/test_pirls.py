@@ -18,7 +18,8 @@ from multilevel.likelihood.elimination.penalized_products import (
     squared_sums,
     weighted_products,
 )
-from multilevel.likelihood.families.traits import bind_rows, family_of
+from multilevel.likelihood.families.registry import family_of
+from multilevel.likelihood.families.traits import bind_rows
 from multilevel.likelihood.generalized.pirls import GeneralizedRows, find_modes
 from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
 
