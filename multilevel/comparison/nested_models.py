@@ -20,13 +20,10 @@ from multilevel.comparison.same_rows import SameRows, match_rows
 from multilevel.comparison.working_model import working_design
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
-from multilevel.inference.chi_bar_square import (
-    ChiBarSquare,
-    cone_mixture,
-    efficient_information,
-)
+from multilevel.inference.chi_bar_square import ChiBarSquare
 from multilevel.inference.expected_information import expected_information
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
+from multilevel.inference.null_distribution import null_distribution
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
@@ -170,9 +167,21 @@ def _null_distribution(
             "restricted one has at zero; test one after the other"
         )
     if edge:
-        return cone_mixture(np.eye(1), [1], free=free)
-    if sizes in ([], [1]):
-        return cone_mixture(np.eye(len(sizes)), sizes, free=free)
+        sizes = [1]
+
+    def information() -> FloatMatrix:
+        return _information(restricted, full, change, rows)
+
+    return null_distribution(information, sizes, free=free)
+
+
+def _information(
+    restricted: FittedModel, full: FittedModel, change: CovarianceChange, rows: SameRows
+) -> FloatMatrix:
+    """Information at the restricted estimates; what has no edge comes first.
+
+    The columns of two designs are compared here, which takes their rows.
+    """
     design, scale_known = full.design, False
     if isinstance(full, LinearFittedModel):
         problem = full.problem
@@ -181,13 +190,11 @@ def _null_distribution(
         design = working_design(family, design, eta, restricted.dispersion)
         problem = build_problem(design)
         scale_known = not family.has_scale
-    lams, directions, n_linear = _coordinates(problem, design, restricted, change, rows)
-    information = expected_information(
+    lams, directions = _coordinates(problem, design, restricted, change, rows)
+    return expected_information(
         problem, design, lams, directions,
         reml=full.criterion == "REML", scale_known=scale_known,
     )  # fmt: skip
-    metric = efficient_information(information, n_linear)
-    return cone_mixture(metric, sizes, free=free)
 
 
 def _coordinates(
@@ -196,7 +203,7 @@ def _coordinates(
     restricted: FittedModel,
     change: CovarianceChange,
     rows: SameRows,
-) -> tuple[list[FloatMatrix], list[FloatArray], int]:
+) -> tuple[list[FloatMatrix], list[FloatArray]]:
     """Relative factors at the restricted estimates, and directions to move along.
 
     In each block the working columns are turned so that the first r span the effects
@@ -210,8 +217,6 @@ def _coordinates(
     lams : one (S, S) for each factor
     directions : one (m, S, S) for each factor
         Those without an edge first, then the new blocks.
-    n_linear : int
-        How many have no edge.
     """
     sizes = problem.terms.block_sizes
     covariances = [np.zeros((size, size)) for size in sizes]
@@ -242,7 +247,7 @@ def _coordinates(
     directions: list[FloatArray] = [np.zeros((len(moves), s, s)) for s in sizes]
     for a, (factor_index, move) in enumerate(moves):
         directions[factor_index][a] = move
-    return [_root(G) for G in covariances], directions, len(linear)
+    return [_root(G) for G in covariances], directions
 
 
 def _turned(spans: Sequence[FloatMatrix], size: int) -> FloatMatrix:

@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from multilevel.array_types import FloatVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.formula_text import fixed_formula_text
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
-from multilevel.inference.chi_bar_square import (
-    ChiBarSquare,
-    cone_mixture,
-    efficient_information,
-)
+from multilevel.inference.chi_bar_square import ChiBarSquare
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
-from multilevel.inference.pooled_glm_null import design_terms
-from multilevel.likelihood.products.null_information import (
-    cone_blocks,
-    null_information,
-)
+from multilevel.inference.null_distribution import null_distribution
+from multilevel.inference.pooled_cone import pooled_cone
+from multilevel.likelihood.products.entry_products import entry_products
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import LinearProblem
 
@@ -78,8 +72,8 @@ def pooled_loglike(problem: LinearProblem, *, reml: bool) -> float:
     -------
     float
     """
-    zero = np.zeros(problem.terms.n_theta)
-    point = problem.point(problem.working.lams(zero), reml=reml)
+    zero = [np.zeros((size, size)) for size in problem.terms.block_sizes]
+    point = problem.point(zero, reml=reml)
     deviance = point.profiled.deviance + problem.deviance_shift(reml=reml)
     return float(-0.5 * deviance)
 
@@ -89,23 +83,31 @@ def _centred_response(design: ModelDesign) -> FloatVector:
     return design.y if design.offset is None else design.y - design.offset
 
 
-def pooled_null(design: ModelDesign, *, reml: bool) -> ChiBarSquare:
+def pooled_null(problem: LinearProblem, *, reml: bool) -> ChiBarSquare:
     """Null distribution of the test of all random effects at once.
 
     Parameters
     ----------
-    design : ModelDesign
+    problem : LinearProblem
+        Of the mixed model.
     reml : bool
 
     Returns
     -------
     ChiBarSquare
+
+    Raises
+    ------
+    ComparisonError
+        If it is not known for the structure of some term.
     """
-    blocks, sizes = cone_blocks(design_terms(design), design.weights)
-    if sizes == [1]:
-        return cone_mixture(np.eye(1), sizes)
-    information = null_information(blocks, design.X, design.weights, reml=reml)
-    return cone_mixture(efficient_information(information, 1), sizes)
+    cone = pooled_cone(problem.working_terms, problem.products)
+
+    def information() -> FloatMatrix:
+        traces = entry_products(problem.products, cone.directions)
+        return (traces.restricted if reml else traces.unrestricted) / 2.0
+
+    return null_distribution(information, cone.sizes)
 
 
 def compare_with_pooled(fitted: LinearFittedModel) -> LRTest:
@@ -125,7 +127,7 @@ def compare_with_pooled(fitted: LinearFittedModel) -> LRTest:
         pooled_loglike(fitted.problem, reml=reml),
         fitted.llf,
         df=len(fitted.fit.theta),
-        null=pooled_null(fitted.design, reml=reml),
+        null=pooled_null(fitted.problem, reml=reml),
         restricted=fixed_formula_text(fitted.design),
         full=fitted.formula,
         criterion=fitted.criterion,

@@ -58,6 +58,12 @@ class StackedTerms:
         """Length m of theta."""
         return sum(structure.n_theta for structure in self.structures)
 
+    @property
+    def cone_sizes(self) -> tuple[int, ...]:
+        """Orders of the semidefinite matrices that are all covariances near zero."""
+        cones = (structure.cone() for structure in self.structures)
+        return tuple(block.size for blocks in cones for block in blocks)
+
     def term_factors(self, theta: FloatVector) -> list[FloatMatrix]:
         """One factor (k, k) for each term, formula order."""
         return [

@@ -16,24 +16,24 @@ Lin (1997), Biometrika 84, 309-326 (score tests of variance components in GLMs).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.inference.chi_bar_square import (
-    ChiBarSquare,
-    cone_mixture,
-    efficient_information,
-)
+from multilevel.inference.chi_bar_square import ChiBarSquare, cone_mixture
+from multilevel.inference.null_distribution import null_distribution
+from multilevel.inference.pooled_cone import PooledCone, pooled_cone
 from multilevel.likelihood.families.traits import Family, bind_rows
-from multilevel.likelihood.products.null_information import (
-    cone_blocks,
-    null_information,
+from multilevel.likelihood.products.entry_products import entry_products
+from multilevel.likelihood.products.row_products import (
+    cross_products,
+    stacked_columns,
 )
+from multilevel.optimize.common.working_terms import WorkingTerms
 from multilevel.optimize.generalized.problem import GeneralizedProblem
+from multilevel.optimize.linear.problem import level_patterns, working_source
 
 
 def pooled_glm_null(
@@ -57,42 +57,53 @@ def pooled_glm_null(
     -------
     ChiBarSquare
     """
-    family = problem.family
-    moments = row_moments(family, eta, design.weights, dispersion)
-    blocks, sizes = cone_blocks(design_terms(design), moments.weight)
-    # Half and half whatever the information is: it need not be computed.
-    if sizes == [1]:
+    family, sizes = problem.family, design.stacked_terms.cone_sizes
+    if sizes == (1,):  # nothing to compute from the rows
         return cone_mixture(np.eye(1), sizes)
-    entries = _entry_columns(blocks)
-    information = _information(
-        family, design, eta, dispersion, moments, blocks, entries
-    )
-    n_nuisance = len(information) - entries.shape[1]
-    return cone_mixture(efficient_information(information, n_nuisance), sizes)
+    moments = row_moments(family, eta, design.weights, dispersion)
+    columns = _working_columns(design, moments.weight)
+    information = _information(family, design, eta, dispersion, moments, columns)
+    return null_distribution(lambda: information, columns.cone.sizes)
 
 
-def design_terms(design: ModelDesign) -> list[tuple[IntVector, FloatMatrix, bool]]:
-    """Codes, columns and whether the effects are correlated, of each random term."""
-    return [
-        (
-            design.factors[term.factor_index].codes,
-            term.columns,
-            term.structure == "us",
-        )
-        for term in design.terms
+@dataclass(frozen=True, slots=True, eq=False)
+class _WorkingColumns:
+    """The columns of a design in a basis that is well conditioned in given weights.
+
+    Parameters
+    ----------
+    X : (n, p)
+    entries : (n, d)
+        d(z'G z) of every row along every direction of the cone.
+    cone : PooledCone
+    traces : (d, d)
+        Twice the information of a linear model with these weights and sigma known.
+    """
+
+    X: FloatMatrix
+    entries: FloatMatrix
+    cone: PooledCone
+    traces: FloatMatrix
+
+
+def _working_columns(design: ModelDesign, weight: FloatVector) -> _WorkingColumns:
+    """Here the rows are needed: their own moments weigh each of them by itself."""
+    # Weights that have underflowed to zero have no logarithm, and no part in the sums.
+    weighted = replace(design, weights=np.maximum(weight, 1e-300))
+    source, terms = working_source(weighted), design.stacked_terms
+    rows = source.rows()
+    products = cross_products(rows, level_patterns(design), terms.factor_of_term)
+    working = WorkingTerms(terms=terms, transforms=rows.basis.terms)
+    cone = pooled_cone(working, products)
+    stacked = stacked_columns(rows, terms.factor_of_term, len(design.factors))
+    effects = [
+        np.column_stack([column.in_rows(len(weight)) for column in columns])
+        for columns in stacked
     ]
-
-
-def _entry_columns(blocks: Sequence[tuple[IntVector, FloatMatrix]]) -> FloatMatrix:
-    """d(z'G z) of every row in every entry of every G, (n, entries)."""
-    return np.column_stack(
-        [
-            columns[:, r] * columns[:, c] * (1.0 if r == c else 2.0)
-            for _, columns in blocks
-            for c in range(columns.shape[1])
-            for r in range(c, columns.shape[1])
-        ]
-    )
+    along = [(effects[d.factor] @ d.matrix, effects[d.factor]) for d in cone.directions]
+    entries = np.column_stack([(moved * z).sum(axis=1) for moved, z in along])
+    traces = entry_products(products, cone.directions).unrestricted[1:, 1:]
+    return _WorkingColumns(rows.fixed[:, :-1], entries, cone, traces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +174,20 @@ def _information(
     eta: FloatVector,
     dispersion: float,
     moments: RowMoments,
-    blocks: Sequence[tuple[IntVector, FloatMatrix]],
-    entries: FloatMatrix,
+    columns: _WorkingColumns,
 ) -> FloatMatrix:
-    """Information of beta, the log dispersion if estimated, and the entries of G."""
-    X, weight = design.X, moments.weight
+    """Information of beta, the log dispersion if estimated, and the cone's entries."""
+    X, entries, weight = columns.X, columns.entries, moments.weight
     p, d = X.shape[1], entries.shape[1]
     first = p + int(family.has_dispersion)
     out = np.zeros((first + d, first + d))
     out[:p, :p] = X.T @ (X * weight[:, None])
     out[:p, first:] = 0.5 * X.T @ (entries * moments.third[:, None])
-    linear = null_information(blocks, X, weight, reml=False)[1:, 1:]
     # The linear model's trace has counted each row with 2 W^2,
     # as for a normal response.
     own = moments.fourth - 2.0 * weight**2
-    out[first:, first:] = linear + 0.25 * entries.T @ (entries * own[:, None])
+    by_row = 0.25 * entries.T @ (entries * own[:, None])
+    out[first:, first:] = columns.traces / 2.0 + by_row
     if family.has_dispersion:
         likelihood = bind_rows(family, design.y, design.weights, design.trials)
         at, step = np.log(dispersion), 1e-4

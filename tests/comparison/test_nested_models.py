@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose
 import multilevel as ml
 from multilevel.comparison.pooled import pooled_loglike
 from multilevel.errors import ComparisonError
-from multilevel.likelihood.products.null_information import null_information
 
 # With a third effect the covariance of these data is singular, which does not matter
 # here.
@@ -130,42 +129,6 @@ def test_stata_reports_the_same_statistic():
     data = ml.datasets.load("hsb")
     test = ml.mixedlm("math ~ 1 + (1 | school)", data).fit().compare_pooled()
     assert_allclose(test.statistic, 986.1238, atol=1e-3)  # chibar2(01) of mixed, reml
-
-
-@pytest.mark.parametrize("reml", [True, False])
-def test_null_information_is_that_of_the_dense_formula(reml):
-    rng = np.random.default_rng(0)
-    n = 40
-    exog = np.column_stack([np.ones(n), rng.normal(size=(n, 2))])
-    weights = rng.uniform(0.5, 2.0, n)
-    first = np.r_[np.arange(5), rng.integers(0, 5, n - 5)]
-    second = np.r_[np.arange(4), rng.integers(0, 4, n - 4)]
-    slopes = np.column_stack([np.ones(n), rng.normal(size=n)])
-    terms = [(first, slopes), (second, np.ones((n, 1)))]
-    found = null_information(terms, exog, weights, reml=reml)
-    assert_allclose(found, dense_information(terms, exog, weights, reml), rtol=1e-10)
-
-
-def dense_information(terms, exog, weights, reml):
-    weight = np.diag(weights)
-    projected = (
-        weight
-        - weight @ exog @ np.linalg.solve(exog.T @ weight @ exog, exog.T @ weight)
-        if reml
-        else weight
-    )
-    derivatives = [np.diag(1 / weights)]
-    for codes, columns in terms:
-        levels = np.eye(codes.max() + 1)[codes]
-        for b in range(columns.shape[1]):
-            for a in range(b, columns.shape[1]):
-                product = (levels * columns[:, [a]]) @ (levels * columns[:, [b]]).T
-                derivatives.append(product + product.T if a != b else product)
-    traces = [
-        [np.trace(projected @ a @ projected @ b) for b in derivatives]
-        for a in derivatives
-    ]
-    return np.array(traces) / 2
 
 
 @pytest.mark.slow

@@ -1,13 +1,120 @@
-"""How far the data can tell entries of one factor's covariance matrices apart."""
+"""How far the data can tell entries of covariance matrices apart.
+
+With ``V = sigma^2 W^-1 + sum_k Z_k (I (x) G_k) Z_k'`` the information of sigma^2 and of
+directions of the G_k, where all G_k are zero and sigma is one, is half of
+
+    tr(P dV_a P dV_b),    dV_a = Z_k (I (x) E_a) Z_k'    (W^-1 for sigma^2)
+
+with P = W in the likelihood and ``W - W X (X'W X)^-1 X'W`` in the restricted one.  By
+pairs of levels, Z_k'P Z_m is a block of the cross-products less one of rank p, so that
+the rows are not needed and no (q, q) matrix is formed.
+
+References
+----------
+Harville (1977), JASA 72, 320-338, section 4.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatArray, FloatMatrix, IntVector
 from multilevel.likelihood.products.cross_products import CrossProducts
+from multilevel.likelihood.rows.column_basis import row_slices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """A symmetric matrix along which a covariance of one factor's effects may move.
+
+    Parameters
+    ----------
+    factor : int
+        Position of the grouping factor.
+    matrix : (S, S)
+        E, of the working columns of all terms on the factor.
+    """
+
+    factor: int
+    matrix: FloatMatrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EntryProducts:
+    """Traces tr(P dV_a P dV_b) of sigma^2, which comes first, and of directions.
+
+    Parameters
+    ----------
+    restricted : (1 + d, 1 + d)
+        With P that leaves out what the fixed columns span.
+    unrestricted : (1 + d, 1 + d)
+        With P = W.
+    """
+
+    restricted: FloatMatrix
+    unrestricted: FloatMatrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FactorEntries:
+    """Directions of one factor.
+
+    Parameters
+    ----------
+    places : (d_k,)
+        Among all traces.
+    E : (d_k, S^2)
+    U : (S, p, J)
+        Z'Q by level, with Q an orthonormal basis of the fixed columns.
+    H : (S^2, p^2)
+        Sums over levels of ``U[r] U[s]'``.
+    """
+
+    places: IntVector
+    E: FloatMatrix
+    U: FloatArray
+    H: FloatMatrix
+
+
+def entry_products(
+    products: CrossProducts, directions: Sequence[Direction]
+) -> EntryProducts:
+    """Traces of sigma^2 and of directions of the covariances of any factors.
+
+    Parameters
+    ----------
+    products : CrossProducts
+    directions : sequence of Direction
+    """
+    size, n_fixed = len(directions) + 1, len(products.XytXy) - 1
+    restricted, unrestricted = np.zeros((2, size, size))
+    restricted[0, 0] = products.n_rows - n_fixed
+    unrestricted[0, 0] = products.n_rows
+    inverse = _inverse_root(products)
+    parts = {
+        k: _factor_entries(products, k, directions, inverse)
+        for k in sorted({direction.factor for direction in directions})
+    }
+    for k, part in parts.items():
+        own = products.diagonal[k].sum(axis=2).ravel()
+        flat = part.U.reshape(len(part.U), part.U[0].size)
+        for traces, sums in (
+            (restricted, own - (flat @ flat.T).ravel()),
+            (unrestricted, own),
+        ):
+            traces[0, part.places] = traces[part.places, 0] = part.E @ sums
+    for k, m in combinations_with_replacement(parts, 2):
+        first, second = parts[k], parts[m]
+        pair = _effect_products(products, (k, m), first, second)
+        for traces, inner in zip((restricted, unrestricted), pair, strict=True):
+            value = first.E @ inner @ second.E.T
+            traces[np.ix_(first.places, second.places)] = value
+            traces[np.ix_(second.places, first.places)] = value.T
+    return EntryProducts(restricted, unrestricted)
 
 
 def projected_effects(products: CrossProducts, factor: int) -> FloatArray:
@@ -22,53 +129,76 @@ def projected_effects(products: CrossProducts, factor: int) -> FloatArray:
     -------
     (S, p, J) array
     """
-    ZtX = products.ZtXy[factor][:, :-1]
+    return _projected(products, factor, _inverse_root(products))
+
+
+def _inverse_root(products: CrossProducts) -> FloatMatrix:
+    """Z'X times it is Z'Q, (p, p)."""
     values, vectors = np.linalg.eigh(products.XytXy[:-1, :-1])
-    return np.asarray(np.einsum("pq,spj->sqj", vectors / np.sqrt(values), ZtX))
+    return np.asarray(vectors / np.sqrt(values))
 
 
-def entry_products(
-    products: CrossProducts, factor: int, directions: Sequence[FloatMatrix]
-) -> tuple[FloatMatrix, FloatVector]:
-    """Traces tr(P dV_a P dV_b) of sigma^2 and of directions of the covariance.
+def _projected(products: CrossProducts, factor: int, root: FloatMatrix) -> FloatArray:
+    return np.asarray(
+        np.einsum("pq,spj->sqj", root, products.ZtXy[factor][:, :-1], optimize=True)
+    )
 
-    The same numbers as `null_information` has for one factor, from the cross-products:
-    by level, Z_r'P Z_s is a diagonal matrix less one of rank p.
 
-    Parameters
-    ----------
-    products : CrossProducts
-    factor : int
-    directions : (S, S) symmetric matrices E
-        dV = Z (I (x) E) Z'.
+def _factor_entries(
+    products: CrossProducts,
+    factor: int,
+    directions: Sequence[Direction],
+    root: FloatMatrix,
+) -> _FactorEntries:
+    own = [a for a, direction in enumerate(directions) if direction.factor == factor]
+    U = _projected(products, factor, root)
+    size, n_fixed, n_levels = U.shape
+    flat = U.reshape(size * n_fixed, n_levels)
+    H = (flat @ flat.T).reshape(size, n_fixed, size, n_fixed)
+    return _FactorEntries(
+        np.array(own) + 1,
+        np.array([directions[a].matrix for a in own]).reshape(len(own), -1),
+        U,
+        H.transpose(0, 2, 1, 3).reshape(size**2, n_fixed**2),
+    )
+
+
+def _effect_products(
+    products: CrossProducts,
+    factors: tuple[int, int],
+    left: _FactorEntries,
+    right: _FactorEntries,
+) -> tuple[FloatMatrix, FloatMatrix]:
+    """<Z_r'P Z_s, Z_c'P Z_v> for effects r, c of one factor and s, v of another.
 
     Returns
     -------
-    traces : (1 + d, 1 + d)
-        sigma^2 first.
-    sizes : (1 + d,)
-        The diagonal with nothing left out for the fixed effects.
+    (S^2, T^2) for the P of `EntryProducts.restricted`, and for W
+        By (r, c) and (s, v).
     """
-    whole = products.diagonal[factor]
-    size, n_fixed = len(whole), len(products.XytXy) - 1
-    U = projected_effects(products, factor)
-    A = whole.reshape(size**2, -1)
-    D = np.einsum("rpj,spj->rsj", U, U).reshape(size**2, -1)
-    H = np.einsum("rpj,sqj->rspq", U, U, optimize=True).reshape(size**2, -1)
-    both = A @ D.T
-    plain = _by_entry(A @ A.T, size)
-    left = plain - _by_entry(both + both.T, size) + H @ H.T
-    E = np.array(directions).reshape(len(directions), size**2)
-    own = E @ (A.sum(axis=1) - D.sum(axis=1))
-    traces = np.empty((len(E) + 1,) * 2)
-    traces[0, 0] = products.n_rows - n_fixed
-    traces[0, 1:] = traces[1:, 0] = own
-    traces[1:, 1:] = E @ left @ E.T
-    sizes = np.append(products.n_rows, np.diag(E @ plain @ E.T))
-    return traces, np.asarray(sizes, dtype=float)
+    k, m = factors
+    if k == m:
+        blocks = products.diagonal[k]
+        first = second = np.arange(blocks.shape[2])
+    else:
+        pair = products.pairs[k, m]
+        blocks, first, second = pair.blocks, pair.rows, pair.cols
+    shape = blocks.shape[:2]
+    A = blocks.reshape(shape[0] * shape[1], -1)
+    both = np.zeros((len(A), len(A)))
+    # At pairs of levels that never occur together A is zero, and only the product of
+    # two parts of rank p is left: for those and all others together it is H H'.
+    for part in row_slices(A.shape[1]):
+        U, V = left.U[:, :, first[part]], right.U[:, :, second[part]]
+        D = np.einsum("rpj,spj->rsj", U, V).reshape(len(A), -1)
+        both += A[:, part] @ D.T
+    whole = _by_entry(A @ A.T, shape)
+    rest = whole - _by_entry(both + both.T, shape) + left.H @ right.H.T
+    return rest, whole
 
 
-def _by_entry(products: FloatMatrix, size: int) -> FloatMatrix:
+def _by_entry(products: FloatMatrix, shape: tuple[int, ...]) -> FloatMatrix:
     """Products of entry (r, c) with entry (s, v), from those of [r, s] with [c, v]."""
-    swapped = products.reshape((size,) * 4).transpose(0, 2, 1, 3)
-    return np.asarray(swapped.reshape(size**2, -1))
+    n_left, n_right = shape
+    swapped = products.reshape(n_left, n_right, n_left, n_right).transpose(0, 2, 1, 3)
+    return np.asarray(swapped.reshape(n_left**2, n_right**2))

@@ -50,6 +50,10 @@ class WorkingColumn:
         """What products of the values are still to be multiplied by."""
         return 1.0 if self.values is not None else self.constant
 
+    def in_rows(self, n_rows: int) -> FloatVector:
+        """The column, (n,)."""
+        return np.full(n_rows, self.constant) if self.values is None else self.values
+
 
 @dataclass(frozen=True, slots=True)
 class WorkingBasis:

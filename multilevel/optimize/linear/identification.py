@@ -19,10 +19,10 @@ from multilevel.design.grouping import GroupingFactor
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError, RankDeficiencyWarning, warn_caller
 from multilevel.likelihood.products.entry_products import (
+    Direction,
     entry_products,
     projected_effects,
 )
-from multilevel.likelihood.products.null_information import null_information
 from multilevel.optimize.linear.identification_words import (
     advice,
     bar,
@@ -79,13 +79,14 @@ def refuse_unidentified(
             continue
         if has_independent_columns(problem, design, factor):
             found |= _refuse_dependent_entries(
-                problem, design, factor, residual=residual
+                problem, design, [factor], residual=residual
             )
     found |= _refuse_alike_factors(problem, design, residual=residual)
     left = problem.n_rows - problem.n_fixed
     few = left <= _FEW_ROWS * (problem.terms.n_theta + 1)
     if residual and len(design.factors) > 1 and few:
-        found |= _refuse_dependent_terms(problem, design)
+        every = range(len(design.factors))
+        found |= _refuse_dependent_entries(problem, design, every)
     return frozenset(found)
 
 
@@ -178,25 +179,6 @@ def _involved(problem: LinearProblem, term: int, directions: FloatMatrix) -> lis
     return [name for name, is_used in zip(names, used, strict=True) if is_used]
 
 
-def _refuse_dependent_entries(
-    problem: LinearProblem, design: ModelDesign, factor: int, *, residual: bool
-) -> set[str]:
-    """Refuse entries of one factor's covariance matrices that cannot be told apart."""
-    products = problem.products
-    size = len(products.diagonal[factor])
-    if (size * problem.n_fixed) ** 2 > _LARGEST_PROJECTION:
-        return set()
-    entries = _entries(problem, _terms_of(problem, factor))
-    directions = np.zeros((len(entries), size, size))
-    for direction, (term, entry) in zip(directions, entries, strict=True):
-        block = problem.terms.blocks[term]
-        direction[block, block] = entry
-    traces, sizes = entry_products(products, factor, list(directions))
-    if not residual:
-        traces = _without_residual(traces)
-    return _refuse_singular(problem, design, traces, sizes, entries)
-
-
 def _entries(problem: LinearProblem, terms: Sequence[int]) -> list[Entry]:
     """Symmetric matrices (k, k) that span the covariances of some terms."""
     found: list[Entry] = []
@@ -215,13 +197,15 @@ def _refuse_alike_factors(
     cells: ``(f | g)`` contains ``(1 | g:f)``.
     """
     widths = [len(block) for block in problem.products.diagonal]
-    cells = False
-    for k, m in combinations(range(len(design.factors)), 2):
+    cells, every = False, range(len(design.factors))
+    for k, m in combinations(every, 2):
         first, second = design.factors[k], design.factors[m]
         if len(first.levels) == len(second.levels):
             if _is_nested(second, first):
                 why = f"{first.name!r} and {second.name!r} group the rows alike, so "
-                return _refuse_dependent_terms(problem, design, why, residual=residual)
+                return _refuse_dependent_entries(
+                    problem, design, every, why, residual=residual
+                )
             continue
         coarse, fine = (k, m) if len(first.levels) < len(second.levels) else (m, k)
         few = len(design.factors[fine].levels) <= (
@@ -230,7 +214,7 @@ def _refuse_alike_factors(
         if widths[coarse] > 1 and few and not cells:
             cells = _is_nested(design.factors[fine], design.factors[coarse])
     if cells:
-        return _refuse_dependent_terms(problem, design, residual=residual)
+        return _refuse_dependent_entries(problem, design, every, residual=residual)
     return set()
 
 
@@ -239,35 +223,32 @@ def _is_nested(fine: GroupingFactor, coarse: GroupingFactor) -> bool:
     return fine.is_constant_within(coarse.codes)
 
 
-def _refuse_dependent_terms(
+def _refuse_dependent_entries(
     problem: LinearProblem,
     design: ModelDesign,
+    factors: Sequence[int],
     why: str = "",
     *,
     residual: bool = True,
 ) -> set[str]:
-    """Refuse entries of all covariance matrices that cannot be told apart."""
-    terms = [
-        (design.factors[term.factor_index].codes, term.columns @ transform)
-        for term, transform in zip(design.terms, problem.basis.terms, strict=True)
-    ]
-    entries = _entries(problem, range(len(terms)))
-    widths = [structure.n_effects for structure in problem.terms.structures]
-    ends = np.cumsum([1, *(width * (width + 1) // 2 for width in widths)])
-    free = np.zeros((len(entries) + 1, ends[-1]))
-    free[0, 0] = 1.0
-    for row, (term, entry) in zip(free[1:], entries, strict=True):
-        columns, rows = np.triu_indices(len(entry))  # lower triangle, by column
-        row[ends[term] : ends[term + 1]] = entry[rows, columns]
-    # At G = 0 the Gram matrix of the P dV_a P is twice the
-    # information, whatever the data.
-    left = null_information(terms, design.X, design.weights, reml=True)
-    whole = null_information(terms, design.X, design.weights, reml=False)
-    sizes = np.diag(free @ whole @ free.T)
-    gram = free @ left @ free.T
+    """Refuse entries of some factors' covariance matrices that cannot be told apart."""
+    terms, sizes = problem.terms, problem.terms.block_sizes
+    if max(sizes[k] * problem.n_fixed for k in factors) ** 2 > _LARGEST_PROJECTION:
+        return set()
+    here = sorted(term for k in factors for term in _terms_of(problem, k))
+    entries = _entries(problem, here)
+    directions = []
+    for term, entry in entries:
+        factor, block = terms.factor_of_term[term], terms.blocks[term]
+        matrix = np.zeros((sizes[factor],) * 2)
+        matrix[block, block] = entry
+        directions.append(Direction(factor, matrix))
+    found = entry_products(problem.products, directions)
+    gram = found.restricted
     if not residual:
         gram = _without_residual(gram)
-    return _refuse_singular(problem, design, gram, sizes, entries, why)
+    own = np.diag(found.unrestricted)
+    return _refuse_singular(problem, design, gram, own, entries, why)
 
 
 def _without_residual(gram: FloatMatrix) -> FloatMatrix:

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 from multilevel.likelihood.linear.prepared import LikelihoodPoint, Prepared
 from multilevel.likelihood.linear.second_pass import accurate_products
 from multilevel.likelihood.products.cross_products import CrossProducts
-from multilevel.likelihood.products.level_patterns import factor_patterns
-from multilevel.likelihood.rows.row_source import row_source
+from multilevel.likelihood.products.level_patterns import (
+    FactorPatterns,
+    factor_patterns,
+)
+from multilevel.likelihood.rows.row_source import RowSource, row_source
 from multilevel.likelihood.rows.working_rows import RandomColumns, WorkingBasis
 from multilevel.optimize.common.blas_threads import blas_threads
 from multilevel.optimize.common.working_terms import WorkingProblem, WorkingTerms
@@ -83,8 +86,8 @@ def build_problem(design: ModelDesign) -> LinearProblem:
         return _reduce(design)
 
 
-def _reduce(design: ModelDesign) -> LinearProblem:
-    terms = design.stacked_terms
+def working_source(design: ModelDesign) -> RowSource:
+    """The rows of a design in working columns, a slice of them at a time."""
     y = design.y if design.offset is None else design.y - design.offset
     position = {int(j): i for i, j in enumerate(design.kept)}
     columns = [
@@ -92,15 +95,24 @@ def _reduce(design: ModelDesign) -> LinearProblem:
             term.factor_index,
             term.columns,
             tuple(position.get(j, -1) for j in term.shared),
-            structure.freedom,
+            term.covariance.freedom,
         )
-        for term, structure in zip(design.terms, terms.structures, strict=True)
+        for term in design.terms
     ]
-    source = row_source(y, design.X, columns, design.weights)
-    patterns = factor_patterns(
+    return row_source(y, design.X, columns, design.weights)
+
+
+def level_patterns(design: ModelDesign) -> FactorPatterns:
+    """Which levels of the grouping factors of a design occur together."""
+    return factor_patterns(
         [factor.codes for factor in design.factors],
         [len(factor.levels) for factor in design.factors],
     )
+
+
+def _reduce(design: ModelDesign) -> LinearProblem:
+    terms = design.stacked_terms
+    source, patterns = working_source(design), level_patterns(design)
     basis, products, prepared = accurate_products(
         source, patterns, terms.factor_of_term
     )

@@ -9,8 +9,6 @@ from numpy.testing import assert_allclose
 
 import multilevel as ml
 from multilevel.errors import DataError, RankDeficiencyWarning
-from multilevel.likelihood.products.entry_products import entry_products
-from multilevel.likelihood.products.null_information import null_information
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +117,3 @@ def test_few_rows_that_cannot_tell_terms_apart_are_refused():
 def test_confounded_in_data_that_come_with_the_package():
     with pytest.raises(DataError, match="fixed effect of 'school'"):
         ml.mixedlm("math ~ school + (1 | school)", ml.datasets.load("hsb")).fit()
-
-
-@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ h + (x || g)"])
-def test_products_of_one_factor_are_the_null_information(frame, formula):
-    model = ml.mixedlm(formula, frame)
-    problem, term = model.problem, model.design.terms[0]
-    rows = [(model.design.factors[0].codes, term.columns @ problem.basis.terms[0])]
-    expected = 2 * null_information(rows, model.design.X, None, reml=True)
-    directions = [np.diag([1.0, 0]), np.eye(2)[::-1], np.diag([0, 1.0])]
-    traces, sizes = entry_products(problem.products, 0, directions)
-    assert_allclose(traces, expected, rtol=1e-9, atol=1e-9)
-    whole = 2 * null_information(rows, model.design.X, None, reml=False)
-    assert_allclose(sizes, np.diag(whole))
