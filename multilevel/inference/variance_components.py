@@ -1,20 +1,31 @@
-"""Variance components: the only place where theta becomes sd and correlation."""
+"""Variance components: covariance matrices, their entries with standard errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.registry import STRUCTURES
+from multilevel.covariance.standard_deviations import (
+    StandardDeviations,
+    correlation_name,
+    sd_name,
+)
 from multilevel.covariance.structure import CovarianceStructure
 from multilevel.display.number_text import column_text
 from multilevel.display.text_table import TextTable
 from multilevel.errors import DataError
+from multilevel.inference.variance_parameters import (
+    VarianceParameters,
+    variance_parameters,
+)
+from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.option_values import as_switch, as_tail_share
 
 
@@ -57,34 +68,19 @@ class TermCovariance:
 
 
 @dataclass(frozen=True, slots=True)
-class MovingRoot:
-    """A square root of a term's relative covariance, and how its parameters move it.
-
-    Parameters
-    ----------
-    root : (k, r)
-    moves : (m, k, r)
-        Derivatives of the root.
-    """
-
-    root: FloatMatrix
-    moves: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
 class Component:
-    """One standard deviation or correlation.
-
-    `derivative` is that of `sdcor` in the parameters of all terms and sigma, see
-    `MovingRoot`.
-    """
+    """One standard deviation or correlation."""
 
     group: str
     effect1: str | None
     effect2: str | None
     vcov: float
     sdcor: float
-    derivative: FloatVector
+
+    @property
+    def is_sd(self) -> bool:
+        """Whether it is a standard deviation."""
+        return self.effect2 is None
 
     @property
     def name(self) -> str:
@@ -92,8 +88,8 @@ class Component:
         if self.effect1 is None:
             return "sigma"
         if self.effect2 is None:
-            return f"sd({self.effect1} | {self.group})"
-        return f"cor({self.effect1}, {self.effect2} | {self.group})"
+            return sd_name(self.effect1, self.group)
+        return correlation_name(self.effect1, self.effect2, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +104,8 @@ class VarianceComponents:
         Residual standard deviation; 1 where `has_residual` is false.
     has_residual : bool
         Whether there is a residual variance to report.
-
-    parameter_covariance : callable, optional
-        Covariance matrix of the parameters of all terms and of sigma.
-    moving_roots : callable, optional
-        One `MovingRoot` a term, for the parameters that `parameter_covariance` is
-        about; theta of the terms by default.
-    undetermined : callable, optional
-        Names of the components that the data leave open; they have no standard error.
+    parameters : callable, optional
+        Gives the parameters of the fit, for standard errors.
 
     Notes
     -----
@@ -125,13 +115,7 @@ class VarianceComponents:
     terms: tuple[TermCovariance, ...]
     sigma: float
     has_residual: bool = True
-    parameter_covariance: Callable[[], FloatMatrix] | None = field(
-        default=None, repr=False, compare=False
-    )
-    moving_roots: Callable[[], Sequence[MovingRoot]] | None = field(
-        default=None, repr=False, compare=False
-    )
-    undetermined: Callable[[], frozenset[str]] | None = field(
+    parameters: Callable[[], VarianceParameters] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -194,83 +178,88 @@ class VarianceComponents:
             Columns `group`, `effect1`, `effect2` (missing for a variance), `vcov`
             (variance or covariance), `sdcor` (standard deviation or correlation).
         """
-        carried = self.moving_roots() if se and self.moving_roots else None
-        rows = list(self.components(carried))
+        parameters = self._known_parameters() if as_switch(se, "se") else None
+        rows = self.components(None if parameters is None else parameters.roots)
         names = ("group", "effect1", "effect2", "vcov", "sdcor")
         frame = pd.DataFrame({n: [getattr(row, n) for row in rows] for n in names})
         for name in ("effect1", "effect2"):
             # None in object columns and NaN in those of text are the same to pandas.
             texts = [np.nan if text is None else text for text in frame[name]]
             frame[name] = pd.Series(texts, dtype=frame[name].dtype)
-        if not as_switch(se, "se"):
+        if parameters is None:
             return frame
-        return frame.assign(**self._uncertainty(rows, alpha))
+        return frame.assign(**self._uncertainty(rows, parameters, alpha))
 
     def components(
-        self, roots: Sequence[MovingRoot] | None = None
-    ) -> Iterator[Component]:
-        """Standard deviations, then correlations of each term; sigma at the end."""
-        moving = [_own_root(term) for term in self.terms] if roots is None else roots
-        n_parameters = sum(len(root.moves) for root in moving) + 1
-        start = 0
-        for term, root in zip(self.terms, moving, strict=True):
-            place = slice(start, start + len(root.moves))
-            yield from self._term_components(term, root, place, n_parameters)
-            start = place.stop
+        self, roots: Sequence[FloatMatrix] | None = None
+    ) -> tuple[Component, ...]:
+        """Standard deviations, then correlations of each term; sigma at the end.
+
+        Parameters
+        ----------
+        roots : one (k, r) for each term, optional
+            Other square roots of the relative covariances.
+        """
+        own = [term.relative_factor for term in self.terms] if roots is None else roots
+        found: list[Component] = []
+        for term, root in zip(self.terms, own, strict=True):
+            found += self._term_components(term, StandardDeviations.of(root))
         if self.has_residual:
-            last = np.zeros(n_parameters)
-            last[-1] = 1.0
-            yield Component("Residual", None, None, self.sigma**2, self.sigma, last)
+            row = Component("Residual", None, None, self.sigma**2, self.sigma)
+            found.append(row)
+        return tuple(found)
 
     def _term_components(
-        self, term: TermCovariance, moving: MovingRoot, place: slice, n_parameters: int
+        self, term: TermCovariance, relative: StandardDeviations
     ) -> Iterator[Component]:
-        """The components of one term, whose parameters are at `place` among all."""
-        factor, moved = moving.root, moving.moves
-        covariance = self.sigma**2 * term.relative_covariance()
-        # Standard deviations are lengths of the factor's rows, correlations products
-        # of its unit rows; nothing underflows that the factor does not, as each row
-        # is scaled before its entries are squared.
-        largest = np.abs(factor).max(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            scaled = factor / largest[:, None]
-            relative = np.linalg.norm(scaled, axis=1)
-            rows = scaled / relative[:, None]
-            lengths = np.where(largest > 0, largest * relative, 0.0)
-            longer = np.einsum("aij,ij->ai", moved, rows)
-            turned = (moved - longer[:, :, None] * rows) / lengths[:, None]
-        correlation = np.clip(rows @ rows.T, -1.0, 1.0)
+        """The components of one term."""
+        vcov, cor = self.sigma**2 * term.relative_covariance(), relative.correlation
         for i, name in enumerate(term.effects):
-            slope = np.zeros(n_parameters)
-            slope[place], slope[-1] = self.sigma * longer[:, i], lengths[i]
-            sd = self.sigma * lengths[i]
-            yield Component(term.factor, name, None, covariance[i, i], sd, slope)
+            sd = self.sigma * relative.sd[i]
+            yield Component(term.factor, name, None, vcov[i, i], sd)
         for i, j in term.correlated_pairs():
-            slope = np.zeros(n_parameters)
-            with np.errstate(invalid="ignore"):  # infinite next to a zero row
-                slope[place] = turned[:, i] @ rows[j] + turned[:, j] @ rows[i]
             names = term.effects[i], term.effects[j]
-            vcov, cor = covariance[i, j], correlation[i, j]
-            yield Component(term.factor, *names, vcov, cor, slope)
+            yield Component(term.factor, *names, vcov[i, j], cor[i, j])
+
+    def slopes(self, parameters: VarianceParameters) -> FloatMatrix:
+        """Derivatives of every component in the parameters and sigma, (rows, m + 1)."""
+        place, rows = 0, []
+        n_columns = sum(map(len, parameters.moves)) + 1
+        moved = zip(self.terms, parameters.roots, parameters.moves, strict=True)
+        for term, root, moves in moved:
+            relative, k = StandardDeviations.of(root), len(root)
+            pairs = [list(at) for at in zip(*term.correlated_pairs(), strict=True)]
+            own = np.zeros((k + len(term.correlated_pairs()), n_columns))
+            span = slice(place, place + len(moves))
+            own[:k, span] = self.sigma * relative.sd_slopes(moves).T
+            own[:k, -1] = relative.sd
+            if pairs:
+                turned = relative.correlation_slopes(moves)
+                own[k:, span] = turned[:, pairs[0], pairs[1]].T
+            rows.append(own)
+            place = span.stop
+        if self.has_residual:
+            rows.append(np.eye(1, n_columns, n_columns - 1))
+        return np.concatenate(rows) if rows else np.zeros((0, n_columns))
+
+    def _known_parameters(self) -> VarianceParameters:
+        if self.parameters is None:
+            raise DataError("standard errors need the fit; ask the results object")
+        return self.parameters()
 
     def _uncertainty(
-        self, rows: list[Component], alpha: float
+        self, rows: Sequence[Component], parameters: VarianceParameters, alpha: float
     ) -> dict[str, FloatVector]:
         """Standard errors and limits of `sdcor`."""
-        if self.parameter_covariance is None:
-            raise DataError("standard errors need the fit; ask the results object")
-        covariance = self.parameter_covariance()
-        slopes = np.array([row.derivative for row in rows])
+        slopes, covariance = self.slopes(parameters), parameters.covariance
         value = np.array([row.sdcor for row in rows])
-        is_sd = np.array([row.effect2 is None for row in rows])
+        is_sd = np.array([row.is_sd for row in rows])
         with np.errstate(divide="ignore", invalid="ignore"):
             se = np.sqrt(np.einsum("ia,ab,ib->i", slopes, covariance, slopes))
             inner = np.where(is_sd, np.log(value), np.arctanh(value))
             width = np.where(is_sd, se / value, se / (1.0 - value**2))
         edge = np.where(is_sd, value <= 0, np.abs(value) >= 1)
-        if self.undetermined is not None:
-            left_open = self.undetermined()
-            edge |= np.array([row.name in left_open for row in rows], dtype=bool)
+        edge |= np.array([row.name in parameters.undetermined for row in rows])
         se[edge] = width[edge] = np.nan
         reach = ndtri(1.0 - as_tail_share(alpha) / 2.0) * width
         with np.errstate(over="ignore"):  # no limit at all is infinite
@@ -311,9 +300,27 @@ class VarianceComponents:
         return self.as_table().as_html()
 
 
-def _own_root(term: TermCovariance) -> MovingRoot:
-    """The relative factor, moved by theta."""
-    return MovingRoot(term.relative_factor, term.covariance.jacobian(term.theta))
+def variance_components(fitted: FittedModel) -> VarianceComponents:
+    """Those of a fitted model."""
+    design, fit, terms, start = fitted.design, fitted.fit, [], 0
+    for term, factor in zip(design.terms, fit.factors, strict=True):
+        end = start + STRUCTURES[term.structure](len(term.effects)).n_theta
+        terms.append(
+            TermCovariance(
+                design.factors[term.factor_index].name,
+                term.effects,
+                term.structure,
+                fit.theta[start:end],
+                factor,
+            )
+        )
+        start = end
+    return VarianceComponents(
+        tuple(terms),
+        fit.sigma,
+        has_residual=fitted.kind == "linear",
+        parameters=partial(variance_parameters, fitted),
+    )
 
 
 def _padded_table(lines: list[tuple[str, ...]]) -> TextTable:

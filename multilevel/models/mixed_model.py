@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +70,6 @@ class MixedModel(LikelihoodModel):
     def df_resid(self) -> int:
         """Rows less fixed effects."""
         return self.nobs - len(self.design.kept)
-
-    @cached_property
-    def n_thetas(self) -> tuple[int, ...]:
-        """Number of covariance parameters of each random term."""
-        return tuple(term.covariance.n_theta for term in self.design.terms)
 
     def linear_constraints(self, hypotheses: Any) -> tuple[FloatMatrix, FloatVector]:
         """Read hypotheses about fixed effects.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.array_types import FloatVector
 from multilevel.inference.denominator_df import DDF_METHODS, Denominators
-from multilevel.inference.variance_components import MovingRoot
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -42,19 +40,10 @@ class Estimates:
         """These estimates with tests by another method."""
         raise NotImplementedError
 
-    _has_residual = True  # whether a residual variance is a variance component
-
     @cached_property
     def _denominators(self) -> Denominators:
         """Degrees of freedom of contrasts of the columns that were kept."""
         return DDF_METHODS[self.ddf_method].function(self._fitted)
-
-    def _variance_parameter_covariance(self) -> FloatMatrix:
-        """Asymptotic covariance of the variance parameters and sigma."""
-        raise NotImplementedError
-
-    # What those parameters move, one a term; theta its own factor where it is None.
-    _moving_roots: Callable[[], list[MovingRoot]] | None = None
 
     def _loglike_groups(self) -> tuple[int, FloatVector]:
         """Position of the factor whose levels are independent; their contributions."""

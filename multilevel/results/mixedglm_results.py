@@ -6,9 +6,7 @@ from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.array_types import FloatVector
 from multilevel.comparison.pooled_glm import compare_with_pooled_glm, pooled_glm
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
@@ -50,8 +48,6 @@ class MixedGLMResults(MixedResults):
      herd   Intercept    0.4125    0.6423
     """
 
-    _has_residual = False
-
     @cached_property
     def _fitted(self) -> GeneralizedFittedModel:
         return GeneralizedFittedModel(
@@ -61,13 +57,6 @@ class MixedGLMResults(MixedResults):
             family=self.family,
             prepare=partial(attrgetter("problem"), self.model),
         )
-
-    def _variance_parameter_covariance(self) -> FloatMatrix:
-        """Of theta and, last, of sigma, which is known: one."""
-        p, m = len(self.fit_record.beta), len(self.theta)
-        out = np.zeros((m + 1, m + 1))
-        out[:m, :m] = self.fit_record.cov_params[p : p + m, p : p + m]
-        return out
 
     @property
     def family(self) -> Family:

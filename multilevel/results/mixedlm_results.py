@@ -6,11 +6,9 @@ from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.array_types import FloatVector
 from multilevel.comparison.pooled import compare_with_pooled, pooled_regression
 from multilevel.inference.likelihood_ratio import LRTest
-from multilevel.inference.satterthwaite import variance_parameter_covariance
-from multilevel.inference.variance_components import MovingRoot
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
 from multilevel.reporting.fit_summary import summarize_linear_fit
@@ -51,23 +49,6 @@ class MixedLMResults(MixedResults):
             ddf=self.ddf_method,
             prepare=partial(attrgetter("problem"), self.model),
         )
-
-    def _variance_parameter_covariance(self) -> FloatMatrix:
-        return variance_parameter_covariance(self.model.problem, self.fit_record)
-
-    def _moving_roots(self) -> list[MovingRoot]:
-        """By theta of the working columns: no digits are lost to a far origin."""
-        problem, theta = self.model.problem, self.fit_record.working_theta
-        terms = problem.terms
-        return [
-            MovingRoot(T @ structure.factor(own), T @ structure.jacobian(own))
-            for T, structure, own in zip(
-                problem.basis.terms,
-                terms.structures,
-                [theta[part] for part in terms.slices],
-                strict=True,
-            )
-        ]
 
     def _loglike_groups(self) -> tuple[int, FloatVector]:
         problem, design = self.model.problem, self.model.design

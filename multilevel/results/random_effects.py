@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatArray, FloatVector
-from multilevel.inference.variance_components import TermCovariance, VarianceComponents
+from multilevel.inference.variance_components import (
+    VarianceComponents,
+    variance_components,
+)
 from multilevel.prediction.level_tables import coefficient_tables, level_tables
 from multilevel.results.estimates import Estimates
 from multilevel.results.kept_value import kept_value
@@ -50,27 +53,7 @@ class RandomEffects(Estimates):
     @cached_property
     def variance_components(self) -> VarianceComponents:
         """Covariance matrices of the random effects and the residual variance."""
-        design, start, terms = self.model.design, 0, []
-        fitted = zip(design.terms, self.fit_record.factors, strict=True)
-        for (term, factor), n_theta in zip(fitted, self.model.n_thetas, strict=True):
-            terms.append(
-                TermCovariance(
-                    design.factors[term.factor_index].name,
-                    term.effects,
-                    term.structure,
-                    self.theta[start : start + n_theta],
-                    factor,
-                )
-            )
-            start += n_theta
-        return VarianceComponents(
-            tuple(terms),
-            self.fit_record.sigma,
-            has_residual=self._has_residual,
-            parameter_covariance=self._variance_parameter_covariance,
-            moving_roots=self._moving_roots,
-            undetermined=lambda: frozenset(self.model.problem.undetermined),
-        )
+        return variance_components(self._fitted)
 
     @property
     def cov_re(self) -> dict[str, pd.DataFrame]:

@@ -116,7 +116,7 @@ def test_a_fit_stores_nothing_on_the_model(sleep):
     model = ml.mixedlm(SLOPES, sleep)
     before = set(vars(model))
     model.fit()
-    assert set(vars(model)) - before <= {"problem", "n_thetas"}
+    assert set(vars(model)) - before <= {"problem"}
 
 
 def test_arrays_and_formula_give_the_same_fit(sleep):

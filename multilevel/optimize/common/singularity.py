@@ -9,6 +9,11 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.stacked_terms import StackedTerms
+from multilevel.covariance.standard_deviations import (
+    StandardDeviations,
+    correlation_name,
+    sd_name,
+)
 
 SINGULAR = 1e-4
 """A relative standard deviation, in columns of unit size, that counts as zero.
@@ -91,16 +96,12 @@ def boundary_parameters(
     for t, factor in enumerate(factors):
         group = problem.factor_names[problem.terms.factor_of_term[t]]
         names = problem.effect_names[t]
-        sds = np.sqrt((factor**2).sum(axis=1))
+        relative = StandardDeviations.of(factor)
+        sds, cor = relative.sd, relative.correlation
         zero = sds * scales[t] < SINGULAR * unit
-        found |= {
-            f"sd({names[i]} | {group})": float(sds[i]) for i in np.flatnonzero(zero)
-        }
-        # A correlation with an effect that does not vary is no parameter on the edge.
-        safe = np.where(zero, 1.0, sds)
-        cor = (factor @ factor.T) / np.outer(safe, safe)
+        found |= {sd_name(names[i], group): float(sds[i]) for i in np.flatnonzero(zero)}
         for i, j in zip(*np.tril_indices(len(names), -1), strict=True):
             if not (zero[i] or zero[j]) and abs(cor[i, j]) > 1.0 - 1e-7:
-                pair = f"cor({names[j]}, {names[i]} | {group})"
+                pair = correlation_name(names[j], names[i], group)
                 found[pair] = float(np.sign(cor[i, j]))
     return found
