@@ -10,10 +10,9 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.inference.satterthwaite import ContrastVariance, contrast_variance
+from multilevel.inference.satterthwaite import contrast_variance
 from multilevel.methods import Method, Methods, ModelKind, chosen, methods
 from multilevel.optimize.common.fitted_model import FittedModel
-from multilevel.optimize.linear.fitted_model import LinearFittedModel
 
 
 class Denominators(Protocol):
@@ -58,11 +57,6 @@ class ConstantDf:
         return np.full(len(variance), self.value)
 
 
-def satterthwaite_df(fitted: LinearFittedModel) -> ContrastVariance:
-    """By the uncertainty of the estimated variance of each contrast."""
-    return contrast_variance(fitted.problem, fitted.fit)
-
-
 def residual_df(fitted: FittedModel) -> ConstantDf:
     """Rows less fixed effects, n - p, for every contrast."""
     return ConstantDf(float(len(fitted.design.y) - len(fitted.beta)))
@@ -77,7 +71,7 @@ DDF_METHODS: Methods[Callable[[Any], Denominators]] = methods(
     Method(
         name="satterthwaite",
         text="t tests by Satterthwaite's method",
-        function=satterthwaite_df,
+        function=contrast_variance,
         kinds=("linear",),
     ),
     Method(

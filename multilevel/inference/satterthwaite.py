@@ -25,23 +25,25 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.inference.common_axes import common_axes
 from multilevel.inference.estimability import independent_rows
+from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.likelihood.linear.theta_derivatives import covariance_directions
-from multilevel.optimize.common.fit_record import LMMFit
-from multilevel.optimize.linear.estimates import fitted_point, fixed_root
-from multilevel.optimize.linear.problem import LinearProblem
+from multilevel.optimize.linear.estimates import fixed_root
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.theta_hessian import theta_hessian
 
 _FLAT = 1e-9
 """Curvature, relative to the largest, below which a direction has no variance."""
 
 
-def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
+def variance_parameter_hessian(
+    fitted: LinearFittedModel, point: LikelihoodPoint
+) -> FloatMatrix:
     """Second derivatives of the deviance in (working theta, sigma), (m + 1, m + 1).
 
-    The fixed effects are profiled out; restricted deviance for a REML fit.
+    The fixed effects are profiled out; restricted deviance for a REML fit. `point` is
+    that of the estimates.
     """
-    working, theta = problem.working, fit.working_theta
-    point = fitted_point(problem, fit)
+    working, theta = fitted.problem.working, fitted.fit.working_theta
     profiled = point.profiled
     _, cross = point.working_products(
         covariance_directions(working.lams(theta), working.jacobians(theta))
@@ -52,20 +54,23 @@ def variance_parameter_hessian(problem: LinearProblem, fit: LMMFit) -> FloatMatr
     # The Hessian in theta is that with sigma profiled out, which took slope slope'/nu
     # off: with d = log|M| + nu log(2 pi sigma^2) + r^2/sigma^2 and r^2 = nu sigma^2 the
     # other entries are 2 slope/sigma and 4 nu/sigma^2.
-    in_theta = theta_hessian(problem, point, working, theta)
+    in_theta = theta_hessian(fitted.problem, point, working, theta)
     out[:m, :m] = in_theta + np.outer(slope, slope) / profiled.nu
-    out[:m, -1] = out[-1, :m] = 2.0 * slope / fit.sigma
-    out[-1, -1] = 4.0 * profiled.nu / fit.sigma**2
+    out[:m, -1] = out[-1, :m] = 2.0 * slope / fitted.sigma
+    out[-1, -1] = 4.0 * profiled.nu / fitted.scale
     return out
 
 
-def variance_parameter_covariance(problem: LinearProblem, fit: LMMFit) -> FloatMatrix:
+def variance_parameter_covariance(
+    fitted: LinearFittedModel, point: LikelihoodPoint | None = None
+) -> FloatMatrix:
     """Asymptotic covariance (m + 1, m + 1) of (working theta, sigma).
 
     Directions in which the deviance has no positive curvature, as at a singular fit,
-    get no variance: the estimate cannot move along them.
+    get no variance: the estimate cannot move along them. `point` is that of the
+    estimates, if it is there already.
     """
-    hessian = variance_parameter_hessian(problem, fit)
+    hessian = variance_parameter_hessian(fitted, point or fitted.point())
     # In units of each parameter's own curvature: sigma has the units of y, theta has
     # none.
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
@@ -178,13 +183,13 @@ def chi_square_df(
     return np.where(variance == 0.0, np.inf, df)
 
 
-def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
+def contrast_variance(fitted: LinearFittedModel) -> ContrastVariance:
     """Prepare the degrees of freedom of contrasts of one fit."""
-    working, theta = problem.working, fit.working_theta
-    point = fitted_point(problem, fit)
+    working, theta = fitted.problem.working, fitted.fit.working_theta
+    point = fitted.point()
     directions = covariance_directions(working.lams(theta), working.jacobians(theta))
     inverse = point.profiled.RX_inverse
-    p, m = problem.n_fixed, len(theta)
+    p, m = len(fitted.beta), len(theta)
     slopes = np.zeros((m + 1, p, p))
     for E, dG in zip(point.whitened_fixed(), directions, strict=True):
         # d(X'V0^-1 X)^-1 = (X'V0^-1 X)^-1 X'V0^-1 Z dG Z'V0^-1 X (X'V0^-1 X)^-1, with a
@@ -192,7 +197,9 @@ def contrast_variance(problem: LinearProblem, fit: LMMFit) -> ContrastVariance:
         fixed = np.einsum("saj,ab->sbj", E[:, :-1], inverse)
         sums = np.tensordot(fixed, fixed, axes=(2, 2))  # (S, p, S, p)
         slopes[:m] += np.einsum("apbq,mab->mpq", sums, dG)
-    slopes[m] = 2.0 * np.eye(p) / fit.sigma
-    root = fixed_root(problem, point)
-    covariance = variance_parameter_covariance(problem, fit)
-    return ContrastVariance(root, slopes, covariance)
+    slopes[m] = 2.0 * np.eye(p) / fitted.sigma
+    return ContrastVariance(
+        root=fixed_root(fitted.problem, point),
+        slopes=slopes,
+        covariance=variance_parameter_covariance(fitted, point),
+    )

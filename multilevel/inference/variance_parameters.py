@@ -53,7 +53,7 @@ def linear_parameters(fitted: LinearFittedModel) -> VarianceParameters:
     return VarianceParameters(
         roots=tuple(root for root, _ in carried),
         moves=tuple(moves for _, moves in carried),
-        covariance=variance_parameter_covariance(problem, fitted.fit),
+        covariance=variance_parameter_covariance(fitted),
         undetermined=frozenset(problem.undetermined),
     )
 

@@ -15,7 +15,6 @@ from multilevel.inference.satterthwaite import (
 )
 from multilevel.models.mixedlm import MixedLM
 from multilevel.optimize.linear.estimates import Estimates, estimates_at
-from multilevel.optimize.linear.fit import fit_lmm
 from multilevel.optimize.linear.problem import LinearProblem
 
 MODELS = {
@@ -48,30 +47,29 @@ def _estimates(problem: LinearProblem, theta: FloatVector, *, reml: bool) -> Est
 @pytest.mark.parametrize("name", MODELS)
 def test_hessian_is_that_of_the_deviance(name: str, reml: bool) -> None:
     model = _model(name)
-    fit = fit_lmm(model.problem, reml=reml)
-    params = np.append(fit.working_theta, fit.sigma)
+    fitted = model.fit(reml=reml)._fitted
+    params = np.append(fitted.fit.working_theta, fitted.sigma)
 
     def slope(at: FloatVector) -> FloatVector:
         return central_difference(lambda x: _deviance(model, x, reml=reml), at, 1e-4)
 
     differences = central_difference(slope, params, 1e-4)
-    ours = variance_parameter_hessian(model.problem, fit)
+    ours = variance_parameter_hessian(fitted, fitted.point())
     assert_allclose(ours, differences, rtol=2e-3, atol=2e-4 * np.abs(ours).max())
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_slopes_are_those_of_the_covariance_of_the_fixed_effects(name: str) -> None:
-    model = _model(name)
-    problem = model.problem
-    fit = fit_lmm(problem)
+    fitted = _model(name).fit()._fitted
+    problem = fitted.problem
 
     def covariance(at: FloatVector) -> FloatVector:
         estimates = _estimates(problem, at[:-1], reml=True)
         return estimates.cov_beta * (at[-1] / estimates.sigma) ** 2
 
-    params = np.append(fit.working_theta, fit.sigma)
+    params = np.append(fitted.fit.working_theta, fitted.sigma)
     differences = central_difference(covariance, params, 1e-5)
-    contrasts = contrast_variance(problem, fit)
+    contrasts = contrast_variance(fitted)
     slopes = contrasts.root @ contrasts.slopes @ contrasts.root.T
     assert_allclose(slopes, differences, rtol=1e-5, atol=1e-7 * np.abs(slopes).max())
 
@@ -79,13 +77,13 @@ def test_slopes_are_those_of_the_covariance_of_the_fixed_effects(name: str) -> N
 def test_balanced_designs_have_the_degrees_of_freedom_of_anova() -> None:
     """Eighteen subjects, each with the same days: 17 for both coefficients."""
     model = _model("one factor")
-    df = contrast_variance(model.problem, fit_lmm(model.problem)).df(np.eye(2))
+    df = contrast_variance(model.fit()._fitted).df(np.eye(2))
     assert_allclose(df, [17.0, 17.0], rtol=1e-5)
 
 
 def test_a_contrast_may_be_scaled_and_an_f_test_of_one_row_is_the_t_test() -> None:
     model = _model("nested")
-    contrasts = contrast_variance(model.problem, fit_lmm(model.problem))
+    contrasts = contrast_variance(model.fit()._fitted)
     L = np.array([[0.0, 1.0, -1.0]])
     assert_allclose(contrasts.df(7.0 * L), contrasts.df(L), rtol=1e-10)
     assert_allclose(contrasts.f_df(L), contrasts.df(L)[0], rtol=1e-10)
@@ -100,7 +98,7 @@ def test_strata_are_found_in_any_mixture_of_contrasts() -> None:
     y = rng.normal(size=10)[plot] + rng.normal(size=(10, 2))[plot, a]
     data = {"plot": plot, "a": a - 0.5, "b": b - 1.5, "y": y + rng.normal(size=80)}
     model = ml.mixedlm("y ~ a + b + (1 | plot) + (1 | plot:a)", data)
-    contrasts = contrast_variance(model.problem, fit_lmm(model.problem))
+    contrasts = contrast_variance(model.fit()._fitted)
     both = np.eye(3)[1:]
     separate = contrasts.df(both)
     expected = (separate / (separate - 2.0)).sum()
@@ -116,7 +114,7 @@ def test_a_contrast_of_no_more_than_two_degrees_of_freedom_leaves_two() -> None:
     y = 3.0 * rng.normal(size=3)[plot] + rng.normal(size=24)
     data = {"plot": plot, "a": plot == 2, "b": b - 3.5, "y": y}
     model = ml.mixedlm("y ~ a + b + (1 | plot)", data)
-    contrasts = contrast_variance(model.problem, fit_lmm(model.problem))
+    contrasts = contrast_variance(model.fit()._fitted)
     both = np.eye(3)[1:]
     assert_allclose(contrasts.df(both), [1.0, 20.0], rtol=1e-3)
     assert contrasts.f_df(both) == 2.0

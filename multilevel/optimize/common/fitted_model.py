@@ -18,6 +18,7 @@ from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.design.formula_text import formula_text
 from multilevel.methods import ModelKind
 from multilevel.optimize.common.fit_record import OptimizationReport
+from multilevel.optimize.common.working_terms import WorkingProblem
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -95,6 +96,11 @@ class FittedModel(ABC):
     fit: FitRecord
     ddf: str
     family: Family
+
+    @property
+    @abstractmethod
+    def problem(self) -> WorkingProblem:
+        """The design in well-conditioned columns, reduced to what a fit needs."""
 
     # -- estimates -------------------------------------------------------------
 

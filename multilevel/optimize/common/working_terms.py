@@ -122,7 +122,14 @@ class WorkingTerms:
 
 
 class WorkingProblem(ABC):
-    """A model whose random columns were transformed before it was fitted."""
+    """A model whose random columns were transformed before it was fitted.
+
+    Attributes
+    ----------
+    undetermined : names of the standard deviations and correlations left open
+    """
+
+    undetermined: frozenset[str]
 
     @property
     @abstractmethod
