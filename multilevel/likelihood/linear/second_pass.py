@@ -14,10 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.likelihood.algebra.level_blocks import semidefinite_rows, summed_gram
 from multilevel.likelihood.linear.evaluation import prepare_products
 from multilevel.likelihood.linear.prepared import LikelihoodPoint, Prepared
-from multilevel.likelihood.linear.single_factor import RotatedLevels
 from multilevel.likelihood.products.cross_products import CrossProducts, SecondPass
 from multilevel.likelihood.products.level_patterns import FactorPatterns
 from multilevel.likelihood.products.row_products import (
@@ -52,26 +50,24 @@ def accurate_products(
     """
     products = source_products(source, patterns, factor_of_term)
     prepared = prepare_products(products)
-    single = isinstance(prepared, RotatedLevels)
     if prepared.share_left(enough=CANCELLATION) > CANCELLATION:
         return source.basis, products, prepared
     rows = source.rows()
     reached = source.basis, products, prepared
-    pass_over = _single_factor_pass if single else _several_factors_pass
     sizes = [len(block) for block in products.diagonal]
     guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
     try:
         arranged = prepare_products(products, for_second_pass=True)
         for lams in guesses:
             point = arranged.point(lams, reml=False)
-            rows, products = pass_over(rows, point, patterns, factor_of_term)
+            rows, products = _second_pass(rows, point, patterns, factor_of_term)
             arranged = prepare_products(products)
             reached = rows.basis, products, arranged
         # Where effects vary in few directions only, the fixed effects must be right in
         # the others: so last with covariances near the estimates.
         lams = covariance_roots(arranged.point(guesses[-1], reml=False))
         point = arranged.point(lams, reml=False)
-        rows, products = pass_over(rows, point, patterns, factor_of_term)
+        rows, products = _second_pass(rows, point, patterns, factor_of_term)
         reached = rows.basis, products, prepare_products(products)
     except np.linalg.LinAlgError:  # what has been reached must do
         pass
@@ -97,43 +93,17 @@ def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:
     return roots
 
 
-def _single_factor_pass(
+def _second_pass(
     rows: WorkingRows,
     point: LikelihoodPoint,
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
 ) -> tuple[WorkingRows, CrossProducts]:
+    """The rows less X beta, their products, and those of the rows less all effects."""
     rows = _without_fixed_part(rows, point.profiled.beta)
     products = cross_products(rows, patterns, factor_of_term)
-    effects = _projection(products.diagonal[0], products.ZtXy[0])
-    left = _shifted(rows, patterns, factor_of_term, (effects,))
-    _, rotated = semidefinite_rows(products.diagonal[0], left.ZtXy[0])
-    within = left.XytXy - summed_gram(rotated, rotated)
-    return rows, replace(products, within=within)
-
-
-def _projection(blocks: FloatArray, rhs: FloatArray) -> FloatArray:
-    """Coefficients (S, p + 1, J) of [X y] on Z within every level."""
-    R, rotated = semidefinite_rows(blocks, rhs)
-    effects = np.zeros_like(rotated)
-    for k in reversed(range(len(R))):
-        pivot = R[k, k]
-        left = rotated[k] - np.einsum("bj,brj->rj", R[k, k + 1 :], effects[k + 1 :])
-        np.divide(left, pivot, out=effects[k], where=pivot > 0)
-    return effects
-
-
-def _several_factors_pass(
-    rows: WorkingRows,
-    point: LikelihoodPoint,
-    patterns: FactorPatterns,
-    factor_of_term: Sequence[int],
-) -> tuple[WorkingRows, CrossProducts]:
-    rows = _without_fixed_part(rows, point.profiled.beta)
-    products = cross_products(rows, patterns, factor_of_term)
-    effects = point.column_effects()
-    again = _shifted(rows, patterns, factor_of_term, effects)
-    return rows, replace(products, second_pass=again)
+    left = _less_effects(rows, patterns, factor_of_term, point.column_effects())
+    return rows, replace(products, second_pass=left)
 
 
 def _without_fixed_part(rows: WorkingRows, beta: FloatVector) -> WorkingRows:
@@ -145,7 +115,7 @@ def _without_fixed_part(rows: WorkingRows, beta: FloatVector) -> WorkingRows:
     return replace(rows, fixed=fixed, basis=replace(basis, response_fit=fit))
 
 
-def _shifted(
+def _less_effects(
     rows: WorkingRows,
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
@@ -153,14 +123,14 @@ def _shifted(
 ) -> SecondPass:
     """Products of [X y] less Z times the effects."""
     left = _rows_less_effects(rows, patterns, factor_of_term, effects)
-    # Keys tell columns apart; the shifted ones are no longer those of the terms.
+    # Keys tell columns apart; those with effects off are no longer those of the terms.
     first = rows.fixed.shape[1]
     random = tuple(
         tuple(replace(column, key=first + column.key) for column in term)
         for term in rows.random
     )
-    shifted = replace(rows, fixed=left, fixed_constant=0.0, random=random)
-    products = cross_products(shifted, patterns, factor_of_term)
+    less = replace(rows, fixed=left, fixed_constant=0.0, random=random)
+    products = cross_products(less, patterns, factor_of_term)
     return SecondPass(effects, products.ZtXy, products.XytXy)
 
 

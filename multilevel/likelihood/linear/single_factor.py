@@ -60,9 +60,12 @@ class RotatedLevels:
     def from_products(cls, products: CrossProducts) -> RotatedLevels:
         """Rotate the products of a single grouping factor."""
         R, rotated = semidefinite_rows(products.diagonal[0], products.ZtXy[0])
-        within = products.within
-        if within is None:
-            within = products.XytXy - summed_gram(rotated, rotated)
+        # Of the rows less their effects where there are such: the same number, with
+        # nothing large subtracted.
+        left, between = products.second_pass, rotated
+        if left is not None:
+            _, between = semidefinite_rows(products.diagonal[0], left.ZtXy[0])
+        within = (left or products).XytXy - summed_gram(between, between)
         rows = np.concatenate([R, rotated], axis=1)
         return cls(rows, within, products.n_rows, len(R))
 

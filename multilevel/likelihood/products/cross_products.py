@@ -63,6 +63,25 @@ class SecondPass:
     ZtXy: tuple[FloatArray, ...]
     XytXy: FloatMatrix
 
+    def __add__(self, other: SecondPass) -> SecondPass:
+        """Products of the rows of both.
+
+        Raises
+        ------
+        ValueError
+            If other effects were taken off the other rows.
+        """
+        if not all(map(np.array_equal, self.effects, other.effects)):
+            raise ValueError(
+                "different effects were taken off the rows, so their products do not "
+                "add up: take the same effects off all rows"
+            )
+        return SecondPass(
+            self.effects,
+            tuple(a + b for a, b in zip(self.ZtXy, other.ZtXy, strict=True)),
+            self.XytXy + other.XytXy,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CrossProducts:
@@ -80,11 +99,8 @@ class CrossProducts:
         Rows of B_k by level; the response is the last column.
     XytXy : (p + 1, p + 1)
         C.
-    within : (p + 1, p + 1) or None
-        For a single factor, products of the residuals of [X y] on Z within each
-        level.  C minus the between-level part is the same number, less accurately.
     second_pass : SecondPass or None
-        For several factors that explain nearly all of the response.
+        Where random effects explain nearly all of the response.
     """
 
     n_rows: int
@@ -93,11 +109,16 @@ class CrossProducts:
     pairs: Mapping[tuple[int, int], PairProducts]
     ZtXy: tuple[FloatArray, ...]
     XytXy: FloatMatrix
-    within: FloatMatrix | None = None
     second_pass: SecondPass | None = None
 
     def __add__(self, other: CrossProducts) -> CrossProducts:
-        """Products of the rows of both; columns and levels must be the same."""
+        """Products of the rows of both; columns and levels must be the same.
+
+        Raises
+        ------
+        ValueError
+            If a second pass was made over the rows of one only, or not the same one.
+        """
         keys = sorted({*self.pairs, *other.pairs})
         pairs = {
             key: self.pairs[key] + other.pairs[key]
@@ -112,4 +133,16 @@ class CrossProducts:
             {key: pair for key, pair in pairs.items() if pair is not None},
             tuple(a + b for a, b in zip(self.ZtXy, other.ZtXy, strict=True)),
             self.XytXy + other.XytXy,
+            _over_both(self.second_pass, other.second_pass),
         )
+
+
+def _over_both(one: SecondPass | None, other: SecondPass | None) -> SecondPass | None:
+    if one is not None and other is not None:
+        return one + other
+    if one is not other:
+        raise ValueError(
+            "a second pass was made over some of the rows only, so its products do not "
+            "add up: add products of single passes, then make one over all rows"
+        )
+    return None

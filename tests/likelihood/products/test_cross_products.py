@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from dense_likelihood import GroupedData, Term, long_deviance
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from multilevel.likelihood.products.cross_products import CrossProducts
+from multilevel.likelihood.products.cross_products import CrossProducts, SecondPass
 from multilevel.likelihood.products.level_patterns import (
     FactorPatterns,
     factor_patterns,
@@ -78,6 +80,33 @@ def test_many_rows_are_taken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = cross_products(source.rows(), patterns, [0, 1])
     monkeypatch.setattr(row_products, "CHUNK", 16)
     _assert_same(source_products(source, patterns, [0, 1]), whole)
+
+
+def _less_effects(products: CrossProducts, effect: float) -> CrossProducts:
+    """With the products of a second pass, as if an effect was taken off every level."""
+    effects = tuple(np.full_like(block, effect) for block in products.ZtXy)
+    left = SecondPass(effects, products.ZtXy, products.XytXy)
+    return replace(products, second_pass=left)
+
+
+def test_what_a_second_pass_told_is_never_lost_in_a_sum() -> None:
+    source, patterns = _source(11)
+    parts = [
+        cross_products(source.rows(part), patterns.part(part), [0, 1])
+        for part in (slice(0, 20), slice(20, None))
+    ]
+    one, two = (_less_effects(part, 1.0) for part in parts)
+    total = (one + two).second_pass
+    assert total is not None
+    assert_allclose(total.XytXy, parts[0].XytXy + parts[1].XytXy, rtol=1e-14)
+    for both, a, b in zip(total.ZtXy, parts[0].ZtXy, parts[1].ZtXy, strict=True):
+        assert_allclose(both, a + b, rtol=1e-14)
+    with pytest.raises(ValueError, match="some of the rows only"):
+        one + parts[1]
+    with pytest.raises(ValueError, match="some of the rows only"):
+        parts[0] + two
+    with pytest.raises(ValueError, match="different effects"):
+        one + _less_effects(parts[1], 2.0)
 
 
 def test_a_factor_is_nested_only_if_no_level_has_two_parents() -> None:
