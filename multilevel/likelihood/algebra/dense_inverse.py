@@ -42,7 +42,9 @@ class DenseInverse:
     def entries(self, cells: IntVector) -> FloatVector:
         """K at ``cells = row + m * column`` with row >= column."""
         m = len(self.scale)
+        # Of a Fortran-ordered matrix the transpose lies in memory as it is: a view.
         values = self.lower.T.reshape(-1)[cells]
+        # One standard deviation for all, as with one intercept: two gathers are spared.
         if np.ptp(self.scale) == 0:
             return np.asarray(values * self.scale[0] ** 2)
         columns, rows = np.divmod(cells, m)

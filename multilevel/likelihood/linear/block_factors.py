@@ -65,6 +65,8 @@ class BlockFactors:
         plan, elimination = self.system.plan, eliminate(self.system, lams)
         *finer, coarsest = plan.chain
         total = elimination.absorbed[coarsest].log_det.copy()
+        # M is block triangular after elimination: determinants of finer levels multiply
+        # into that of the level that they lie in.
         for c in finer:
             parent: IntVector = plan.parents[c, coarsest]
             total += sum_by_parent(elimination.absorbed[c].log_det, parent, len(total))

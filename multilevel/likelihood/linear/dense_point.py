@@ -120,6 +120,7 @@ class DensePoint:
         total = np.zeros((len(directions[0]),) * 2)
         sizes = self.system.sizes
         for k, m in np.ndindex(len(sizes), len(sizes)):
+            # The other order of two factors has the transpose, added below.
             if m > k:
                 continue
             tiles = self._tiles(k, m).transpose(1, 3, 0, 2)
@@ -163,9 +164,12 @@ def dense_point(
     lams : one (S, S) relative covariance factor for each grouping factor
     reml : bool
     """
+    # A Lam row by row; as A is symmetric, the transpose times Lam is Lam'A Lam.
     half = system.times_lams(system.ZtZ, lams)
     M = system.times_lams(half.T, lams)
     M.flat[:: len(M) + 1] += 1.0
+    # The transpose of a symmetric matrix in C order is itself in Fortran order: LAPACK
+    # takes it without a copy. Above the diagonal it is left as it is and never read.
     L, info = sla.lapack.dpotrf(M.T, lower=1, clean=0, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("the penalized system is not positive definite")

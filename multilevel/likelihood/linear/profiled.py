@@ -88,6 +88,8 @@ def profile_deviance(
     RX: FloatMatrix = np.zeros((0, 0))
     if n_fixed:
         RX = np.asarray(np.linalg.cholesky(whitened[:-1, :-1]).T, dtype=float)
+    # Small and triangular, and wanted as a matrix: for the covariance of beta and
+    # for all that is projected off X.
     RX_inverse = upper_inverse(RX)
     cbeta = RX_inverse.T @ whitened[:-1, -1]
     beta = RX_inverse @ cbeta
@@ -122,7 +124,9 @@ def profiled_curvature(
     cross : (m, p + 1)
         f_a'V0^-1 [X y].
     """
+    # The part of the working variates that X takes up, in orthonormal coordinates.
     along = cross[:, :-1] @ profiled.RX_inverse
+    # f_a'V0^-1 (y - X beta), which is minus the slope of r^2 along dG_a.
     length = cross @ profiled.residual
     scaled = (quadratic - along @ along.T) / profiled.sigma2
     return scaled, np.outer(length, length) / (profiled.nu * profiled.sigma2**2)

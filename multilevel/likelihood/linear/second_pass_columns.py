@@ -109,6 +109,8 @@ def whiten_columns(
     change = shrunken.minus(left.effects)
     fitted = random_gram_product(elimination.system, change)
     cross = change.gram(left.ZtC)
+    # All terms are of the size of what is left, not of the columns; and as the smallest
+    # value of its form the sum forgives errors of `spherical` in first order.
     whitened = left.CtC - cross - cross.T + change.gram(fitted)
     whitened = whitened + spherical.gram(spherical)
     return WhitenedColumns(

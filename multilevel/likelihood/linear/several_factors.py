@@ -116,6 +116,9 @@ class SeveralFactorsPoint:
 
     def gradients(self) -> list[FloatMatrix]:
         """Gamma: derivative of the deviance in the entries of each G."""
+        # d log|M| / dG is the sum of the blocks of A - A K A; the rest of the
+        # deviance depends on G through [X y]'V0^-1 [X y], whose derivative is
+        # -E_j'dG E_j, level by level.
         outer = self.profiled.outer()
         return [
             D - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
@@ -133,6 +136,8 @@ class SeveralFactorsPoint:
         """
         products = self.working_products(directions)
         quadratic, correction = profiled_curvature(self.profiled, *products)
+        # Traces stand in the observed and in the expected information with opposite
+        # signs: in their mean there are none, and no inverse is needed.
         return quadratic - correction
 
     def trace_products(self, directions: Sequence[FloatArray]) -> None:

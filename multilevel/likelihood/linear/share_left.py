@@ -49,8 +49,11 @@ def share_left_of(
         step = scaled + slope / old_slope * step
         product = equations.times(step)
         length = slope / float(step @ product)
+        # By just this each step lowers the sum of squares: it is never computed itself.
         left -= length * slope
         residual -= length * product
+        # Where factors hardly touch one another the steps creep on; the share is wanted
+        # to an order of magnitude only.
         if left < enough * total or length * slope < 0.01 * left:
             break
     return left / total

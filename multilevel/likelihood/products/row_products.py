@@ -53,6 +53,8 @@ def _level_blocks(
     for i, a in enumerate(left):
         for j, b in enumerate(right):
             key = _sources(a, b)
+            # An intercept's products with X are sums that others
+            # have made, up to constants.
             if key not in known:
                 known[key] = _level_sums(a, b, weights, codes, n_levels)
             np.multiply(known[key], a.factor * b.factor, out=blocks[i, j])

@@ -116,6 +116,8 @@ class FactorRows:
         """z_i' B_j z_i of every row for symmetric blocks (S, S, J), (n,)."""
         total: FloatVector | None = None
         for (a, b), product in self.squares.items():
+            # Columns a <= b only: the other half of the
+            # symmetric form is the same again.
             by_level = blocks[a, b] if a == b else 2.0 * blocks[a, b]
             part = self.index.spread(by_level)
             if product is not None:
