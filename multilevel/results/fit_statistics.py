@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from multilevel.results.estimates import Estimates
@@ -21,7 +20,7 @@ class FitStatistics(Estimates):
     @property
     def llf(self) -> float:
         """Maximized log-likelihood; the restricted one for REML."""
-        return float(self.fit_record.llf)
+        return float(self._fitted.llf)
 
     @kept_value
     def llf_groups(self) -> pd.Series:
@@ -33,12 +32,12 @@ class FitStatistics(Estimates):
     @property
     def criterion(self) -> str:
         """What was maximized: ``"REML"``, ``"ML"``, ..."""
-        return str(self.fit_record.criterion)
+        return self._fitted.criterion
 
     @property
     def deviance(self) -> float:
         """-2 `llf`."""
-        return -2.0 * self.llf
+        return self._fitted.deviance
 
     @property
     def nobs(self) -> int:
@@ -48,7 +47,7 @@ class FitStatistics(Estimates):
     @property
     def df_model(self) -> int:
         """Number of parameters, variance parameters included."""
-        return int(self.fit_record.n_parameters)
+        return self._fitted.n_parameters
 
     @property
     def df_resid(self) -> int:
@@ -58,12 +57,12 @@ class FitStatistics(Estimates):
     @property
     def aic(self) -> float:
         """-2 `llf` + 2 `df_model`."""
-        return self.deviance + 2.0 * self.df_model
+        return self._fitted.aic
 
     @property
     def bic(self) -> float:
         """-2 `llf` + log(`nobs`) `df_model`."""
-        return float(self.deviance + np.log(self.nobs) * self.df_model)
+        return self._fitted.bic
 
     @property
     def aicc(self) -> float:
@@ -84,20 +83,20 @@ class FitStatistics(Estimates):
     @property
     def formula(self) -> str:
         """The formula as written, or one that says what the arrays were."""
-        return str(self.model.formula)
+        return self._fitted.formula
 
     @property
     def optimization(self) -> OptimizationReport:
         """How the optimizer ended: evaluations, gradient, boundary, in plain words."""
-        report: OptimizationReport = self.fit_record.report
+        report: OptimizationReport = self._fitted.fit.report
         return replace(report, boundary=dict(report.boundary))
 
     @property
     def converged(self) -> bool:
         """Whether the optimizer can show that it is done."""
-        return bool(self.fit_record.report.converged)
+        return bool(self._fitted.fit.report.converged)
 
     @property
     def is_singular(self) -> bool:
         """Whether an estimated covariance matrix is singular."""
-        return bool(self.fit_record.is_singular)
+        return bool(self._fitted.fit.is_singular)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class MixedResults(
+    Tables,
     FixedEffects,
     RandomEffects,
     Tests,
     Diagnostics,
     Predictions,
-    Tables,
     FitStatistics,
     LikelihoodModelResults,
 ):

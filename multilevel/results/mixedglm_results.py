@@ -14,7 +14,7 @@ from multilevel.optimize.generalized.likelihood import (
     independent_factor,
     loglike_groups,
 )
-from multilevel.reporting.glm_summary import summarize_generalized_fit
+from multilevel.option_values import as_switch
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.mixed_results import MixedResults
 
@@ -101,4 +101,6 @@ class MixedGLMResults(MixedResults):
         SummaryDocument
             A statsmodels `Summary`.
         """
-        return summarize_generalized_fit(self, alpha=alpha, exponentiate=exponentiate)
+        return self._summary(
+            alpha, exponentiate=as_switch(exponentiate, "exponentiate")
+        )

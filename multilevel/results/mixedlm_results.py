@@ -11,8 +11,6 @@ from multilevel.comparison.pooled import compare_with_pooled, pooled_regression
 from multilevel.inference.likelihood_ratio import LRTest
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
-from multilevel.reporting.fit_summary import summarize_linear_fit
-from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.mixed_results import MixedResults
 
 if TYPE_CHECKING:
@@ -60,18 +58,3 @@ class MixedLMResults(MixedResults):
 
     def _compare_with_pooled(self) -> LRTest:
         return compare_with_pooled(self._fitted)
-
-    def summary(self, alpha: float = 0.05) -> SummaryDocument:
-        """The fit as a table: text, HTML and LaTeX.
-
-        Parameters
-        ----------
-        alpha : float
-            One minus the coverage of the confidence limits.
-
-        Returns
-        -------
-        SummaryDocument
-            A statsmodels `Summary`.
-        """
-        return summarize_linear_fit(self, alpha=alpha)

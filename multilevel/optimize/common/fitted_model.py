@@ -120,6 +120,21 @@ class FittedModel(ABC):
         return self.fit.n_parameters
 
     @property
+    def deviance(self) -> float:
+        """-2 `llf`."""
+        return -2.0 * self.llf
+
+    @property
+    def aic(self) -> float:
+        """-2 `llf` + 2 `n_parameters`."""
+        return self.deviance + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """-2 `llf` + log(n) `n_parameters`."""
+        return float(self.deviance + np.log(self.design.nobs) * self.n_parameters)
+
+    @property
     def formula(self) -> str:
         """The formula as written, or one that says what the arrays were."""
         return formula_text(self.design)
@@ -173,6 +188,11 @@ class FittedModel(ABC):
     @abstractmethod
     def params(self) -> FloatVector:
         """All parameters, as the model's log-likelihood takes them."""
+
+    @property
+    def uses_t(self) -> bool:
+        """Whether tests are by Student's t rather than the normal distribution."""
+        return self.ddf != "normal"
 
     # -- the rows of the fit ---------------------------------------------------
 

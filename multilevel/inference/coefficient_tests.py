@@ -1,0 +1,78 @@
+"""Estimates of the fixed effects with their Wald tests and limits, as one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.inference.intervals import two_sided_p, wald_limits
+from multilevel.optimize.common.fitted_model import FittedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoefficientTests:
+    """A row for every fixed effect; NaN where it was left out as aliased.
+
+    Parameters
+    ----------
+    names : tuple of str
+    estimate, se, statistic, pvalue : (p,)
+    ddf : (p,)
+        Denominator degrees of freedom, infinite for z tests.
+    limits : (p, 2)
+    alpha : float
+        One minus the coverage of the limits.
+    """
+
+    names: tuple[str, ...]
+    estimate: FloatVector
+    se: FloatVector
+    statistic: FloatVector
+    pvalue: FloatVector
+    ddf: FloatVector
+    limits: FloatMatrix
+    alpha: float
+
+    def exponentiated(self) -> CoefficientTests:
+        """exp(estimate) with its limits; statistics are still those of the estimate.
+
+        Standard errors are by the delta method.
+        """
+        with np.errstate(over="ignore"):
+            estimate, limits = np.exp(self.estimate), np.exp(self.limits)
+        return replace(self, estimate=estimate, se=estimate * self.se, limits=limits)
+
+
+def coefficient_tests(
+    fitted: FittedModel, ddf: FloatVector, *, alpha: float
+) -> CoefficientTests:
+    """Test every fixed effect against zero.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    ddf : (p_all,)
+        Degrees of freedom, one for every column.
+    alpha : float
+
+    Returns
+    -------
+    CoefficientTests
+    """
+    design = fitted.design
+    estimate, se = np.full((2, len(design.exog_names)), np.nan)
+    estimate[design.kept] = fitted.beta
+    se[design.kept] = np.sqrt(np.diag(fitted.cov_beta))
+    statistic = estimate / se
+    return CoefficientTests(
+        names=design.exog_names,
+        estimate=estimate,
+        se=se,
+        statistic=statistic,
+        pvalue=two_sided_p(statistic, ddf),
+        ddf=ddf,
+        limits=wald_limits(estimate, se, ddf, alpha=alpha),
+        alpha=alpha,
+    )
