@@ -153,6 +153,23 @@ def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def lines_of_body(function: ast.FunctionDef) -> int:
+    """Lines that a function has without its docstring."""
+    body = function.body
+    if ast.get_docstring(function) is not None:
+        body = body[1:]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("results/*.py")), ids=place_of)
+def test_results_are_a_facade(path: Path) -> None:
+    """They ask functions of other layers, and neither loop nor compute at length."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    assert [node for node in nodes if isinstance(node, ast.For | ast.While)] == []
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    assert [f.name for f in functions if lines_of_body(f) > 14] == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=place_of)
 def test_third_parties_stay_in_their_files(path: Path) -> None:
     place = place_of(path)
