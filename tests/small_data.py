@@ -1,4 +1,4 @@
-"""Small simulated data for generalized models, one frame for every family."""
+"""Small simulated data: a response for every family, and exact variances."""
 
 from __future__ import annotations
 
@@ -33,3 +33,14 @@ def grouped_responses(seed: int = 1, n_groups: int = 20) -> pd.DataFrame:
             "normal": eta + rng.normal(size=n),
         }
     )
+
+
+def balanced_groups(n_groups: int, size: int, between: float) -> pd.DataFrame:
+    """Variance 1 within groups (unbiased) and `between` among means, exactly."""
+    rng = np.random.default_rng(1)
+    means, rest = rng.normal(size=n_groups), rng.normal(size=(n_groups, size))
+    means = (means - means.mean()) / means.std()
+    rest -= rest.mean(axis=1, keepdims=True)
+    rest /= np.sqrt((rest**2).sum() / (n_groups * (size - 1)))
+    y = np.sqrt(between) * means[:, None] + rest
+    return pd.DataFrame({"y": y.ravel(), "g": np.repeat(np.arange(n_groups), size)})

@@ -68,6 +68,17 @@ def test_no_maximum_is_said(order: int | None) -> None:
     )
 
 
+def test_as_many_effects_as_rows_are_enough_for_no_maximum() -> None:
+    """Two columns and a level for each row but two; there is a minimum on the way."""
+    rng = np.random.default_rng(79)
+    rng.integers(6, 14)
+    data = pd.DataFrame(rng.normal(size=(3, 6)).T, columns=["y", "x", "z"])
+    data["g"] = [0, 0, 0, 1, 2, 3]
+    with pytest.warns(ConvergenceWarning, match="no maximum: 4 random and 2 fixed"):
+        result = ml.mixedlm("y ~ 0 + x + z + (1 | g)", data).fit(reml=False)
+    assert not result.converged
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_other_starts_do_not_spoil_a_fit() -> None:
     """The response is the same within each group; far starts cannot be evaluated."""

@@ -17,6 +17,7 @@ from multilevel.optimize.generalized.likelihood import (
     loglike_groups,
     score,
 )
+from small_data import balanced_groups
 
 
 def test_a_variance_of_zero_is_found_and_reported(frame):
@@ -29,6 +30,17 @@ def test_a_variance_of_zero_is_found_and_reported(frame):
     assert fit.report.converged
     assert np.isfinite(fit.cov_beta).all()
     assert fit.llf >= loglike(problem, np.append(fit.beta, 0.02)) - 1e-9
+
+
+def test_a_small_variance_is_kept_where_none_is_less_likely():
+    """sd below 0.01 of the residual one, though zero costs less than 1 of deviance."""
+    frame = balanced_groups(40, 1600, 1.1 / 1600)
+    problem, fit = fitted("y ~ 1 + (1 | g)", frame, "gaussian")
+    # Analysis of variance: size times the variance, over the residual one, is 0.1.
+    assert_allclose(fit.theta[0], np.sqrt(0.1 / 1600), rtol=1e-4)
+    assert not fit.is_singular
+    nothing = np.array([fit.beta[0], 0.0, 1.0])
+    assert 0.1 < 2.0 * (fit.llf - loglike(problem, nothing)) < 1.0
 
 
 @pytest.mark.parametrize(

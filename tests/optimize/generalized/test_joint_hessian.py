@@ -10,7 +10,12 @@ from numpy.testing import assert_allclose
 from generalized_fits import problem_of
 from multilevel.optimize.generalized.fit import fit_glmm
 from multilevel.optimize.generalized.joint_hessian import (
+    LONG_STEP,
+    STEP,
+    TOLERATED,
     JointHessian,
+    _differenced,
+    differenced_hessian,
     joint_hessian,
     parameter_covariance,
 )
@@ -37,6 +42,27 @@ def test_the_guess_does_not_matter(frame):
         assert_allclose(found.matrix / scale, expected / scale, atol=1e-4)
 
     check()
+
+
+def test_what_rounding_spoils_is_extrapolated_from_longer_steps():
+    """f = exp(a'x) + exp(b'x), small, with a gradient wrong in the sixth digit."""
+    slopes, at = np.array([[3.0, -1.0], [0.5, 2.0]]), np.array([-1.1, -1.3])
+    rng = np.random.default_rng(5)
+
+    def gradient(x):
+        exact = slopes.T @ np.exp(slopes @ x)
+        return exact * (1.0 + 3e-6 * rng.uniform(-1.0, 1.0, 2))
+
+    expected = (slopes.T * np.exp(slopes @ at)) @ slopes
+    root = np.linalg.cholesky(expected)
+    found = differenced_hessian(gradient, at, expected)
+    short = _differenced(gradient, at, JointHessian(expected, root, np.inf), STEP)
+    assert short.error > TOLERATED
+    # Halved long steps alone are off by the leading error of their differences.
+    half = _differenced(gradient, at, found, LONG_STEP / 2.0)
+    missed = [np.abs(h.whitened - np.eye(2)).max() for h in (short, half, found)]
+    assert missed[2] < 0.2 * min(missed[:2])
+    assert found.error < short.error
 
 
 def test_a_curvature_that_is_lost_is_named(frame):

@@ -15,6 +15,7 @@ from multilevel.errors import FitError, SingularFitWarning
 from multilevel.models.mixedlm import MixedLM
 from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear.fit import fit_lmm
+from small_data import balanced_groups
 
 COUNTED = {
     "sleepstudy": ("Reaction ~ Days + (Days | Subject)", True),
@@ -93,22 +94,11 @@ def test_a_zero_variance_is_exactly_zero_and_named() -> None:
     assert fit.report.converged
 
 
-def _balanced(n_groups: int, size: int, between: float) -> pd.DataFrame:
-    """Variance 1 within groups (unbiased) and `between` among means, exactly."""
-    rng = np.random.default_rng(1)
-    means, rest = rng.normal(size=n_groups), rng.normal(size=(n_groups, size))
-    means = (means - means.mean()) / means.std()
-    rest -= rest.mean(axis=1, keepdims=True)
-    rest /= np.sqrt((rest**2).sum() / (n_groups * (size - 1)))
-    y = np.sqrt(between) * means[:, None] + rest
-    return pd.DataFrame({"y": y.ravel(), "g": np.repeat(np.arange(n_groups), size)})
-
-
 @pytest.mark.parametrize("excess", [0.03, 0.15])
 def test_a_small_variance_is_kept_where_none_is_less_likely(excess: float) -> None:
     """sd below 0.01 of the residual one, though zero costs less than 1 of deviance."""
     J, m = 40, 1600
-    frame = _balanced(J, m, (1.0 + excess) / m)
+    frame = balanced_groups(J, m, (1.0 + excess) / m)
     fit = fit_lmm(ml.mixedlm("y ~ 1 + (1 | g)", frame).problem, reml=False)
     # Analysis of variance: m tau^2 + sigma^2 = m between, sigma^2 = 1.
     assert_allclose(fit.theta, [np.sqrt(excess / m)], rtol=1e-5)

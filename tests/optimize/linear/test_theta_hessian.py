@@ -54,6 +54,19 @@ def test_extrapolated_differences_agree_with_the_exact_hessian(name: str) -> Non
     assert_allclose(found * units, exact * units, atol=1e-9)
 
 
+def test_two_halvings_are_enough_for_a_cubic_gradient() -> None:
+    """Its differences are off by h^2 alone: one extrapolation removes it."""
+    asked: list[float] = []
+
+    def gradient(at: FloatVector) -> FloatVector:
+        asked.append(float(at[0]))
+        return at**3
+
+    found = difference_hessian(gradient, np.array([0.7]), np.array([1.0]))
+    assert_allclose(found, [[3 * 0.7**2]], rtol=1e-13)
+    assert_allclose(np.abs(np.array(asked) - 0.7), np.repeat([0.2, 0.1, 0.05], 2))
+
+
 def test_steps_of_differences_follow_the_size_of_the_effects() -> None:
     model = ml.mixedlm("y ~ x + (1 | a) + (1 | b)", _small_residuals())
     assert not model.problem.prepared.has_exact_hessian
