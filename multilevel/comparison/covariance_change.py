@@ -14,31 +14,36 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, IntVector
-from multilevel.comparison.column_space import column_space
+from multilevel.comparison.column_space import coefficients_of, column_space
+from multilevel.covariance.registry import written_term
+from multilevel.covariance.structure import CovarianceStructure
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 
 
 @dataclass(frozen=True, slots=True)
 class EffectBlock:
-    """Random effects of one factor with a free covariance matrix.
+    """Random effects of one factor with a covariance matrix of their own.
 
     Parameters
     ----------
     term : int
         Of the design.
-    effects : slice
+    effects : (k,) integers
         Columns of the term.
     columns : (n, k)
     names : tuple of str
     factor : str
+    tied : CovarianceStructure or None
+        What ties the entries of the matrix to each other; None if they are free.
     """
 
     term: int
-    effects: slice
+    effects: IntVector
     columns: FloatMatrix
     names: tuple[str, ...]
     factor: str
+    tied: CovarianceStructure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,20 @@ class CovarianceChange:
 
     @property
     def sizes(self) -> list[int]:
-        """Number of new effects of each block, where there are any."""
-        news = [
-            len(block.names) - r
-            for block, r in zip(self.blocks, self.n_retained, strict=True)
-        ]
-        return [new for new in news if new]
+        """Orders of the semidefinite matrices in which new effects may leave zero.
+
+        Raises
+        ------
+        ComparisonError
+            If a new covariance is of a structure that does not say.
+        """
+        sizes: list[int] = []
+        for block, r in zip(self.blocks, self.n_retained, strict=True):
+            if block.tied is not None and not r:
+                sizes += [cone.size for cone in block.tied.cone()]
+            elif r < len(block.names):
+                sizes.append(len(block.names) - r)
+        return sizes
 
     @property
     def n_free(self) -> int:
@@ -117,15 +130,22 @@ def covariance_change(
 
 
 def _blocks(design: ModelDesign, order: Any = slice(None)) -> list[EffectBlock]:
-    """The free covariance matrices of a design."""
+    """The covariance matrices of a design that are independent of each other."""
     found = []
     for t, term in enumerate(design.terms):
-        k = len(term.effects)
-        whole = term.structure == "us"
-        parts = [slice(0, k)] if whole else [slice(i, i + 1) for i in range(k)]
-        name = design.factors[term.factor_index].name
+        structure = term.covariance
+        tied = structure if structure.is_tied else None
+        whole = tuple(range(len(term.effects)))
+        parts = [whole] if tied else [cone.effects for cone in structure.cone()]
         found += [
-            EffectBlock(t, part, term.columns[order, part], term.effects[part], name)
+            EffectBlock(
+                term=t,
+                effects=np.array(part),
+                columns=term.columns[order][:, part],
+                names=tuple(term.effects[i] for i in part),
+                factor=design.factors[term.factor_index].name,
+                tied=tied,
+            )
             for part in parts
         ]
     return found
@@ -148,12 +168,30 @@ def _home(
     for k in sorted(range(len(blocks)), key=lambda k: len(blocks[k].names)):
         if larger.terms[blocks[k].term].factor_index not in factors:
             continue
+        if block.tied or blocks[k].tied:
+            if not inside[k] and _are_alike(block, blocks[k]):
+                return k
+            continue
         if not column_space(blocks[k].columns).contains(block.columns).all():
             continue
         together = np.column_stack([s.columns for s in [*inside[k], block]])
         if column_space(together).rank == together.shape[1]:
             return k
     return None
+
+
+def _are_alike(block: EffectBlock, other: EffectBlock) -> bool:
+    """Whether two blocks are of one structure, in columns that mean the same to it."""
+    if block.tied is None or block.tied != other.tied:
+        return False
+    if not column_space(other.columns).contains(block.columns).all():
+        return False
+    change = coefficients_of(other.columns, block.columns)
+    scales = np.diag(change)
+    if block.tied.freedom == "none":
+        scales = np.full(len(scales), scales[0])
+    same = np.abs(change - np.diag(scales)) <= 1e-8 * np.abs(scales).max()
+    return block.tied.freedom == "any" or bool(same.all() and (scales != 0).all())
 
 
 def _other_groups(name: str, larger: ModelDesign) -> str:
@@ -171,7 +209,9 @@ def _other_groups(name: str, larger: ModelDesign) -> str:
 
 
 def _shown(block: EffectBlock) -> str:
-    """The variances and covariances of a block."""
+    """The variances and covariances of a block, or the term if they are tied."""
+    if block.tied is not None:
+        return written_term(block.tied.name, " + ".join(block.names), block.factor)
     shown = [f"var({name} | {block.factor})" for name in block.names]
     shown += [
         f"cov({', '.join(sorted((first, second)))} | {block.factor})"

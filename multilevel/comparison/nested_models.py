@@ -14,6 +14,7 @@ from multilevel.comparison.column_space import (
 )
 from multilevel.comparison.covariance_change import (
     CovarianceChange,
+    EffectBlock,
     covariance_change,
 )
 from multilevel.comparison.same_rows import SameRows, match_rows
@@ -24,6 +25,7 @@ from multilevel.inference.chi_bar_square import ChiBarSquare
 from multilevel.inference.expected_information import expected_information
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.null_distribution import null_distribution
+from multilevel.inference.pooled_cone import cone_coordinates
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
@@ -218,36 +220,84 @@ def _coordinates(
     directions : one (m, S, S) for each factor
         Those without an edge first, then the new blocks.
     """
-    sizes = problem.terms.block_sizes
+    terms, sizes = problem.terms, problem.terms.block_sizes
     covariances = [np.zeros((size, size)) for size in sizes]
     linear: list[tuple[int, FloatMatrix]] = []
     cones: list[tuple[int, FloatMatrix]] = []
-    for block, inside, r in zip(
-        change.blocks, change.retained, change.n_retained, strict=True
-    ):
-        term = design.terms[block.term]
-        start = problem.terms.blocks[block.term].start + block.effects.start
-        where = slice(start, start + len(block.names))
-        own = block.effects
-        working = term.columns @ problem.basis.terms[block.term][:, own]
-        spans = [coefficients_of(working, s.columns) for s in inside]
+    for block, inside in zip(change.blocks, change.retained, strict=True):
+        factor = terms.factor_of_term[block.term]
+        where = np.ix_(*[terms.blocks[block.term].start + block.effects] * 2)
+        working = design.terms[block.term].columns @ problem.basis.terms[block.term]
+        spans = [coefficients_of(working[:, block.effects], s.columns) for s in inside]
         for s, span in zip(inside, spans, strict=True):
-            factor = restricted.fit.factors[s.term][s.effects]
+            own = restricted.fit.factors[s.term][s.effects]
             # Relative to sigma^2 over the full model's weights.
-            root = span @ factor / np.sqrt(rows.weight_ratio)
-            covariances[term.factor_index][where, where] += root @ root.T
-        turned = _turned(spans, len(block.names))
-        for c in range(len(turned)):
-            for d in range(c, len(turned)):
-                move = np.zeros((sizes[term.factor_index],) * 2)
-                outer = np.outer(turned[:, d], turned[:, c])
-                move[where, where] = outer if c == d else outer + outer.T
-                (linear if c < r else cones).append((term.factor_index, move))
-    moves = [*linear, *cones]
-    directions: list[FloatArray] = [np.zeros((len(moves), s, s)) for s in sizes]
-    for a, (factor_index, move) in enumerate(moves):
-        directions[factor_index][a] = move
+            root = span @ own / np.sqrt(rows.weight_ratio)
+            covariances[factor][where] += root @ root.T
+        along, away = _moves(problem, restricted, block, inside, spans)
+        for moves, found in ((linear, along), (cones, away)):
+            for move in found:
+                whole = np.zeros((sizes[factor],) * 2)
+                whole[where] = move
+                moves.append((factor, whole))
+    every = [*linear, *cones]
+    directions: list[FloatArray] = [np.zeros((len(every), s, s)) for s in sizes]
+    for a, (factor, move) in enumerate(every):
+        directions[factor][a] = move
     return [_root(G) for G in covariances], directions
+
+
+def _moves(
+    problem: LinearProblem,
+    restricted: FittedModel,
+    block: EffectBlock,
+    inside: Sequence[EffectBlock],
+    spans: Sequence[FloatMatrix],
+) -> tuple[list[FloatMatrix], list[FloatMatrix]]:
+    """Moves of a block without an edge, and those away from zero."""
+    if block.tied is None:
+        return _free_moves(spans, len(block.names))
+    if inside:
+        return _tied_moves(restricted, inside[0], spans[0]), []
+    return [], _new_moves(problem, block)
+
+
+def _free_moves(
+    spans: Sequence[FloatMatrix], size: int
+) -> tuple[list[FloatMatrix], list[FloatMatrix]]:
+    """Moves of a free covariance among and towards effects in place, and among new."""
+    turned = _turned(spans, size)
+    n_retained = sum(span.shape[1] for span in spans)
+    along, away = [], []
+    for c in range(size):
+        for d in range(c, size):
+            outer = np.outer(turned[:, d], turned[:, c])
+            move = outer if c == d else outer + outer.T
+            (along if c < n_retained else away).append(move)
+    return along, away
+
+
+def _tied_moves(
+    restricted: FittedModel, block: EffectBlock, span: FloatMatrix
+) -> list[FloatMatrix]:
+    """How the parameters of a structure that both models have move its covariance."""
+    terms = restricted.design.stacked_terms
+    theta = restricted.fit.theta[terms.slices[block.term]]
+    moves = terms.structures[block.term].moves(theta)
+    return list(span @ moves @ span.T)
+
+
+def _new_moves(problem: LinearProblem, block: EffectBlock) -> list[FloatMatrix]:
+    """Coordinates of the cones of a structure that only the larger model has."""
+    terms, where = problem.terms, problem.terms.blocks[block.term]
+    factor = problem.products.diagonal[terms.factor_of_term[block.term]]
+    gram = factor[where, where].sum(axis=2)
+    transform = problem.basis.terms[block.term]
+    return [
+        move
+        for cone in terms.structures[block.term].cone()
+        for move in cone_coordinates(cone, transform, gram)[1]
+    ]
 
 
 def _turned(spans: Sequence[FloatMatrix], size: int) -> FloatMatrix:

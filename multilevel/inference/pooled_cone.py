@@ -58,7 +58,7 @@ def pooled_cone(working: WorkingTerms, products: CrossProducts) -> PooledCone:
     ):
         gram = products.diagonal[factor][block, block].sum(axis=2)
         for cone in structure.cone():
-            size, moves = _coordinates(cone, T, gram)
+            size, moves = cone_coordinates(cone, T, gram)
             sizes.append(size)
             for move in moves:
                 whole = np.zeros((terms.block_sizes[factor],) * 2)
@@ -67,10 +67,26 @@ def pooled_cone(working: WorkingTerms, products: CrossProducts) -> PooledCone:
     return PooledCone(tuple(sizes), tuple(directions))
 
 
-def _coordinates(
+def cone_coordinates(
     cone: ConeBlock, transform: FloatMatrix, gram: FloatMatrix
 ) -> tuple[int, FloatArray]:
-    """Order of the matrices of a cone, and those of unit coordinates (d, k, k)."""
+    """Order of the matrices of a cone, and those of unit coordinates (d, k, k).
+
+    Parameters
+    ----------
+    cone : ConeBlock
+        Of a term.
+    transform : (k, k)
+        Working columns of the term are the user's times this.
+    gram : (k, k)
+        Products of its working columns.
+
+    Returns
+    -------
+    size : int
+    moves : (size (size + 1) / 2, k, k)
+        Of the working columns' covariance.
+    """
     own = np.eye(len(gram))[:, list(cone.effects)]
     if cone.ray is not None:
         carried = np.linalg.solve(transform, own)

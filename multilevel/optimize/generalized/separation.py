@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.covariance.standard_deviations import sd_name
 from multilevel.optimize.generalized.objective import GlmPoint
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
@@ -232,7 +233,7 @@ def _wide_terms(
         group = problem.factor_names[problem.terms.factor_of_term[t]]
         sds = np.sqrt((factor**2).sum(axis=1))
         found += [
-            f"sd({name} | {group})"
+            sd_name(name, group)
             for name, sd in zip(problem.effect_names[t], sds, strict=True)
             if sd > WIDE
         ]

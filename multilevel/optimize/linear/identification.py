@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.covariance.standard_deviations import correlation_name, sd_name
 from multilevel.design.grouping import GroupingFactor
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError, RankDeficiencyWarning, warn_caller
@@ -328,8 +329,8 @@ def _parameters(
         group = problem.factor_names[problem.terms.factor_of_term[term]]
         names = problem.effect_names[term]
         for r, c in zip(*np.tril_indices(len(names)), strict=True):
-            pair = f"cor({names[c]}, {names[r]} | {group})"
-            name = f"sd({names[r]} | {group})" if r == c else pair
+            pair = correlation_name(names[c], names[r], group)
+            name = sd_name(names[r], group) if r == c else pair
             found.append((name, float(sizes[r, c])))
     largest = max(value for _, value in found)
     return [(name, value / largest) for name, value in found]
