@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 import multilevel as ml
 from multilevel.comparison.pooled import pooled_loglike
 from multilevel.errors import ComparisonError
+from small_data import grouped_responses
 
 # With a third effect the covariance of these data is singular, which does not matter
 # here.
@@ -129,6 +130,29 @@ def test_stata_reports_the_same_statistic():
     data = ml.datasets.load("hsb")
     test = ml.mixedlm("math ~ 1 + (1 | school)", data).fit().compare_pooled()
     assert_allclose(test.statistic, 986.1238, atol=1e-3)  # chibar2(01) of mixed, reml
+
+
+@pytest.mark.parametrize("family", ["poisson", "negativebinomial"])
+def test_the_scale_of_counts_is_no_nuisance_of_their_null(family):
+    """Weights by the dense information of three variances; the size is no scale."""
+    data = grouped_responses()
+    response = "count" if family == "poisson" else "overdispersed"
+    smaller, larger = (
+        ml.mixedglm(f"{response} ~ x + {random}", data, family=family).fit()
+        for random in ("(1 | h)", "(1 | h) + (x || g)")
+    )
+    mean = smaller.fittedvalues.to_numpy()
+    variance = mean if family == "poisson" else mean + mean**2 / smaller.dispersion
+    g, h = (data[f].to_numpy()[:, None] == data[f].to_numpy() for f in ("g", "h"))
+    x = np.asarray(data["x"])
+    V = np.diag(variance / mean**2) + smaller.cov_re["h"].iloc[0, 0] * h
+    moved = [np.linalg.solve(V, D) for D in (h, g, g * np.outer(x, x))]
+    information = np.array([[np.trace(a @ b) / 2 for b in moved] for a in moved])
+    across = information[0, 1:]
+    left = information[1:, 1:] - np.outer(across, across) / information[0, 0]
+    angle = np.arccos(left[0, 1] / np.sqrt(left[0, 0] * left[1, 1])) / (2 * np.pi)
+    null = larger.compare_lr_test(smaller).null_distribution
+    assert_allclose(null.weights, [0.5 - angle, 0.5, angle], atol=1e-6)
 
 
 @pytest.mark.slow

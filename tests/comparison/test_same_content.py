@@ -172,6 +172,13 @@ def test_a_difference_far_from_the_origin_is_seen(data):
         fit("(x | g)", far, "a").compare_lr_test(fit("(1 | g)", far, "b"))
 
 
+@pytest.mark.filterwarnings("ignore::multilevel.errors.RankDeficiencyWarning")
+def test_one_variance_holds_no_two_of_the_same_effect(data):
+    twice = fit("(0 + x | g) + (0 + x2 | g)", data.assign(x2=3 * data["x"]))
+    with pytest.raises(ComparisonError, match=r"restricted one has var\(x2 \| g\)"):
+        fit("(x + z | g)", data).compare_lr_test(twice)
+
+
 def test_generalized_models_are_matched_too(data):
     def count(random, frame):
         return ml.mixedglm(f"count ~ x + {random}", frame, family="poisson").fit()
