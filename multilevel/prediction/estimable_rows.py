@@ -60,7 +60,7 @@ def rows_without_mean(
     """
     for code, outside in rows.outside.items():
         _report(_outside_message(design, code, outside), check, DroppedRowsWarning)
-    unknown = ~rows.missing & ~estimable_rows(design, rows)
+    unknown = ~estimable_rows(design, rows)
     if unknown.any():
         message = _not_estimable_message(design, rows, data, unknown)
         _report(message, check, RankDeficiencyWarning)

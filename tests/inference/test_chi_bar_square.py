@@ -54,6 +54,13 @@ def test_an_effect_added_to_q_correlated_ones_shifts_the_mixture_by_q():
     assert str(null) == "0.5 chi2(1) + 0.5 chi2(2)"
 
 
+@pytest.mark.parametrize("coupling", [1e-3, -0.05, 0.08])
+def test_weakly_coupled_variances_are_not_taken_as_independent(coupling):
+    angle = np.arccos(coupling) / (2 * np.pi)
+    found = cone_weights(np.array([[1.0, coupling], [coupling, 1.0]]), [1, 1])
+    assert_allclose(found, [0.5 - angle, 0.5, angle], rtol=1e-9)
+
+
 def test_no_cone_is_plain_chi_square():
     null = cone_mixture(np.zeros((0, 0)), [], free=3)
     assert str(null) == "chi2(3)"

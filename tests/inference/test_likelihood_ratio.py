@@ -33,6 +33,18 @@ def test_a_statistic_below_zero_is_zero_with_p_one():
     assert (test.statistic, test.pvalue, test.pvalue_chi2) == (0.0, 1.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("llf", "rise", "is_zero"),
+    [(-100.0, 4e-7, True), (-100.0, 1e-6, False), (-1e9, 4e-5, True)],
+)
+def test_a_statistic_that_is_rounding_is_zero(llf, rise, is_zero):
+    """At zero the mixture has a point mass, so that p is one there and not a half."""
+    given = {"df": 1, "null": ChiBarSquare((0.5, 0.5)), "criterion": "ML"}
+    test = likelihood_ratio_test(llf, llf + rise, restricted="a", full="b", **given)
+    assert (test.statistic == 0.0) == is_zero
+    assert (test.pvalue == 1.0) == is_zero
+
+
 def test_prints_both_p_values_with_their_null_distributions():
     text = str(a_test())
     assert "null        0.5 chi2(0) + 0.5 chi2(1)" in text

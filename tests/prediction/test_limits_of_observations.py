@@ -35,6 +35,17 @@ def _fit(formula, data, **options):
         return ml.mixedlm(formula, data, **options).fit()
 
 
+def test_an_observation_is_known_no_better_than_its_mean():
+    """These means have two degrees of freedom, the sum with a residual has many."""
+    result = _fit("y ~ 1 + (1 | g)", _one_way(4, 10, seed=7, sd=0.5))
+    prediction = result.get_prediction()
+    assert 2.0 < prediction.mean_df().min() < 2.1
+    mean, observation = prediction.conf_int(1e-3), prediction.observation_limits(1e-3)
+    assert_allclose(observation[0], mean[0])
+    assert (observation[:, 0] <= mean[:, 0]).all()
+    assert (observation[:, 1] >= mean[:, 1]).all()
+
+
 @pytest.mark.parametrize(("n_groups", "n_rows"), [(3, 30), (8, 4), (20, 10)])
 def test_a_new_group_of_a_balanced_design_has_the_df_of_mean_squares(n_groups, n_rows):
     """v = MSB (1/J + 1)/n + MSE (1 - 1/n), two independent scaled chi-squares."""

@@ -56,6 +56,25 @@ def test_without_uncertainty_they_are_the_familys_quantiles(name, probability):
     assert_allclose(found, wanted, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["binomial", "poisson", "negativebinomial"])
+def test_a_probability_that_is_reached_exactly_is_reached(name):
+    """Rounding of the sum over the quadrature is no reason to go one further."""
+    family, weights = family_of(FAMILIES[name]), np.array([2.0, 5.0, 12.0])
+    mean, counts = family.link.mean(ETA), np.arange(2.0)
+    distribution = {
+        "binomial": lambda k: stats.binom.cdf(k, weights, mean),
+        "poisson": lambda k: stats.poisson.cdf(k, mean),
+        "negativebinomial": lambda k: stats.nbinom.cdf(k, 0.7, 0.7 / (0.7 + mean)),
+    }[name]
+    unit = weights if name == "binomial" else 1.0
+    for k in counts:
+        for row, reached in enumerate(distribution(k)):
+            found = observation_quantiles(
+                family, ETA, np.zeros(3), 0.7, weights, reached
+            )
+            assert_allclose((found * unit)[row], k)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_uncertainty_is_mixed_in(name):
     family, rng = family_of(FAMILIES[name]), np.random.default_rng(5)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import multilevel as ml
 from multilevel.errors import DataError
+from multilevel.prediction.prediction_error import _filled_codes
+from multilevel.prediction.prediction_options import PredictionOptions
+from multilevel.prediction.prediction_rows import rows_to_predict
 from small_data import grouped_responses
 
 COLUMNS = [
@@ -191,3 +194,17 @@ def test_errors_do_not_depend_on_the_origin_of_a_slope(data, response, shift, gr
 
     found, expected = errors(data.assign(x=data["x"] + shift)), errors(data)
     assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_levels_that_are_not_used_leave_nested_factors_nested():
+    """Else new rows would tie groups together, and the elimination would cross them."""
+    rng = np.random.default_rng(0)
+    g, h = np.indices((5, 3)).reshape(2, -1).repeat(4, axis=1)
+    data = pd.DataFrame({"y": rng.normal(size=60), "g": g, "h": h})
+    design = ml.mixedlm("y ~ 1 + (1 | g / h)", data).design
+    asked = PredictionOptions(random=["g:h"], new_levels="raise")
+    rows = rows_to_predict(design, data, asked, every_effect=True)
+    assert (rows.codes[0] == -1).all()
+    filled = _filled_codes(design, rows)
+    assert_array_equal(filled[0], design.factors[0].codes)
+    assert_array_equal(filled[1], design.factors[1].codes)

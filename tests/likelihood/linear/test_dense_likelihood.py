@@ -13,6 +13,7 @@ from multilevel.array_types import FloatVector, IntVector
 from multilevel.errors import SingularFitWarning
 from multilevel.likelihood.linear import evaluation
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
+from multilevel.likelihood.linear.second_pass import covariance_roots
 from multilevel.likelihood.linear.theta_derivatives import (
     theta_derivatives,
     theta_gradient,
@@ -205,3 +206,16 @@ def test_modes_and_their_covariances_solve_the_mixed_model_equations(kind: str) 
             expected = covariance[start : start + k, start : start + k]
             assert_allclose(block, expected, rtol=1e-6, atol=1e-9 * fit.sigma**2)
             start += k
+
+
+@pytest.mark.parametrize("kind", ["one factor", "crossed", "nested and crossed"])
+def test_the_maximum_is_a_fixed_point_of_the_covariance_step(kind: str) -> None:
+    """It is one step of the EM algorithm, whose fixed points are stationary."""
+    problem = _data(kind, weighted=True).problem()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularFitWarning)
+        fit = fit_lmm(problem, reml=False)
+    lams = problem.working.lams(fit.working_theta)
+    roots = covariance_roots(problem.prepared.point(lams, reml=False))
+    for root, lam in zip(roots, lams, strict=True):
+        assert_allclose(root @ root.T, lam @ lam.T, atol=1e-5)
