@@ -179,6 +179,20 @@ def test_a_maximum_of_the_penalized_deviance_is_no_mode():
     assert_allclose(modes.factor.log_det, np.log1p(9.0 * weight), rtol=1e-12)
 
 
+def test_steps_that_rounding_keeps_from_the_tolerance_end():
+    """Scores of responses near 1e9 are off by 1e-7, so the decrement cannot vanish."""
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(20), 10)
+    y = 1e9 + rng.normal(size=20)[g] + rng.normal(size=200)
+    effects = EffectRows((FactorRows(LevelIndex(g, 20), (None,)),))
+    rows = GeneralizedRows(
+        bind_rows(family_of("gaussian"), y, None), penalized_layout(effects)
+    )
+    modes = find_modes(rows, np.full(200, 1e9), [np.eye(1)], 0.0)
+    assert modes.steps <= 5
+    assert_allclose(modes.effects[0][0], np.bincount(g, y - 1e9) / 11.0, atol=1e-6)
+
+
 def test_modes_without_a_finite_likelihood_are_refused():
     case = draw_case(7, "gamma", "log")
     with pytest.raises(np.linalg.LinAlgError), np.errstate(all="ignore"):
