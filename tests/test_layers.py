@@ -19,7 +19,7 @@ ROOMS = {
     "likelihood": (
         "algebra rows products elimination linear families generalized".split()
     ),
-    "optimize": "common linear generalized".split(),
+    "optimize": "common linear generalized identification".split(),
 }
 PACKAGE = Path(__file__).parents[1] / "multilevel"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__"))
@@ -128,6 +128,15 @@ def test_imports_within_a_layer_point_one_way(path: Path) -> None:
     modules = imported_modules(ast.parse(path.read_text(encoding="utf-8")))
     named = [m.split(".")[2] for m in modules if m.startswith(f"multilevel.{layer}.")]
     assert [other for other in named if order.index(other) > order.index(room)] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.glob("optimize/generalized/*.py")), ids=place_of
+)
+def test_fits_of_generalized_models_need_no_linear_ones(path: Path) -> None:
+    """The order of the rooms would allow it; what both need is in common."""
+    linear = PACKAGE / "optimize/linear"
+    assert [f for f in imported_files(path) if f.parent == linear] == []
 
 
 @pytest.mark.parametrize(

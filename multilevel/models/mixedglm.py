@@ -28,10 +28,12 @@ from multilevel.models.progress_lines import progress_writer
 from multilevel.optimize.generalized import likelihood as glm_likelihood
 from multilevel.optimize.generalized.fit import checked_nodes, fit_glmm
 from multilevel.optimize.generalized.fit_record import GLMMFit
-from multilevel.optimize.generalized.identification import refuse_unidentified_glm
 from multilevel.optimize.generalized.problem import (
     GeneralizedProblem,
     build_glm_problem,
+)
+from multilevel.optimize.identification.generalized_models import (
+    refuse_unidentified_glm,
 )
 from multilevel.option_values import as_switch
 from multilevel.results.labelled_results import LabelledResults

@@ -15,7 +15,7 @@ import numpy as np
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import RankDeficiencyWarning, warn_caller
 from multilevel.likelihood.families.traits import Family
-from multilevel.optimize.linear.identification import (
+from multilevel.optimize.identification.identified_entries import (
     has_independent_columns,
     refuse_unidentified,
 )

@@ -24,7 +24,7 @@ from multilevel.likelihood.products.entry_products import (
     entry_products,
     projected_effects,
 )
-from multilevel.optimize.linear.identification_words import (
+from multilevel.optimize.identification.identification_words import (
     advice,
     bar,
     confounded,

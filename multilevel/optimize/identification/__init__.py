@@ -1,0 +1,1 @@
+"""What no data of a design could tell of its random effects."""
