@@ -57,6 +57,8 @@ def accurate_products(
     sizes = [len(block) for block in products.diagonal]
     guesses = [[ratio * np.eye(size) for size in sizes] for ratio in _SD_RATIOS]
     try:
+        # Anew, as full matrices up to more effects: their triangular solves keep digits
+        # that inverses of blocks lose.
         arranged = prepare_products(products, for_second_pass=True)
         for lams in guesses:
             point = arranged.point(lams, reml=False)
@@ -89,6 +91,7 @@ def covariance_roots(point: LikelihoodPoint) -> list[FloatMatrix]:
         squares = b @ b.T / point.profiled.sigma2
         covariance = (squares + blocks.sum(axis=2)) / b.shape[1]
         values, vectors = np.linalg.eigh(covariance)
+        # Any square root will do; a triangle would need a regular matrix.
         roots.append(vectors * np.sqrt(np.maximum(values, 0.0)))
     return roots
 

@@ -79,6 +79,7 @@ class RotatedLevels:
         total = float(within[-1, -1] + np.vdot(between, between))
         if total <= 0:
             return 1.0
+        # Columns of X that vary between levels only are nothing within them.
         beta = np.linalg.lstsq(within[:-1, :-1], within[:-1, -1], rcond=1e-10)[0]
         return float(within[-1, -1] - within[-1, :-1] @ beta) / total
 
@@ -170,6 +171,8 @@ class SingleFactorPoint:
             traces = traces - 2.0 * _contract(D @ UU.T, dG)
             flat = U.reshape(-1, levels)
             products = (flat @ flat.T).reshape(size, U.shape[1], size, U.shape[1])
+            # The part of rank p links all levels, so it is summed over
+            # them before it is squared.
             inner = np.einsum("apbq,mab->mpq", products, dG).reshape(len(dG), -1)
             traces = traces + inner @ inner.T
         return traces
@@ -218,12 +221,13 @@ def single_factor_point(
     size = levels.size
     R = levels.rows[:, :size]
     F = np.einsum("abj,bc->acj", R, lam)
+    # I + R G R', not I + lam'A lam: rows are whitened, and no inverse of G is near.
     N = np.einsum("acj,bcj->abj", F, F)
     N[np.arange(size), np.arange(size)] += 1.0
     log_det, whitened = cholesky_solve_rows(N, levels.rows.copy())
-    ZR, XY = whitened[:, :size], whitened[:, size:]
-    profiled = profile_deviance(
-        levels.within + summed_gram(XY, XY), log_det.sum(), levels.n_rows, reml=reml
-    )
-    D, E = level_gram(ZR, ZR), level_gram(ZR, XY)
+    # Rows times L^-1 of their level: D and E are then plain products of them.
+    white_R, white_Xy = whitened[:, :size], whitened[:, size:]
+    gram = levels.within + summed_gram(white_Xy, white_Xy)
+    profiled = profile_deviance(gram, log_det.sum(), levels.n_rows, reml=reml)
+    D, E = level_gram(white_R, white_R), level_gram(white_R, white_Xy)
     return SingleFactorPoint(profiled, D, E, levels, lam)

@@ -34,6 +34,7 @@ class PairProducts:
 
     def __add__(self, other: PairProducts) -> PairProducts:
         """Union of the pairs; blocks of pairs in both are added."""
+        # Slices of one data set share the pattern of the whole: nothing to look up.
         if self.rows is other.rows and self.cols is other.cols:
             return PairProducts(self.rows, self.cols, self.blocks + other.blocks)
         n_cols = 1 + max(self.cols.max(initial=0), other.cols.max(initial=0))
