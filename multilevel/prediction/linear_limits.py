@@ -98,6 +98,7 @@ class LinearLimits:
             change -= self._variances_at(theta - shift)
             out[..., a] = change / (2.0 * shift[a])
         variances = np.stack([self.means.variance, self._total])
+        # Every variance of a prediction is sigma^2 times a function of theta.
         out[..., -1] = 2.0 * variances / self.fitted.sigma
         return out
 
@@ -113,6 +114,8 @@ class LinearLimits:
         covariance = FittedCovariance(
             information=fitted.row_information(),
             factors=tuple(fitted.sigma * factor for factor in factors),
+            # At another theta sigma would be profiled anew; here it is held, as a
+            # parameter of its own with a derivative of its own.
             root=fixed_root(problem, point) * (fitted.sigma / sigma),
         )
         mean = prediction_variance(fitted.design, covariance, rows)

@@ -163,6 +163,8 @@ def prediction_variance(
     # z'K z of all rows at once: their levels meet in the
     # elimination as those of the fit.
     conditional = pattern_inverse(factor).leverages()[n:]
+    # x less what the modes take up of it: (K Z'W X)'z, by a
+    # solve for each fixed column.
     moved = rows.X.copy()
     for j, column in enumerate(design.X.T):
         weighted = np.concatenate([covariance.information * column, nothing])

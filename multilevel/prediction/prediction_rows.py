@@ -61,6 +61,8 @@ class RowsToPredict:
             codes = self.codes[term.factor_index]
             if (codes >= 0).any():
                 for column, effects in zip(columns.T, b.T, strict=True):
+                    # The code -1 of an effect that is not used is the last
+                    # place, where zero stands.
                     eta += column * np.append(effects, 0.0)[codes]
         return self.with_missing(eta)
 
@@ -116,6 +118,8 @@ def rows_to_predict(
     keep = ~missing
     unused = np.full(len(keep), -1, dtype=np.intp)
     return RowsToPredict(
+        # Zeros, not NaN: products over all rows stay finite,
+        # and `missing` says the rest.
         X=np.where(keep[:, None], found.exog[:, design.kept], 0.0),
         codes=tuple(
             np.where(keep, codes, -1) if k in positions else unused
