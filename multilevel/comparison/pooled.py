@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.design.formula_text import fixed_formula_text
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.inference.chi_bar_square import ChiBarSquare
-from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.null_distribution import null_distribution
 from multilevel.inference.pooled_cone import pooled_cone
 from multilevel.likelihood.products.entry_products import entry_products
-from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import LinearProblem
 
 if TYPE_CHECKING:
@@ -108,27 +105,3 @@ def pooled_null(problem: LinearProblem, *, reml: bool) -> ChiBarSquare:
         return (traces.restricted if reml else traces.unrestricted) / 2.0
 
     return null_distribution(information, cone.sizes)
-
-
-def compare_with_pooled(fitted: LinearFittedModel) -> LRTest:
-    """Likelihood-ratio test of a linear mixed model against its pooled regression.
-
-    Parameters
-    ----------
-    fitted : LinearFittedModel
-        Fitted by ML or REML: restricted likelihoods can be compared, as X is the same.
-
-    Returns
-    -------
-    LRTest
-    """
-    reml = fitted.is_restricted
-    return likelihood_ratio_test(
-        pooled_loglike(fitted.problem, reml=reml),
-        fitted.llf,
-        df=len(fitted.fit.theta),
-        null=pooled_null(fitted.problem, reml=reml),
-        restricted=fixed_formula_text(fitted.design),
-        full=fitted.formula,
-        criterion=fitted.criterion,
-    )

@@ -12,11 +12,8 @@ from statsmodels.tools.sm_exceptions import DomainWarning, HessianInversionWarni
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.comparison.statsmodels_family import statsmodels_family
-from multilevel.design.formula_text import fixed_formula_text
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
-from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
-from multilevel.inference.pooled_glm_null import pooled_glm_null
 from multilevel.likelihood.families.traits import Family, bind_rows
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.generalized.pooled import fit_pooled
@@ -290,27 +287,3 @@ def _successes_and_failures(design: ModelDesign) -> FloatMatrix:
     trials = np.asarray(design.observation_weights)
     successes = design.y * trials
     return np.column_stack([successes, trials - successes])
-
-
-def compare_with_pooled_glm(fitted: GeneralizedFittedModel) -> LRTest:
-    """Likelihood-ratio test of a generalized mixed model against its pooled model.
-
-    Parameters
-    ----------
-    fitted : GeneralizedFittedModel
-
-    Returns
-    -------
-    LRTest
-    """
-    problem, design = fitted.problem, fitted.design
-    pooled = pooled_maximum(problem)
-    return likelihood_ratio_test(
-        pooled.llf,
-        fitted.llf,
-        df=len(fitted.fit.theta),
-        null=pooled_glm_null(problem, design, pooled.eta, pooled.dispersion),
-        restricted=fixed_formula_text(design),
-        full=fitted.formula,
-        criterion=fitted.criterion,
-    )

@@ -11,7 +11,6 @@ from multilevel.inference.denominator_df import DDF_METHODS, Denominators
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from multilevel.inference.likelihood_ratio import LRTest
     from multilevel.optimize.common.fitted_model import FittedModel
 
 
@@ -45,14 +44,6 @@ class Estimates:
         """Degrees of freedom of contrasts of the columns that were kept."""
         return DDF_METHODS[self.ddf_method].function(self._fitted)
 
-    def _loglike_groups(self) -> tuple[int, FloatVector]:
-        """Position of the factor whose levels are independent; their contributions."""
-        raise NotImplementedError
-
     def _fit_pooled(self) -> Any:
         """statsmodels' results of the same model without random terms."""
-        raise NotImplementedError
-
-    def _compare_with_pooled(self) -> LRTest:
-        """The likelihood-ratio test against that model."""
         raise NotImplementedError

@@ -25,9 +25,11 @@ class FitStatistics(Estimates):
     @kept_value
     def llf_groups(self) -> pd.Series:
         """Contribution of each independent group to the log-likelihood (ML)."""
-        position, values = self._loglike_groups()
-        factor = self.model.design.factors[position]
-        return pd.Series(values, index=factor.levels.rename(factor.name))
+        fitted = self._fitted
+        factor = fitted.design.factors[fitted.problem.independent_factor()]
+        return pd.Series(
+            fitted.loglike_groups(), index=factor.levels.rename(factor.name)
+        )
 
     @property
     def criterion(self) -> str:

@@ -6,14 +6,8 @@ from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from multilevel.array_types import FloatVector
-from multilevel.comparison.pooled_glm import compare_with_pooled_glm, pooled_glm
-from multilevel.inference.likelihood_ratio import LRTest
+from multilevel.comparison.pooled_glm import pooled_glm
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
-from multilevel.optimize.generalized.likelihood import (
-    independent_factor,
-    loglike_groups,
-)
 from multilevel.option_values import as_switch
 from multilevel.reporting.summary_document import SummaryDocument
 from multilevel.results.mixed_results import MixedResults
@@ -71,16 +65,8 @@ class MixedGLMResults(MixedResults):
         """
         return float(self._fitted.dispersion)
 
-    def _loglike_groups(self) -> tuple[int, FloatVector]:
-        problem = self.model.problem
-        values = loglike_groups(problem, self.fit_record)
-        return independent_factor(problem), values
-
     def _fit_pooled(self) -> ResultsWrapper:
         return pooled_glm(self._fitted, self.model.given_family)
-
-    def _compare_with_pooled(self) -> LRTest:
-        return compare_with_pooled_glm(self._fitted)
 
     def summary(
         self, alpha: float = 0.05, *, exponentiate: bool = False

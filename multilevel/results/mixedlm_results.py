@@ -6,11 +6,8 @@ from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from multilevel.array_types import FloatVector
-from multilevel.comparison.pooled import compare_with_pooled, pooled_regression
-from multilevel.inference.likelihood_ratio import LRTest
+from multilevel.comparison.pooled import pooled_regression
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
-from multilevel.optimize.linear.group_loglike import independent_factor, loglike_groups
 from multilevel.results.mixed_results import MixedResults
 
 if TYPE_CHECKING:
@@ -48,13 +45,5 @@ class MixedLMResults(MixedResults):
             prepare=partial(attrgetter("problem"), self.model),
         )
 
-    def _loglike_groups(self) -> tuple[int, FloatVector]:
-        problem, design = self.model.problem, self.model.design
-        values = loglike_groups(problem, design, self.fit_record)
-        return independent_factor(problem), values
-
     def _fit_pooled(self) -> RegressionResultsWrapper:
         return pooled_regression(self.model.design)
-
-    def _compare_with_pooled(self) -> LRTest:
-        return compare_with_pooled(self._fitted)

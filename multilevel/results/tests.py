@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from multilevel.array_types import FloatMatrix
+from multilevel.comparison.compare_pooled import compare_pooled
 from multilevel.comparison.nested_models import compare_nested
 from multilevel.covariance.square_root import covariance_root
 from multilevel.errors import ComparisonError, FitError, NotForMixedModelsError
@@ -149,7 +150,7 @@ class Tests(Estimates):
 
     @cached_property
     def _pooled_test(self) -> LRTest:
-        return self._compare_with_pooled()
+        return compare_pooled(self._fitted)
 
     def compare_pooled(self) -> LRTest:
         """Likelihood-ratio test against the same model without random effects.

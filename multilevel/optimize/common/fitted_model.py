@@ -242,6 +242,16 @@ class FittedModel(ABC):
         estimates is left out, as it is in the conditional variances of other software.
         """
 
+    @abstractmethod
+    def loglike_groups(self) -> FloatVector:
+        """Log-likelihood (ML) of each level of the problem's independent factor, (J,).
+
+        Raises
+        ------
+        FitError
+            If grouping factors are crossed.
+        """
+
     # -- the same model again --------------------------------------------------
 
     @abstractmethod

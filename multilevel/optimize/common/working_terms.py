@@ -16,6 +16,7 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.stacked_terms import StackedTerms
+from multilevel.errors import FitError
 
 
 @dataclass(frozen=True)
@@ -126,15 +127,40 @@ class WorkingProblem(ABC):
 
     Attributes
     ----------
+    factor_names : name of each grouping factor
     undetermined : names of the standard deviations and correlations left open
     """
 
+    factor_names: tuple[str, ...]
     undetermined: frozenset[str]
 
     @property
     @abstractmethod
     def working_terms(self) -> WorkingTerms:
         """The random terms and the transforms of their columns."""
+
+    @property
+    @abstractmethod
+    def _outermost_factor(self) -> int | None:
+        """The factor that all others are nested in, if they are nested."""
+
+    def independent_factor(self) -> int:
+        """Position of the factor whose levels are independent of one another.
+
+        Raises
+        ------
+        FitError
+            If grouping factors are crossed, so that no partition of the rows is.
+        """
+        factor = self._outermost_factor
+        if factor is None:
+            crossed = ", ".join(self.factor_names)
+            raise FitError(
+                f"the grouping factors {crossed} are crossed: the rows do not fall "
+                "into independent groups, so there is no log-likelihood of a group. "
+                "Use llf."
+            )
+        return factor
 
     @property
     def working(self) -> WorkingTheta:

@@ -19,7 +19,7 @@ from multilevel.methods import ModelKind
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.generalized.fit import fit_glmm
 from multilevel.optimize.generalized.fit_record import GLMMFit
-from multilevel.optimize.generalized.likelihood import modes_of
+from multilevel.optimize.generalized.likelihood import loglike_groups, modes_of
 from multilevel.optimize.generalized.problem import (
     GeneralizedProblem,
     build_glm_problem,
@@ -95,6 +95,10 @@ class GeneralizedFittedModel(FittedModel):
         modes = modes_of(self.problem, self.fit)
         blocks = pattern_inverse(modes.factor).blocks
         return self.problem.working_terms.user_covariances(blocks)
+
+    def loglike_groups(self) -> FloatVector:
+        """Log-likelihood of each level of the problem's independent factor."""
+        return loglike_groups(self.problem, self.fit)
 
     def _of(self, design: ModelDesign) -> GeneralizedFittedModel:
         # What the design can tell of variances no response changes.

@@ -178,38 +178,20 @@ def modes_of(problem: GeneralizedProblem, fit: GLMMFit) -> ConditionalModes:
     return point.modes
 
 
-def independent_factor(problem: GeneralizedProblem) -> int:
-    """Position of the factor whose levels are independent of one another.
-
-    Raises
-    ------
-    FitError
-        If grouping factors are crossed, so that no partition of the rows is.
-    """
-    plan = problem.rows.layout.plan
-    if plan.rest:
-        crossed = ", ".join(problem.factor_names)
-        raise FitError(
-            f"the grouping factors {crossed} are crossed: the rows do not fall into "
-            "independent groups, so there is no log-likelihood of a group. Use llf."
-        )
-    return plan.chain[-1]
-
-
 def loglike_groups(problem: GeneralizedProblem, fit: GLMMFit) -> FloatVector:
     """Log-likelihood of each independent group at the estimates; they add up to llf.
 
     Returns
     -------
     (J,)
-        By level of `independent_factor`.
+        By level of the problem's independent factor.
 
     Raises
     ------
     FitError
         If grouping factors are crossed.
     """
-    k = independent_factor(problem)
+    k = problem.independent_factor()
     modes = modes_of(problem, fit)
     rows = problem.rows
     log_dispersion = float(fit.working_params[-1]) if problem.n_dispersion else 0.0

@@ -88,6 +88,11 @@ class GeneralizedProblem(WorkingProblem):
         """The random terms and the transforms of their columns."""
         return WorkingTerms(terms=self.terms, transforms=self.term_transforms)
 
+    @property
+    def _outermost_factor(self) -> int | None:
+        plan = self.rows.layout.plan
+        return None if plan.rest else plan.chain[-1]
+
 
 def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem:
     """Sort, merge and transform the rows of a design.

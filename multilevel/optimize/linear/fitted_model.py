@@ -20,6 +20,7 @@ from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.estimates import fixed_root
 from multilevel.optimize.linear.fit import fit_design
+from multilevel.optimize.linear.group_loglike import loglike_groups
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
 
 
@@ -104,6 +105,10 @@ class LinearFittedModel(FittedModel):
         """Cov(b_j | y, beta, theta, sigma): (J, S, S) for each grouping factor."""
         blocks = [self.scale * block for block in self.point().conditional_blocks()]
         return self.problem.working_terms.user_covariances(blocks)
+
+    def loglike_groups(self) -> FloatVector:
+        """Log-likelihood (ML) of each level of the problem's independent factor."""
+        return loglike_groups(self.problem, self.design, self.fit)
 
     def _of(self, design: ModelDesign) -> LinearFittedModel:
         # What the design can tell of variances no response changes.

@@ -6,28 +6,9 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.errors import FitError
 from multilevel.likelihood.linear.profiled import LOG_2PI
 from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem
-
-
-def independent_factor(problem: LinearProblem) -> int:
-    """Position of the factor whose levels are independent of one another.
-
-    Raises
-    ------
-    FitError
-        If grouping factors are crossed, so that no partition of the rows is.
-    """
-    factor = problem.prepared.independent_factor
-    if factor is None:
-        crossed = ", ".join(problem.factor_names)
-        raise FitError(
-            f"the grouping factors {crossed} are crossed: the rows do not fall into "
-            "independent groups, so there is no log-likelihood of a group. Use llf."
-        )
-    return factor
 
 
 def loglike_groups(
@@ -40,7 +21,7 @@ def loglike_groups(
     FitError
         If grouping factors are crossed.
     """
-    factor = independent_factor(problem)
+    factor = problem.independent_factor()
     codes = design.factors[factor].codes
     n_levels = len(design.factors[factor].levels)
     offset = 0.0 if design.offset is None else design.offset

@@ -67,6 +67,10 @@ class LinearProblem(WorkingProblem):
         """The random terms and the transforms of their columns."""
         return WorkingTerms(terms=self.terms, transforms=self.basis.terms)
 
+    @property
+    def _outermost_factor(self) -> int | None:
+        return self.prepared.independent_factor
+
     def deviance_shift(self, *, reml: bool) -> float:
         """Deviance in the user's units minus deviance of the working columns."""
         nu = self.n_rows - self.n_fixed if reml else self.n_rows

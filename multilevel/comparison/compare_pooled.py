@@ -1,0 +1,59 @@
+"""The test of all random effects at once: a mixed model against the pooled one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+from multilevel.comparison.pooled import pooled_loglike, pooled_null
+from multilevel.comparison.pooled_glm import pooled_maximum
+from multilevel.design.formula_text import fixed_formula_text
+from multilevel.inference.chi_bar_square import ChiBarSquare
+from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
+from multilevel.inference.pooled_glm_null import pooled_glm_null
+from multilevel.methods import ModelKind
+from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
+
+
+def _linear(fitted: LinearFittedModel) -> tuple[float, ChiBarSquare]:
+    problem, reml = fitted.problem, fitted.is_restricted
+    return pooled_loglike(problem, reml=reml), pooled_null(problem, reml=reml)
+
+
+def _generalized(fitted: GeneralizedFittedModel) -> tuple[float, ChiBarSquare]:
+    problem, pooled = fitted.problem, pooled_maximum(fitted.problem)
+    null = pooled_glm_null(problem, fitted.design, pooled.eta, pooled.dispersion)
+    return pooled.llf, null
+
+
+POOLED: MappingProxyType[ModelKind, Callable[[Any], tuple[float, ChiBarSquare]]] = (
+    MappingProxyType({"linear": _linear, "generalized": _generalized})
+)
+"""Kind of model -> log-likelihood without random effects, and the null distribution."""
+
+
+def compare_pooled(fitted: FittedModel) -> LRTest:
+    """Likelihood-ratio test against the same model without random effects.
+
+    Parameters
+    ----------
+    fitted : FittedModel
+        Of a REML fit restricted likelihoods are compared, as X is the same.
+
+    Returns
+    -------
+    LRTest
+    """
+    llf, null = POOLED[fitted.kind](fitted)
+    return likelihood_ratio_test(
+        llf,
+        fitted.llf,
+        df=len(fitted.fit.theta),
+        null=null,
+        restricted=fixed_formula_text(fitted.design),
+        full=fitted.formula,
+        criterion=fitted.criterion,
+    )
