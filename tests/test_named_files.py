@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").rglob("*.rst"))]
-# A path in double backticks; not the nested factors of a formula, which have one letter.
+# A path in double backticks; nested factors of a formula, a/b, have one letter each.
 PATH = re.compile(r"``([\w.]{2,}/[\w./]*)``")
 NAMED = sorted(
     {
