@@ -89,6 +89,9 @@ class CovarianceChange:
         for block, inside, r in zip(
             self.blocks, self.retained, self.n_retained, strict=True
         ):
+            # Covariances among the retained effects that the smaller model has
+            # not, and those of retained with new ones: they may be of either
+            # sign, so no edge holds them.
             own = sum(len(s.names) * (len(s.names) + 1) // 2 for s in inside)
             total += r * (r + 1) // 2 - own + r * (len(block.names) - r)
         return total
@@ -175,6 +178,7 @@ def _home(
         if not column_space(blocks[k].columns).contains(block.columns).all():
             continue
         together = np.column_stack([s.columns for s in [*inside[k], block]])
+        # Two blocks in the same columns are one effect twice; they need a block each.
         if column_space(together).rank == together.shape[1]:
             return k
     return None

@@ -150,6 +150,7 @@ def _fixed_part(
             "compared; fit both with reml=False"
         )
     change = log_volume(small_x) - log_volume(large_x)
+    # Else the rounding of two volumes would be told as a change of columns.
     return 0, change if abs(change) > 1e-9 else 0.0
 
 

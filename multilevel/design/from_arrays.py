@@ -282,6 +282,7 @@ def _effect_columns(
 def _position_in(column: FloatVector, matrix: FloatMatrix) -> int:
     """Position of the equal column of `matrix`, or -1; NaN equals NaN."""
     for position, other in enumerate(matrix.T):
+        # Most columns differ in their first rows.
         if np.array_equal(column[:8], other[:8], equal_nan=True) and np.array_equal(
             column, other, equal_nan=True
         ):

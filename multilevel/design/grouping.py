@@ -79,6 +79,7 @@ class GroupEncoding:
         if len(parts) == 1:
             # A single factor's levels are its expression's levels.
             return parts[0]
+        # By cells, not by labels: "a:b" with "c" and "a" with "b:c" print alike.
         known = pd.MultiIndex.from_arrays(list(self.cells.T))
         asked = pd.MultiIndex.from_arrays(list(parts))
         return np.asarray(known.get_indexer(asked), dtype=np.intp)

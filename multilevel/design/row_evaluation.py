@@ -66,6 +66,7 @@ class ColumnStore:
         elif isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
             return None
         elif isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
+            # By one sum, without coding a column of numbers as labels.
             return NumericVariable(column.to_numpy()[:, np.newaxis]).missing
         elif is_numeric(column):
             missing = column.isna().to_numpy()

@@ -104,6 +104,7 @@ def _differs_by_row(columns: FloatMatrix, weights: FloatVector | None) -> bool:
     """Whether no effect of a row has a constant share of the residual variance."""
     shares = columns**2 if weights is None else columns**2 * weights[:, np.newaxis]
     used = shares if weights is None else shares[weights > 0]
+    # A constant share makes the effect's variance a part of the residual one.
     spread = used.max(axis=0) - used.min(axis=0)
     return bool((spread > 1e-8 * used.max(axis=0)).all())
 

@@ -81,6 +81,8 @@ class Estimability:
         dropped = L[:, self.dropped]
         peak = np.abs(dropped).max(axis=0)
         alone = _left_null(dropped / np.where(peak > 0, peak, 1.0))
+        # Without any column that was left out, or with all that is missed cancelling:
+        # what is estimable is spanned by both, which may have rows in common.
         both = np.vstack([alone, _left_null(scaled)])
         values, vectors = np.linalg.svd(both, full_matrices=False)[1:]
         return np.asarray(vectors[values > 1e-8])
@@ -91,6 +93,7 @@ class Estimability:
         """L_dropped - L_kept B and the size of its terms, (rows, d) each."""
         own, through = L[:, self.dropped], L[:, self.kept]
         missed = own - through @ self.dependence
+        # What cancels is judged by the terms that cancel, not by what is left of them.
         size = np.abs(own) + np.abs(through) @ np.abs(self.dependence)
         return (missed if signed else np.abs(missed)), size
 

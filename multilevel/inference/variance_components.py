@@ -258,6 +258,7 @@ class VarianceComponents:
             se = np.sqrt(np.einsum("ia,ab,ib->i", slopes, covariance, slopes))
             inner = np.where(is_sd, np.log(value), np.arctanh(value))
             width = np.where(is_sd, se / value, se / (1.0 - value**2))
+        # There the likelihood has no quadratic shape, and a delta method no meaning.
         edge = np.where(is_sd, value <= 0, np.abs(value) >= 1)
         edge |= np.array([row.name in parameters.undetermined for row in rows])
         se[edge] = width[edge] = np.nan

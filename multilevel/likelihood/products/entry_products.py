@@ -134,6 +134,8 @@ def projected_effects(products: CrossProducts, factor: int) -> FloatArray:
 
 def _inverse_root(products: CrossProducts) -> FloatMatrix:
     """Z'X times it is Z'Q, (p, p)."""
+    # n times the identity up to rounding, or, of columns that depend on one another
+    # nearly, not at all: an inverse root serves both.
     values, vectors = np.linalg.eigh(products.XytXy[:-1, :-1])
     return np.asarray(vectors / np.sqrt(values))
 

@@ -123,6 +123,7 @@ def _find(search: LMMSearch, theta: FloatVector) -> _Found:
     other, elsewhere = lowest_minimum(search, minimum, unbounded=unbounded)
     if other is None:
         return _Found(minimum, unbounded, elsewhere)
+    # Of the first descent and the others; those of the one that is kept are its own.
     elsewhere += minimum.evaluations - other.evaluations
     return _Found(search.prefer_singular(other), False, elsewhere)
 

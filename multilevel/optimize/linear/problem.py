@@ -74,6 +74,7 @@ class LinearProblem(WorkingProblem):
     def deviance_shift(self, *, reml: bool) -> float:
         """Deviance in the user's units minus deviance of the working columns."""
         nu = self.n_rows - self.n_fixed if reml else self.n_rows
+        # r^2 has the square of the response's unit, log|X'V0^-1 X| that of the columns.
         shift = 2.0 * nu * np.log(self.basis.response_scale)
         if reml:
             shift -= 2.0 * self.basis.fixed.log_det()
