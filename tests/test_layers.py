@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -155,6 +156,25 @@ def test_tests_mirror_the_package() -> None:
         and folder.as_posix() not in WHOLE_PACKAGE
     }
     assert homeless == set()
+
+
+CONTRIBUTING = (TESTS.parent / "docs" / "contributing.rst").read_text(encoding="utf-8")
+
+
+def test_the_picture_of_layers_is_true() -> None:
+    shown = [
+        f"{layer} ({', '.join(ROOMS[layer])})" if layer in ROOMS else layer
+        for layer in LAYERS
+    ]
+    assert ", ".join(shown) in " ".join(CONTRIBUTING.split())
+
+
+def test_places_where_things_go_are_there() -> None:
+    section = CONTRIBUTING.split("Where things go")[1]
+    places = re.findall(r"``([a-z_]+/[a-z_/]*(?:\.py)?)``", section)
+    places = [place for place in places if place.split("/")[0] in LAYERS]
+    assert len(places) > 10
+    assert [place for place in places if not (PACKAGE / place).exists()] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=place_of)
