@@ -116,6 +116,28 @@ def p_text(p: float) -> str:
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
+def fixed_text(value: float, decimals: int) -> str:
+    """A number with fixed decimals, whatever its size.
+
+    Examples
+    --------
+    >>> fixed_text(-1.005e6, 2), fixed_text(float("nan"), 2)
+    ('-1005000.00', 'NaN')
+    """
+    return "NaN" if np.isnan(value) else f"{value:.{decimals}f}"
+
+
+def df_text(df: float) -> str:
+    """Degrees of freedom: one decimal, none where there are many.
+
+    Examples
+    --------
+    >>> df_text(17.0), df_text(16123.4), df_text(float("inf"))
+    ('17.0', '16123', 'inf')
+    """
+    return fixed_text(df, 1 if df < 1e4 else 0)
+
+
 def listing(items: Sequence[str]) -> str:
     """Join words as prose does.
 

@@ -35,6 +35,13 @@ def latex_text(text: str) -> str:
     return "".join(_LATEX_SPECIAL.get(character, character) for character in text)
 
 
+def caption(title: str) -> str:
+    """A ``<caption>`` element, if there is a title."""
+    if not title:
+        return ""
+    return f'<caption style="{_CAPTION_STYLE}">{escape(title)}</caption>'
+
+
 @dataclass(frozen=True, slots=True)
 class TextTable:
     """A table whose cells are ready text.
@@ -87,12 +94,11 @@ class TextTable:
 
     def as_html(self) -> str:
         """A ``<table>`` element."""
-        caption = f'<caption style="{_CAPTION_STYLE}">{escape(self.title)}</caption>'
         head = self._html_row(self.header, "th")
         body = "".join(self._html_row(row, "td") for row in self.rows)
         return (
             f'<table class="simpletable" style="{TABLE_STYLE}">'
-            f"{caption if self.title else ''}"
+            f"{caption(self.title)}"
             f"<thead>{head}</thead><tbody>{body}</tbody></table>"
         )
 

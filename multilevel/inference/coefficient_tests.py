@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.inference.intervals import two_sided_p, wald_limits
@@ -34,6 +35,19 @@ class CoefficientTests:
     ddf: FloatVector
     limits: FloatMatrix
     alpha: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """Columns `estimate`, `se`, `df`, `t`, `pvalue`, `lower`, `upper`, by name."""
+        columns = {
+            "estimate": self.estimate,
+            "se": self.se,
+            "df": self.ddf,
+            "t": self.statistic,
+            "pvalue": self.pvalue,
+            "lower": self.limits[:, 0],
+            "upper": self.limits[:, 1],
+        }
+        return pd.DataFrame(columns, index=list(self.names))
 
     def exponentiated(self) -> CoefficientTests:
         """exp(estimate) with its limits; statistics are still those of the estimate.

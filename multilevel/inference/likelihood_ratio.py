@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 
 from scipy.special import chdtrc
 
+from multilevel.display.fact_table import FactTable
 from multilevel.inference.chi_bar_square import ChiBarSquare
 
 _NOTHING = 1e-6
@@ -66,9 +66,9 @@ class LRTest:
     null_distribution: ChiBarSquare | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
-    def _rows(self) -> list[tuple[str, str]]:
-        """Label and text of each line."""
-        rows = [
+    def as_table(self) -> FactTable:
+        """What is printed: models, statistic, null distribution and p-values."""
+        facts = [
             ("restricted", self.restricted),
             ("full", self.full),
             ("statistic", f"{self.statistic:.5g}"),
@@ -76,25 +76,15 @@ class LRTest:
             ("p", f"{self.pvalue:.4g}"),
         ]
         if self.null != f"chi2({self.df})":
-            rows.append(("naive p", f"{self.pvalue_chi2:.4g}  chi2({self.df})"))
-        rows += [("note", note) for note in self.notes]
-        return rows
+            facts.append(("naive p", f"{self.pvalue_chi2:.4g}  chi2({self.df})"))
+        facts += [("note", note) for note in self.notes]
+        return FactTable(tuple(facts), f"Likelihood-ratio test ({self.criterion})")
 
     def __str__(self) -> str:
-        lines = [f"Likelihood-ratio test ({self.criterion})"]
-        lines += [f"  {label:<10}  {text}" for label, text in self._rows()]
-        return "\n".join(lines)
+        return str(self.as_table())
 
     def _repr_html_(self) -> str:
-        style = "text-align:left;padding:0.15em 0.6em"
-        body = "".join(
-            f'<tr><th style="{style}">{label}</th>'
-            f'<td style="{style}">{escape(text)}</td></tr>'
-            for label, text in self._rows()
-        )
-        title = f"Likelihood-ratio test ({self.criterion})"
-        caption = f'<caption style="text-align:left">{title}</caption>'
-        return f"<table>{caption}<tbody>{body}</tbody></table>"
+        return self.as_table().as_html()
 
 
 def likelihood_ratio_test(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,8 +19,8 @@ from multilevel.covariance.standard_deviations import (
     sd_name,
 )
 from multilevel.covariance.structure import CovarianceStructure
-from multilevel.display.number_text import column_text
-from multilevel.display.text_table import TextTable
+from multilevel.display.column_formats import given_correlations
+from multilevel.display.frame_table import FrameTable
 from multilevel.errors import DataError
 from multilevel.inference.variance_parameters import (
     VarianceParameters,
@@ -270,29 +271,23 @@ class VarianceComponents:
             ]
         return {"se": se, "lower": ends[0], "upper": ends[1]}
 
-    def as_table(self) -> TextTable:
+    def as_table(self) -> FrameTable:
         """The table that is printed: variance, standard deviation, correlations."""
-        rows = list(self.components())
-        shown = [row for row in rows if row.effect2 is None]
-        variances = column_text([row.vcov for row in shown])
-        sds = column_text([row.sdcor for row in shown])
-        correlations: dict[tuple[str, str | None, str | None], str] = {
-            (row.group, row.effect2, row.effect1): f"{row.sdcor:.2f}"
-            for row in rows
-            if row.effect2 is not None
+        rows = self.components()
+        shown = [row for row in rows if row.is_sd]
+        columns = {
+            "group": [row.group for row in shown],
+            "effect": [row.effect1 or "" for row in shown],
+            "variance": [row.vcov for row in shown],
+            "sd": [row.sdcor for row in shown],
         }
-        lines = []
-        previous = None
-        for row, variance, sd in zip(shown, variances, sds, strict=True):
-            own = [
-                correlations.get((row.group, row.effect1, other.effect1), "")
-                for other in shown
-                if other.group == row.group and other.effect1 != row.effect1
-            ]
-            group = "" if row.group == previous else row.group
-            previous = row.group
-            lines.append((group, row.effect1 or "", variance, sd, *own))
-        return _padded_table(lines)
+        triangle = _correlation_columns(rows, shown)
+        return FrameTable(
+            pd.DataFrame(columns).assign(**triangle),
+            "Random effects:",
+            headings=dict.fromkeys(triangle, "") | {"cor_1": "Corr"},
+            formats=dict.fromkeys(triangle, given_correlations),
+        )
 
     def __str__(self) -> str:
         return self.as_table().as_text()
@@ -324,11 +319,24 @@ def variance_components(fitted: FittedModel) -> VarianceComponents:
     )
 
 
-def _padded_table(lines: list[tuple[str, ...]]) -> TextTable:
-    """The printed table, with as many correlation columns as are needed."""
-    used = [max((i for i, cell in enumerate(line, 1) if cell)) for line in lines]
-    width = max(4, *used)
-    header = ("Group", "Effect", "Variance", "Std.Dev.", "Corr")[:width]
-    header += ("",) * (width - len(header))
-    rows = tuple((line + ("",) * width)[:width] for line in lines)
-    return TextTable(header, rows, left=2, title="Random effects:")
+def _correlation_columns(
+    rows: Sequence[Component], shown: Sequence[Component]
+) -> dict[str, pd.Series]:
+    """Correlations of each effect with those above it, in as many columns as needed."""
+    pairs = [row for row in rows if not row.is_sd]
+    known = {(row.group, row.effect2, row.effect1): row.sdcor for row in pairs}
+    lines = [
+        [
+            known.get((row.group, row.effect1, other.effect1))
+            for other in shown
+            if other.group == row.group and other.effect1 != row.effect1
+        ]
+        for row in shown
+    ]
+    columns = list(itertools.zip_longest(*lines))
+    while columns and all(value is None for value in columns[-1]):
+        columns.pop()
+    return {
+        f"cor_{i}": pd.Series(column, dtype=object)
+        for i, column in enumerate(columns, 1)
+    }

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from multilevel.array_types import FloatVector
 from multilevel.diagnostics.residuals import scaled_residuals
-from multilevel.display.text_table import TextTable
+from multilevel.display.column_formats import as_residuals
+from multilevel.display.frame_table import FrameTable
 from multilevel.inference.coefficient_tests import CoefficientTests
 from multilevel.inference.denominator_df import DDF_METHODS
 from multilevel.inference.variance_components import VarianceComponents
@@ -69,10 +70,13 @@ def _title(fitted: FittedModel) -> str:
     return f"Generalized linear mixed model fit by maximum likelihood; Wald {test}"
 
 
-def _residual_table(fitted: FittedModel) -> TextTable:
+def _residual_table(fitted: FittedModel) -> FrameTable:
     """Quartiles of the residuals in units of the residual standard deviation."""
-    scaled: FloatVector = scaled_residuals(fitted)
-    cells = tuple(f"{quartile:.3f}" for quartile in np.quantile(scaled, _QUANTILES))
+    quartiles = np.quantile(scaled_residuals(fitted), _QUANTILES)
+    names = ("Min", "1Q", "Median", "3Q", "Max")
     kind = "" if fitted.kind == "linear" else " Pearson"
-    header = ("Min", "1Q", "Median", "3Q", "Max")
-    return TextTable(header, (cells,), left=0, title=f"Scaled{kind} residuals:")
+    return FrameTable(
+        pd.DataFrame([quartiles], columns=names),
+        f"Scaled{kind} residuals:",
+        formats=dict.fromkeys(names, as_residuals),
+    )

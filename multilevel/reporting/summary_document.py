@@ -9,7 +9,9 @@ from typing import Any
 from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import SimpleTable
 
-from multilevel.display.text_table import TABLE_STYLE, TextTable, latex_text
+from multilevel.display.fact_table import FactTable
+from multilevel.display.frame_table import FrameTable
+from multilevel.display.text_table import TextTable, latex_text
 
 _WIDTH = 78
 _WIDEST_TABLE = 100
@@ -23,14 +25,16 @@ class SummaryDocument(Summary):
     title : str
     facts : list of (label, text)
         Long texts are wrapped.
-    sections : list of TextTable
+    sections : list of FrameTable
     notes : list of str
         One paragraph each.
 
     Examples
     --------
-    >>> from multilevel.display.text_table import TextTable
-    >>> table = TextTable(("Effect", "Estimate"), (("Days", "10.47"),))
+    >>> import pandas as pd
+    >>> from multilevel.display.frame_table import FrameTable
+    >>> slopes = pd.DataFrame({"effect": ["Days"], "estimate": [10.4673]})
+    >>> table = FrameTable(slopes)
     >>> print(SummaryDocument("A fit", [("Formula", "y ~ x")], [table], ["Converged."]))
     A fit
     ==============================================================================
@@ -46,16 +50,16 @@ class SummaryDocument(Summary):
         self,
         title: str,
         facts: list[tuple[str, str]],
-        sections: list[TextTable],
+        sections: list[FrameTable],
         notes: list[str],
     ) -> None:
         super().__init__()
         self.title = title
         self.facts = facts
-        self.sections = sections
+        self.sections = [section.layout for section in sections]
         self.notes = notes
         self.extra_txt = "\n".join(notes)
-        self.tables = [_simple_table(section) for section in sections]
+        self.tables = [_simple_table(section) for section in self.sections]
 
     def as_text(self) -> str:
         """The summary for a terminal."""
@@ -65,7 +69,7 @@ class SummaryDocument(Summary):
         parts = [
             *textwrap.wrap(self.title, _WIDTH),
             "=" * width,
-            *self._fact_lines(),
+            *self._fact_table.lines(gap=3, max_width=_WIDTH),
             "-" * width,
             "\n\n".join(blocks),
             "-" * width,
@@ -73,47 +77,26 @@ class SummaryDocument(Summary):
         ]
         return "\n".join(parts)
 
-    def _fact_lines(self) -> list[str]:
-        stub = max(len(label) for label, _ in self.facts) + 3
-        lines = []
-        for label, text in self.facts:
-            wrapped = textwrap.wrap(
-                text, _WIDTH - stub, break_long_words=False, break_on_hyphens=False
-            )
-            lines.append(label.ljust(stub) + (wrapped[0] if wrapped else ""))
-            lines += [" " * stub + line for line in wrapped[1:]]
-        return lines
+    @property
+    def _fact_table(self) -> FactTable:
+        return FactTable(tuple(self.facts))
 
     def as_html(self) -> str:
         """The summary as a ``<div>`` for notebooks."""
-        facts = "".join(
-            f'<tr><th style="text-align:left;white-space:nowrap;padding:0.15em 0.6em">'
-            f'{escape(label)}</th><td style="text-align:left;padding:0.15em 0.6em">'
-            f"{escape(text)}</td></tr>"
-            for label, text in self.facts
-        )
         title = escape(self.title)
         tables = "".join(section.as_html() for section in self.sections)
         notes = "<br>".join(escape(note) for note in self.notes)
         return (
             f'<div class="multilevel-summary"><p><strong>{title}</strong></p>'
-            f'<table class="simpletable" style="{TABLE_STYLE}">'
-            f"<tbody>{facts}</tbody></table>{tables}<p>{notes}</p></div>"
+            f"{self._fact_table.as_html()}{tables}<p>{notes}</p></div>"
         )
 
     def as_latex(self, label: str = "") -> str:
         """The summary as LaTeX; the tables need the package booktabs."""
-        facts = "\n".join(
-            rf"{latex_text(label)} & {latex_text(text)} \\"
-            for label, text in self.facts
-        )
         title = rf"\textbf{{{latex_text(self.title)}}}" + (
             rf"\label{{{label}}}" if label else ""
         )
-        head = (
-            "\\begin{tabular}{lp{0.75\\textwidth}}\n\\toprule\n"
-            f"{facts}\n\\bottomrule\n\\end{{tabular}}"
-        )
+        head = self._fact_table.as_latex()
         sections = [section.as_latex() for section in self.sections]
         notes = [latex_text(note) for note in self.notes]
         return "\n\n".join([title, head, *sections, *notes])
