@@ -93,7 +93,7 @@ class RandomCase:
     offset: np.ndarray
     beta: np.ndarray
     lams: list[np.ndarray]
-    log_dispersion: float
+    shapes: np.ndarray
 
     def base(self, beta: np.ndarray | None = None) -> np.ndarray:
         return self.X @ (self.beta if beta is None else beta) + self.offset
@@ -196,11 +196,11 @@ def draw_case(
     X = np.column_stack([np.ones(n_rows), rng.normal(size=n_rows)])
     beta = np.array([0.3, 0.2])
     offset = 0.1 * rng.normal(size=n_rows)
-    shapes = [(len(f.columns), f.index.n_levels) for f in effects.factors]
-    drawn = [
-        lam @ rng.normal(size=shape) for lam, shape in zip(lams, shapes, strict=True)
-    ]
+    sizes = [(len(f.columns), f.index.n_levels) for f in effects.factors]
+    drawn = [lam @ rng.normal(size=size) for lam, size in zip(lams, sizes, strict=True)]
     eta = X @ beta + offset + effects.spread(drawn)
     likelihood = draw_rows(rng, family, link, np.clip(eta, -3.0, 3.0))
     rows = GeneralizedRows(likelihood, penalized_layout(effects))
-    return RandomCase(rows, X, offset, beta, lams, float(np.log(0.8)))
+    return RandomCase(
+        rows, X, offset, beta, lams, np.full(likelihood.n_shapes, np.log(0.8))
+    )

@@ -63,7 +63,7 @@ def _scale_of(result: MixedResults) -> dict[str, Any]:
     return {
         "family": family.name,
         "link": family.link.name,
-        "dispersion": dispersion if family.has_dispersion else None,
+        "dispersion": dispersion if family.shapes else None,
     }
 
 

@@ -25,7 +25,7 @@ def _linear(fitted: LinearFittedModel) -> tuple[float, ChiBarSquare]:
 
 def _generalized(fitted: GeneralizedFittedModel) -> tuple[float, ChiBarSquare]:
     problem, pooled = fitted.problem, pooled_maximum(fitted.problem)
-    null = pooled_glm_null(problem, fitted.design, pooled.eta, pooled.dispersion)
+    null = pooled_glm_null(problem, fitted.design, pooled.eta, pooled.shapes)
     return pooled.llf, null
 
 

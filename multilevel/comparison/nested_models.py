@@ -190,7 +190,7 @@ def _information(
         problem = full.problem
     else:
         family, eta = full.family, restricted.eta[rows.order]
-        design = working_design(family, design, eta, restricted.dispersion)
+        design = working_design(family, design, eta, np.log(restricted.shape_values))
         problem = build_problem(design)
         scale_known = not family.has_scale
     lams, directions = _coordinates(problem, design, restricted, change, rows)

@@ -36,19 +36,19 @@ class PooledMaximum:
     ----------
     eta : (n,)
         Linear predictor of the design's rows.
-    dispersion : float
-        phi or size; one where the family fixes it.
+    shapes : (s,)
+        Logarithms of the shape parameters that are estimated.
     llf : float
         With all constants.
     """
 
     eta: FloatVector
-    dispersion: float
+    shapes: FloatVector
     llf: float
 
 
 def pooled_maximum(problem: GeneralizedProblem) -> PooledMaximum:
-    """Maximise the likelihood of the rows over beta and the dispersion.
+    """Maximise the likelihood of the rows over beta and the shapes.
 
     Parameters
     ----------
@@ -70,32 +70,29 @@ def pooled_maximum(problem: GeneralizedProblem) -> PooledMaximum:
         raise ComparisonError(
             f"the model without random effects cannot be fitted: {error}"
         ) from error
-    beta, log_dispersion = start.beta, start.log_dispersion
+    beta, shapes = start.beta, start.shapes
 
-    def total(beta: FloatVector, log_dispersion: float) -> float:
+    def total(beta: FloatVector, shapes: FloatVector) -> float:
         eta = problem.X @ beta + problem.offset
-        value = likelihood.terms(eta, log_dispersion).total
-        return value + float(likelihood.normalizer(log_dispersion).sum())
+        value = likelihood.terms(eta, shapes).total
+        return value + float(likelihood.normalizer(shapes).sum())
 
     with np.errstate(all="ignore"):
-        value = total(beta, log_dispersion)
+        value = total(beta, shapes)
         for _ in range(MAX_STEPS):
             before = value
-            beta, value = _climbed(problem, beta, log_dispersion, value, total)
-            log_dispersion, value = _climbed_dispersion(
-                problem, beta, log_dispersion, value, total
-            )
+            beta, value = _climbed(problem, beta, shapes, value, total)
+            shapes, value = _climbed_shapes(problem, beta, shapes, value, total)
             if value - before <= 1e-13 * (1.0 + abs(value)):
                 break
     eta = problem.X @ beta + problem.offset
-    dispersion = float(np.exp(log_dispersion)) if likelihood.has_dispersion else 1.0
-    return PooledMaximum(eta[problem.row_of], dispersion, value)
+    return PooledMaximum(eta[problem.row_of], shapes, value)
 
 
 def _climbed(
     problem: GeneralizedProblem,
     beta: FloatVector,
-    log_dispersion: float,
+    shapes: FloatVector,
     value: float,
     total: Any,
 ) -> tuple[FloatVector, float]:
@@ -104,46 +101,46 @@ def _climbed(
         return beta, value
     likelihood, columns = problem.rows.likelihood, problem.X
     eta = columns @ beta + problem.offset
-    terms = likelihood.terms(eta, log_dispersion)
+    terms = likelihood.terms(eta, shapes)
     slope = columns.T @ terms.score
-    for weight in (terms.weight, likelihood.expected_weight(eta, log_dispersion)):
+    for weight in (terms.weight, likelihood.expected_weight(eta, shapes)):
         if not np.isfinite(weight).all():
             continue
         information = columns.T @ (columns * weight[:, None])
         step = np.linalg.lstsq(information, slope, rcond=1e-12)[0]
         for share in 0.5 ** np.arange(12):
             trial = beta + share * step
-            reached = total(trial, log_dispersion)
+            reached = total(trial, shapes)
             if reached >= value:
                 return trial, reached
     return beta, value
 
 
-def _climbed_dispersion(
+def _climbed_shapes(
     problem: GeneralizedProblem,
     beta: FloatVector,
-    log_dispersion: float,
+    shapes: FloatVector,
     value: float,
     total: Any,
-) -> tuple[float, float]:
-    """One Newton step in the logarithm of the dispersion, halved likewise."""
-    likelihood = problem.rows.likelihood
-    if not likelihood.has_dispersion:
-        return log_dispersion, value
+) -> tuple[FloatVector, float]:
+    """One Newton step in each of the shapes, halved likewise."""
     eta = problem.X @ beta + problem.offset
 
-    def slope(at: float) -> float:
-        return float(likelihood.dispersion(eta, at).total)
+    def slope(at: FloatVector, k: int) -> float:
+        return float(problem.rows.likelihood.shape_terms(eta, at).total[k])
 
-    here = slope(log_dispersion)
-    curve = (slope(log_dispersion + 1e-4) - slope(log_dispersion - 1e-4)) / 2e-4
-    step = -here / curve if curve < 0.0 else np.sign(here)
-    step = float(np.clip(step, -2.0, 2.0))
-    for share in 0.5 ** np.arange(30):
-        reached = total(beta, log_dispersion + share * step)
-        if reached >= value:
-            return log_dispersion + float(share) * step, reached
-    return log_dispersion, value
+    for k, unit in enumerate(np.eye(len(shapes))):
+        here, h = slope(shapes, k), 1e-4 * unit
+        curve = (slope(shapes + h, k) - slope(shapes - h, k)) / 2e-4
+        step = -here / curve if curve < 0.0 else np.sign(here)
+        step = float(np.clip(step, -2.0, 2.0))
+        for share in 0.5 ** np.arange(30):
+            trial = shapes + share * step * unit
+            reached = total(beta, trial)
+            if reached >= value:
+                shapes, value = trial, reached
+                break
+    return shapes, value
 
 
 def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
@@ -177,10 +174,10 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
     problem = fitted.problem
     exog = pd.DataFrame(design.X, index=design.index, columns=list(design.kept_names))
     endog: Any = pd.Series(design.y, design.index, name=design.response)
-    theirs, size = family.traits.statsmodels, 1.0
-    if family.has_dispersion and theirs.inverse_shape:
+    theirs, values = family.traits.statsmodels, np.ones(len(family.traits.shapes))
+    if family.shapes and theirs.inverse_shape:
         pooled = pooled_maximum(problem)
-        size = pooled.dispersion
+        values = np.exp(pooled.shapes)
         if family.link.name == theirs.joint_link and design.weights is None:
             beta = np.linalg.lstsq(
                 design.X,
@@ -191,7 +188,7 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
                 endog, exog, offset=design.offset
             )
             covariance = _covariance(family, design, pooled)
-            params = np.append(beta, 1.0 / size)
+            params = np.append(beta, 1.0 / values)
             ones = np.ones((len(problem.X), 1))
             constant = pooled_maximum(replace(problem, X=ones))
             return _at_estimates(model, params, covariance, (pooled.llf, constant.llf))
@@ -203,7 +200,7 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
     elif design.weights is not None:
         counts = family.traits.weights == "cases"
         options["freq_weights" if counts else "var_weights"] = design.weights
-    instance = statsmodels_family(given, family, size)
+    instance = statsmodels_family(given, family, values)
     with warnings.catch_warnings():
         # The mixed model was fitted with this link, whatever its range.
         warnings.simplefilter("ignore", DomainWarning)
@@ -250,21 +247,23 @@ def _covariance(
     variance of alpha is NaN.
     """
     rows, columns = bind_rows(family, design.y, design.weights, design.trials), design.X
-    at = float(np.log(pooled.dispersion))
-    weight = rows.terms(pooled.eta, at).weight
+    at = float(pooled.shapes[0])
+    weight = rows.terms(pooled.eta, pooled.shapes).weight
     mean = float(family.link.mean(pooled.eta).mean())
     at = min(at, np.log(mean) + _NEAR_POISSON)
     steps = _STEP * np.array([-2.0, -1.0, 1.0, 2.0])
     shares = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * _STEP)
-    slopes = [rows.dispersion(pooled.eta, at + step).total for step in steps]
-    scores = [rows.terms(pooled.eta, at + step).score for step in steps]
+    beside = [np.array([at + step]) for step in steps]
+    slopes = [rows.shape_terms(pooled.eta, near).total[0] for near in beside]
+    scores = [rows.terms(pooled.eta, near).score for near in beside]
     # By the chain rule from log size = -log alpha.
     alpha = np.exp(-at)
-    curve = (shares @ slopes + rows.dispersion(pooled.eta, at).total) / alpha**2
+    slope = rows.shape_terms(pooled.eta, np.array([at])).total[0]
+    curve = (shares @ slopes + slope) / alpha**2
     across = columns.T @ (shares @ np.array(scores)) / alpha
     information = np.zeros((columns.shape[1] + 1,) * 2)
     information[:-1, :-1] = columns.T @ (columns * weight[:, None])
-    if at == np.log(pooled.dispersion):  # else on the edge, where alpha is not free
+    if at == pooled.shapes[0]:  # else on the edge, where alpha is not free
         information[:-1, -1] = information[-1, :-1] = across
     information[-1, -1] = -curve
     return _inverse_or_beta(information)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from multilevel.array_types import FloatVector
 from multilevel.errors import DataError
 from multilevel.likelihood.families.links import InverseLink
 from multilevel.likelihood.families.traits import Family
@@ -25,7 +26,7 @@ def statsmodels_link(link: InverseLink) -> Any:
     return getattr(links, link.statsmodels_class)(**link.statsmodels_options)
 
 
-def statsmodels_family(given: Any, family: Family, size: float) -> Any:
+def statsmodels_family(given: Any, family: Family, shape_values: FloatVector) -> Any:
     """statsmodels' instance of a family.
 
     Parameters
@@ -34,8 +35,8 @@ def statsmodels_family(given: Any, family: Family, size: float) -> Any:
         As the model was asked for.
     family : Family
         What that means.
-    size : float
-        The shape parameter where it is estimated, for a family that is made with it.
+    shape_values : (s,)
+        Of a family that is made with them.
 
     Returns
     -------
@@ -47,4 +48,4 @@ def statsmodels_family(given: Any, family: Family, size: float) -> Any:
         return given() if isinstance(given, type) else given
     traits = family.traits.statsmodels
     kind, link = getattr(families, traits.family), statsmodels_link(family.link)
-    return kind(link=link, check_link=False, **traits.arguments(size))
+    return kind(link=link, check_link=False, **traits.arguments(shape_values))

@@ -12,7 +12,7 @@ from multilevel.likelihood.families.traits import Family, bind_rows
 
 
 def working_weights(
-    family: Family, design: ModelDesign, eta: FloatVector, dispersion: float
+    family: Family, design: ModelDesign, eta: FloatVector, shapes: FloatVector
 ) -> FloatVector:
     """Expected information of each row in its linear predictor, (n,).
 
@@ -21,15 +21,16 @@ def working_weights(
     family : Family
     design : ModelDesign
     eta : (n,)
-    dispersion : float
+    shapes : (s,)
+        Logarithms.
     """
     likelihood = bind_rows(family, design.y, design.weights, design.trials)
-    weight = likelihood.expected_weight(eta, float(np.log(dispersion)))
+    weight = likelihood.expected_weight(eta, shapes)
     return np.maximum(weight, 1e-10 * np.nanmax(weight))
 
 
 def working_design(
-    family: Family, design: ModelDesign, eta: FloatVector, dispersion: float
+    family: Family, design: ModelDesign, eta: FloatVector, shapes: FloatVector
 ) -> ModelDesign:
     """The design with working responses ``eta + l'/W`` and weights W.
 
@@ -39,13 +40,14 @@ def working_design(
     design : ModelDesign
     eta : (n,)
         Linear predictor, random effects included.
-    dispersion : float
+    shapes : (s,)
+        Logarithms.
 
     References
     ----------
     Breslow & Clayton (1993), JASA 88, 9-25 (penalized quasi-likelihood).
     """
     likelihood = bind_rows(family, design.y, design.weights, design.trials)
-    weight = working_weights(family, design, eta, dispersion)
-    score = likelihood.terms(eta, float(np.log(dispersion))).score
+    weight = working_weights(family, design, eta, shapes)
+    score = likelihood.terms(eta, shapes).score
     return replace(design, y=eta + score / weight, weights=weight, offset=None)

@@ -34,7 +34,7 @@ def response_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
 
 def pearson_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
     """(y - mean) sqrt(w / V(mean))."""
-    variance = fitted.family.traits.variance(fitted.mean, fitted.dispersion).value
+    variance = fitted.family.traits.variance(fitted.mean, fitted.shape_values).value
     with np.errstate(divide="ignore", invalid="ignore"):
         root = np.sqrt(_prior(fitted) / variance)
         return _zero_where_met(fitted, response_residuals(fitted) * root)
@@ -51,7 +51,7 @@ def deviance_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
     if distribution.is_normal:
         return pearson_residuals(fitted)  # the same, without a square
     with np.errstate(divide="ignore", invalid="ignore"):
-        d = distribution.unit_deviance(y, fitted.mean, fitted.dispersion)
+        d = distribution.unit_deviance(y, fitted.mean, fitted.shape_values)
         size = np.sqrt(np.maximum(d, 0.0) * _prior(fitted))
         return _zero_where_met(fitted, np.sign(y - fitted.mean) * size)
 
@@ -72,7 +72,7 @@ def quantile_residuals(fitted: FittedModel, seed: int = 0) -> FloatVector:
     prior = np.ones_like(y) if own is None else own
 
     def tails(y: FloatVector) -> tuple[FloatVector, FloatVector]:
-        found = distribution.tails(y, fitted.mean, fitted.dispersion, prior)
+        found = distribution.tails(y, fitted.mean, fitted.shape_values, prior)
         return found.lower, found.upper
 
     lower, upper = tails(y)

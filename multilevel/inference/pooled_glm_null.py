@@ -7,7 +7,7 @@ Near a covariance G of zero the likelihood of a row moves by half z'dG z times
 and that of two rows i, j of one level by l'_i l'_j. So the information of the entries
 of G is that of a linear model with the weights W = E(-l''), but for what the rows
 contribute by themselves, where Var(q) takes the place of 2 W^2; and q is correlated
-with l' and with the derivative in the dispersion.
+with l' and with the derivatives in the shapes.
 
 References
 ----------
@@ -40,7 +40,7 @@ def pooled_glm_null(
     problem: GeneralizedProblem,
     design: ModelDesign,
     eta: FloatVector,
-    dispersion: float,
+    shapes: FloatVector,
 ) -> ChiBarSquare:
     """Null distribution of the test against the pooled model.
 
@@ -50,8 +50,8 @@ def pooled_glm_null(
     design : ModelDesign
     eta : (n,)
         Linear predictor of the pooled model.
-    dispersion : float
-        Its phi or size.
+    shapes : (s,)
+        Logarithms of its shape parameters.
 
     Returns
     -------
@@ -60,9 +60,9 @@ def pooled_glm_null(
     family, sizes = problem.family, design.stacked_terms.cone_sizes
     if sizes == (1,):  # nothing to compute from the rows
         return cone_mixture(np.eye(1), sizes)
-    moments = row_moments(family, eta, design.weights, dispersion)
+    moments = row_moments(family, eta, design.weights, shapes)
     columns = _working_columns(design, moments.weight)
-    information = _information(family, design, eta, dispersion, moments, columns)
+    information = _information(family, design, eta, shapes, moments, columns)
     return null_distribution(lambda: information, columns.cone.sizes)
 
 
@@ -115,17 +115,17 @@ class RowMoments:
     weight : Var(l')
     third : Cov(l', q)
     fourth : Var(q)
-    dispersion : Cov(q, derivative in the log dispersion)
+    shapes : Cov(q, derivative in each of the shapes), (s, n)
     """
 
     weight: FloatVector
     third: FloatVector
     fourth: FloatVector
-    dispersion: FloatVector
+    shapes: FloatMatrix
 
 
 def row_moments(
-    family: Family, eta: FloatVector, weights: FloatVector | None, dispersion: float
+    family: Family, eta: FloatVector, weights: FloatVector | None, shapes: FloatVector
 ) -> RowMoments:
     """Moments of the derivatives of the log-likelihood of each row.
 
@@ -134,8 +134,8 @@ def row_moments(
     family : Family
     eta : (n,)
     weights : (n,) or None
-    dispersion : float
-        phi or size; ignored where the family fixes it.
+    shapes : (s,)
+        Logarithms of those that are estimated.
 
     Returns
     -------
@@ -144,10 +144,10 @@ def row_moments(
     curve = family.link.curve(eta)
     mean = curve.mean
     prior = np.ones_like(eta) if weights is None else weights
-    value = dispersion if family.known_shape is None else family.known_shape
-    variance = family.traits.variance(mean, value)
+    estimated = np.exp(shapes)
+    variance = family.traits.variance(mean, family.shape_values(estimated))
     V, V1, V2 = variance.value, variance.first, variance.second
-    phi = family.scale(dispersion) / prior
+    phi = family.scale(estimated) / prior
     # Cumulants of an exponential family: each is phi times V times the
     # derivative in mu of the one before. The fourth central moment is the
     # fourth cumulant and 3 second^2.
@@ -157,14 +157,17 @@ def row_moments(
     r = curve.first / second
     r1 = curve.second / second - curve.first**2 * V1 / (phi * V**2)
     weight = r**2 * second
-    in_dispersion = weight
-    if variance.in_log_size is not None:
-        in_dispersion = r**2 * variance.in_log_size * phi
+    # A shape moves q by what it does to the variance of the row.
+    moved = np.zeros((len(shapes), len(eta)))
+    if variance.in_shapes is not None and len(shapes):
+        moved += phi * variance.in_shapes
+    for k, shape in enumerate(family.shapes):
+        moved[k] += second * shape.is_scale
     return RowMoments(
         weight,
         r * (r**2 * third + r1 * second),
         r**4 * (fourth + 2.0 * second**2) + 2.0 * r**2 * r1 * third + r1**2 * second,
-        in_dispersion,
+        r**2 * moved,
     )
 
 
@@ -172,14 +175,14 @@ def _information(
     family: Family,
     design: ModelDesign,
     eta: FloatVector,
-    dispersion: float,
+    shapes: FloatVector,
     moments: RowMoments,
     columns: _WorkingColumns,
 ) -> FloatMatrix:
-    """Information of beta, the log dispersion if estimated, and the cone's entries."""
+    """Information of beta, the shapes and the cone's entries."""
     X, entries, weight = columns.X, columns.entries, moments.weight
     p, d = X.shape[1], entries.shape[1]
-    first = p + int(family.has_dispersion)
+    first = p + len(shapes)
     out = np.zeros((first + d, first + d))
     out[:p, :p] = X.T @ (X * weight[:, None])
     out[:p, first:] = 0.5 * X.T @ (entries * moments.third[:, None])
@@ -188,10 +191,21 @@ def _information(
     own = moments.fourth - 2.0 * weight**2
     by_row = 0.25 * entries.T @ (entries * own[:, None])
     out[first:, first:] = columns.traces / 2.0 + by_row
-    if family.has_dispersion:
-        likelihood = bind_rows(family, design.y, design.weights, design.trials)
-        at, step = np.log(dispersion), 1e-4
-        slopes = [likelihood.dispersion(eta, at + s).total for s in (step, -step)]
-        out[p, p] = max((slopes[1] - slopes[0]) / (2.0 * step), 1e-12)
-        out[p, first:] = 0.5 * entries.T @ moments.dispersion
+    out[p:first, p:first] = _shape_information(family, design, eta, shapes)
+    out[p:first, first:] = 0.5 * moments.shapes @ entries
     return np.triu(out) + np.triu(out, 1).T
+
+
+def _shape_information(
+    family: Family, design: ModelDesign, eta: FloatVector, shapes: FloatVector
+) -> FloatMatrix:
+    """Observed information of the shapes, (s, s), by differences of their slopes."""
+    likelihood, step = bind_rows(family, design.y, design.weights, design.trials), 1e-4
+    slopes = [
+        likelihood.shape_terms(eta, shapes - move).total
+        - likelihood.shape_terms(eta, shapes + move).total
+        for move in step * np.eye(len(shapes))
+    ]
+    found = np.reshape(slopes, (len(shapes),) * 2) / (2.0 * step)
+    found[np.diag_indices_from(found)] = np.maximum(np.diag(found), 1e-12)
+    return np.asarray((found + found.T) / 2.0)

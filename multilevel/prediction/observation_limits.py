@@ -47,7 +47,7 @@ class FamilyLimits:
                 self.fitted.family,
                 means.eta,
                 sd,
-                self.fitted.dispersion,
+                self.fitted.shape_values,
                 means.rows.weights,
                 probability,
             )
@@ -60,7 +60,7 @@ def observation_quantiles(
     family: Family,
     eta: FloatVector,
     sd: FloatVector,
-    dispersion: float,
+    shape_values: FloatVector,
     weights: FloatVector,
     probability: float,
 ) -> FloatVector:
@@ -70,7 +70,7 @@ def observation_quantiles(
     ----------
     family : Family
     eta, sd : (n,)
-    dispersion : float
+    shape_values : (s,)
     weights : (n,)
         Prior weights; numbers of trials of a binomial.
     probability : float
@@ -94,7 +94,7 @@ def observation_quantiles(
             weight /= weight.sum(axis=1, keepdims=True)
             mean = np.minimum(np.where(possible, mean, 0.5), support.high)
             out[rows] = _quantiles(
-                family, mean, weight, dispersion, weights[rows], probability
+                family, mean, weight, shape_values, weights[rows], probability
             )
     return out
 
@@ -103,14 +103,14 @@ def _quantiles(
     family: Family,
     mean: FloatMatrix,
     weight: FloatMatrix,
-    dispersion: float,
+    shape_values: FloatVector,
     prior: FloatVector,
     probability: float,
 ) -> FloatVector:
     traits, distribution = family.traits, family.traits.distribution
 
     def reached(y: FloatVector) -> BoolVector:
-        tails = distribution.tails(y[:, None], mean, dispersion, prior[:, None])
+        tails = distribution.tails(y[:, None], mean, shape_values, prior[:, None])
         lower = (weight * tails.lower).sum(axis=1)
         # Rounding must not push a quantile of a discrete response to the next value.
         return np.asarray(lower >= probability * (1.0 - 1e-12))
@@ -122,7 +122,9 @@ def _quantiles(
         most = np.maximum(2.0 * mean.max(axis=1), 8.0)
         return _whole(reached, most, np.full(len(prior), np.inf))
     if traits.support.low < 0.0:
-        spread = np.ptp(mean, axis=1) + 10.0 * np.sqrt(dispersion / prior)
+        variance = traits.variance(mean, shape_values).value.max(axis=1)
+        scale = family.scale(shape_values)
+        spread = np.ptp(mean, axis=1) + 10.0 * np.sqrt(scale * variance / prior)
         ends = mean.min(axis=1) - spread, mean.max(axis=1) + spread
         return _bisected(reached, *ends)
     # In logarithms, as positive responses may spread over many orders of magnitude.

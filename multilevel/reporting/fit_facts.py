@@ -112,11 +112,11 @@ def _shape_facts(fitted: FittedModel) -> Facts:
     family = fitted.family
     weighted = fitted.design.weights is not None
     share = " / weight" if weighted and family.traits.weights == "precision" else ""
-    held = "" if family.known_shape is None else "; held fixed"
+    held = "" if family.known_shapes is None else "; held fixed"
     text = f"Var = {family.traits.variance_text}{share}{held}"
     return [
-        (shape.name.capitalize(), f"{fitted.dispersion:.4g} ({text})")
-        for shape in family.traits.shapes
+        (shape.name.capitalize(), f"{value:.4g} ({text})")
+        for shape, value in zip(family.traits.shapes, fitted.shape_values, strict=True)
     ]
 
 

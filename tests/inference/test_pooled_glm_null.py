@@ -50,23 +50,22 @@ FAMILIES = {
 @pytest.mark.parametrize("name", FAMILIES)
 def test_moments_are_those_of_the_derivatives(name):
     family = family_of(FAMILIES[name])
-    dispersion = SIZE if family.name == "negativebinomial" else PHI
-    log_dispersion = np.log(dispersion)
+    value = SIZE if family.name == "negativebinomial" else PHI
+    shapes = np.full(len(family.shapes), np.log(value))
     eta = ETA + 1.5 if name == "sqrt" else ETA
-    found = row_moments(family, eta, None, dispersion)
+    found = row_moments(family, eta, None, shapes)
     for i, at in enumerate(eta):
         y, p = outcomes(family.name, float(family.link.mean(np.array([at]))[0]))
         rows = bind_rows(family, y, None)
-        terms = rows.terms(np.full(len(y), at), log_dispersion)
+        terms = rows.terms(np.full(len(y), at), shapes)
         score, q = terms.score, terms.score**2 - terms.weight
         rtol = 2e-3 if len(y) > 1000 else 1e-8
         assert_allclose(p @ q, 0.0, atol=2e-3 if len(y) > 1000 else 1e-10)
         assert_allclose(p @ score**2, found.weight[i], rtol=rtol)
         assert_allclose(p @ (score * q), found.third[i], rtol=5 * rtol, atol=5e-3)
         assert_allclose(p @ q**2, found.fourth[i], rtol=10 * rtol)
-        if family.has_dispersion:
-            slopes = rows.dispersion_density(np.full(len(y), at), log_dispersion)
-            assert_allclose(p @ (q * slopes), found.dispersion[i], rtol=5 * rtol)
+        slopes = rows.shape_density(np.full(len(y), at), shapes)
+        assert_allclose((q * slopes) @ p, found.shapes[:, i], rtol=5 * rtol)
 
 
 def pooled_data(rng, n_groups=60):

@@ -64,7 +64,7 @@ def test_likelihood_at_the_estimates_is_that_of_the_fit(kind, data):
     model = model_of(kind, data)
     result = model.fit()
     params = result.full_params
-    assert len(params) == result.df_model == 3 + model.family.has_dispersion
+    assert len(params) == result.df_model == 3 + len(model.family.shapes)
     assert_allclose(model.loglike(params), result.llf, rtol=1e-9)
     assert_allclose(model.score(params), 0.0, atol=2e-3)
 

@@ -52,7 +52,11 @@ def fitted(data, name, weights):
 @pytest.mark.parametrize("name", CONTINUOUS)
 @pytest.mark.parametrize("weight", [0.2, 1.0, 3.7])
 def test_the_density_of_a_weighted_row_integrates_to_one(name, weight):
-    family, eta, log_phi = family_of(CONTINUOUS[name][1]), np.array([0.4]), -0.5
+    family, eta, log_phi = (
+        family_of(CONTINUOUS[name][1]),
+        np.array([0.4]),
+        np.array([-0.5]),
+    )
 
     def density(y):
         row = bind_rows(family, np.array([y]), np.array([weight]))

@@ -16,6 +16,7 @@ from multilevel.likelihood.families.registry import family_of
 from multilevel.prediction.observation_limits import observation_quantiles
 from small_data import grouped_responses
 
+VALUES = np.array([0.7])
 ETA = np.array([-1.0, 0.4, 2.0])
 FAMILIES = {
     "gaussian": "gaussian",
@@ -50,7 +51,9 @@ def scipy_quantile(name, mean, dispersion, weights, probability):
 @pytest.mark.parametrize("probability", [0.025, 0.5, 0.9, 0.975])
 def test_without_uncertainty_they_are_the_familys_quantiles(name, probability):
     family, weights = family_of(FAMILIES[name]), np.array([1.0, 5.0, 12.0])
-    found = observation_quantiles(family, ETA, np.zeros(3), 0.7, weights, probability)
+    found = observation_quantiles(
+        family, ETA, np.zeros(3), VALUES, weights, probability
+    )
     mean = family.link.mean(ETA)
     wanted = scipy_quantile(name, mean, 0.7, weights, probability)
     assert_allclose(found, wanted, rtol=1e-8, atol=1e-9)
@@ -90,7 +93,7 @@ def test_uncertainty_is_mixed_in(name):
     }[name]()
     for probability in (0.05, 0.95):
         (found,) = observation_quantiles(
-            family, np.ones(1), np.full(1, 0.8), 0.7, np.full(1, 20.0)
+            family, np.ones(1), np.full(1, 0.8), VALUES, np.full(1, 20.0)
             if name == "binomial" else np.ones(1), probability,
         )  # fmt: skip
         below, upto = np.mean(draws < found - 1e-9), np.mean(draws <= found + 1e-9)

@@ -79,18 +79,20 @@ def _log_probabilities(link: InverseLink) -> LogProbabilities:
     )
 
 
-def _variance(mean: FloatArray, _: float) -> VarianceCurve:
+def _variance(mean: FloatArray, _: FloatVector) -> VarianceCurve:
     return VarianceCurve(
         np.asarray(mean * (1.0 - mean)), 1.0 - 2.0 * mean, np.full_like(mean, -2.0)
     )
 
 
-def _deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
+def _deviance(y: FloatArray, mean: FloatArray, _: FloatVector) -> FloatArray:
     rest = 1.0 - mean
     return np.asarray(2.0 * (xlogy(y, y / mean) + xlogy(1.0 - y, (1.0 - y) / rest)))
 
 
-def _tails(y: FloatArray, mean: FloatArray, _: float, trials: FloatArray) -> Tails:
+def _tails(
+    y: FloatArray, mean: FloatArray, _: FloatVector, trials: FloatArray
+) -> Tails:
     # y is a quotient: y * trials may fall a rounding error
     # below the whole number it was.
     k = np.floor(y * trials + np.minimum(1e-9 * np.maximum(trials, 1.0), 0.5))

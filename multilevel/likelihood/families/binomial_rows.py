@@ -10,7 +10,7 @@ from scipy.special import gammaln
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.families.links import InverseLink
 from multilevel.likelihood.families.log_probabilities import LogProbabilities
-from multilevel.likelihood.families.row_likelihood import DispersionTerms, RowTerms
+from multilevel.likelihood.families.row_likelihood import RowTerms, WithoutShapes
 from multilevel.likelihood.families.stable_logs import log_less, poisson_norm
 from multilevel.likelihood.rows.effect_rows import counted_sums
 
@@ -40,7 +40,7 @@ def _log_shares(
 
 
 @dataclass(frozen=True, slots=True)
-class BinomialRows:
+class BinomialRows(WithoutShapes):
     """Binomial rows by any link.
 
     Parameters
@@ -83,12 +83,7 @@ class BinomialRows:
             counted = (times * successes, times * failures, *shares, times * constant)
         return cls(*counted, link, logs)
 
-    @property
-    def has_dispersion(self) -> bool:
-        """False."""
-        return False
-
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
         above, below = self._gaps(yes.value, no.value)
@@ -116,19 +111,19 @@ class BinomialRows:
                 np.where(both, log_less(np.exp(below)), below),
             )
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w'."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
         return np.asarray(-(self.successes * yes.third + self.failures * no.third))
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """trials mu'^2 / (mu (1 - mu))."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
         # mu'/mu times mu'/(1 - mu), each with its own digits in either tail.
         return np.asarray(-(self.successes + self.failures) * yes.first * no.first)
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
         yes, no = self.logs.success(eta), self.logs.failure(eta)
@@ -137,18 +132,9 @@ class BinomialRows:
         value = value + _times_where(self.failures, below)
         return value, self.successes * yes.first + self.failures * no.first
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """Log density at the rows' own shares."""
         return self.constant
-
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
-        """Zero: there is no dispersion parameter."""
-        zero = np.zeros_like(eta)
-        return DispersionTerms(0.0, zero, zero)
-
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
-        """Zero."""
-        return np.zeros_like(eta)
 
     def starting_mean(self) -> FloatVector:
         """(successes + 1/2) / (trials + 1)."""
@@ -201,7 +187,7 @@ def _sum_where(counts: FloatVector, logs: FloatVector) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class LogitRows:
+class LogitRows(WithoutShapes):
     """Binomial rows with the logit link, where everything follows from one exp.
 
     Parameters
@@ -236,12 +222,7 @@ class LogitRows:
         signs = successes - failures if single.all() else None
         return cls(signs, successes, failures, constant)
 
-    @property
-    def has_dispersion(self) -> bool:
-        """False."""
-        return False
-
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
         odds = eta if self.signs is None else self.signs * eta
         tail, larger = _logistic_parts(odds)
@@ -261,7 +242,7 @@ class LogitRows:
         total = np.minimum(odds, 0.0).sum() + np.log(larger, out=larger).sum()
         return RowTerms(float(total), rest, tail)
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w (1 - 2 mu)."""
         tail, larger = _logistic_parts(eta)
         weight = tail * larger
@@ -272,7 +253,7 @@ class LogitRows:
             third *= self.successes + self.failures
         return third
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """trials mu (1 - mu)."""
         tail, larger = _logistic_parts(eta)
         tail *= larger
@@ -281,7 +262,7 @@ class LogitRows:
         )
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the binomial coefficient, and l'."""
         tail, larger = _logistic_parts(eta)
@@ -295,18 +276,9 @@ class LogitRows:
         rest = np.where(eta < 0.0, larger, tail)
         return value, self.successes * rest - self.failures * mean
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """Log binomial coefficients."""
         return self.constant
-
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
-        """Zero: there is no dispersion parameter."""
-        zero = np.zeros_like(eta)
-        return DispersionTerms(0.0, zero, zero)
-
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
-        """Zero."""
-        return np.zeros_like(eta)
 
     def starting_mean(self) -> FloatVector:
         """(successes + 1/2) / (trials + 1)."""

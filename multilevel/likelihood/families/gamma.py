@@ -63,13 +63,15 @@ _FORM = ScaledForm(
 )
 
 
-def _deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
+def _deviance(y: FloatArray, mean: FloatArray, _: FloatVector) -> FloatArray:
     ratio = y / mean
     return np.asarray(2.0 * (ratio - 1.0 - np.log(ratio)))
 
 
-def _tails(y: FloatArray, mean: FloatArray, phi: float, weight: FloatArray) -> Tails:
-    shape = weight / phi
+def _tails(
+    y: FloatArray, mean: FloatArray, values: FloatVector, weight: FloatArray
+) -> Tails:
+    shape = weight / values[0]
     x = np.maximum(shape * y / mean, 0.0)
     return Tails(gammainc(shape, x), gammaincc(shape, x))
 

@@ -53,9 +53,9 @@ _FORM = ScaledForm(
 
 
 def _normal_tails(
-    y: FloatArray, mean: FloatArray, phi: float, weight: FloatArray
+    y: FloatArray, mean: FloatArray, values: FloatVector, weight: FloatArray
 ) -> Tails:
-    z = (y - mean) * np.sqrt(weight / phi)
+    z = (y - mean) * np.sqrt(weight / values[0])
     return Tails(ndtr(z), ndtr(-z))
 
 

@@ -71,12 +71,14 @@ _FORM = ScaledForm(
 )
 
 
-def _deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
+def _deviance(y: FloatArray, mean: FloatArray, _: FloatVector) -> FloatArray:
     return np.asarray((y - mean) ** 2 / (y * mean**2))
 
 
-def _tails(y: FloatArray, mean: FloatArray, phi: float, weight: FloatArray) -> Tails:
-    rate = weight / phi
+def _tails(
+    y: FloatArray, mean: FloatArray, values: FloatVector, weight: FloatArray
+) -> Tails:
+    rate = weight / values[0]
     positive = np.maximum(y, 1e-300)
     root = np.sqrt(rate / positive)
     z = root * (positive / mean - 1.0)

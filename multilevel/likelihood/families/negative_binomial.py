@@ -43,20 +43,24 @@ def _bind(
     weights: FloatVector | None,
     trials: FloatVector | None,
 ) -> RowLikelihood:
-    size, constant = family.known_shape, count_constant(y, weights)
+    known, constant = family.known_shapes, count_constant(y, weights)
+    size = None if known is None else known[0]
     if family.link.name == "log":
         return NegativeBinomialLogRows(y, count_logs(y), weights, constant, size)
     return NegativeBinomialRows(family.link, y, weights, constant, size)
 
 
-def _deviance(y: FloatArray, mean: FloatArray, size: float) -> FloatArray:
+def _deviance(y: FloatArray, mean: FloatArray, values: FloatVector) -> FloatArray:
+    size = values[0]
     return np.asarray(
         2.0 * (xlogy(y, y / mean) - (y + size) * np.log((y + size) / (mean + size)))
     )
 
 
-def _tails(y: FloatArray, mean: FloatArray, size: float, _: FloatArray) -> Tails:
-    k = np.floor(y)
+def _tails(
+    y: FloatArray, mean: FloatArray, values: FloatVector, _: FloatArray
+) -> Tails:
+    k, size = np.floor(y), values[0]
     safe = np.maximum(k, 0.0)
     failing = mean / (size + mean)
     lower = np.where(k >= 0, betaincc(safe + 1.0, size, failing), 0.0)
@@ -70,7 +74,7 @@ NEGATIVE_BINOMIAL = FamilyTraits(
     support=Support(low=0.0, closed=True, words="not negative"),
     weights="cases",
     shapes=(SIZE,),
-    variance=size_variance,
+    variance=lambda mean, values: size_variance(mean, values[0]),
     variance_text="mu + mu^2/size",
     distribution=ResponseDistribution(
         unit_deviance=_deviance, tails=_tails, is_discrete=True

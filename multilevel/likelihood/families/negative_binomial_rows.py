@@ -16,9 +16,9 @@ from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.families.counts import LARGEST, MANY, halfway_to_mean
 from multilevel.likelihood.families.links import InverseLink
 from multilevel.likelihood.families.row_likelihood import (
-    DispersionTerms,
     DistinctRows,
     RowTerms,
+    ShapeTerms,
 )
 from multilevel.likelihood.families.stable_logs import size_core, size_norm, size_slope
 from multilevel.likelihood.families.unit_cores import (
@@ -33,7 +33,9 @@ def size_variance(mean: FloatArray, size: float) -> VarianceCurve:
     """mu + mu^2 / size."""
     extra = mean**2 / size
     slope = 1.0 + 2.0 * mean / size
-    return VarianceCurve(mean + extra, slope, np.full_like(mean, 2.0 / size), -extra)
+    return VarianceCurve(
+        mean + extra, slope, np.full_like(mean, 2.0 / size), -extra[None]
+    )
 
 
 def _mean_and_beyond(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -65,24 +67,23 @@ class NegativeBinomialLogRows(DistinctRows):
     known_size: float | None
 
     @property
-    def has_dispersion(self) -> bool:
-        """Whether the size is estimated."""
-        return self.known_size is None
+    def n_shapes(self) -> int:
+        """One, the size, if it is estimated."""
+        return int(self.known_size is None)
 
-    def _size(self, log_dispersion: float) -> float:
-        return float(np.exp(log_dispersion)) if self.has_dispersion else self._known()
-
-    def _known(self) -> float:
-        return 1.0 if self.known_size is None else self.known_size
+    def _size(self, shapes: FloatVector) -> float:
+        if self.known_size is not None:
+            return self.known_size
+        return float(np.exp(shapes[0]))
 
     def _weighted(self, values: FloatArray) -> FloatArray:
         return values if self.prior is None else self.prior * values
 
     def _pieces(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[float, FloatArray, FloatArray]:
         """Size, p = mean / (mean + size), and 1 - p."""
-        size = self._size(log_dispersion)
+        size = self._size(shapes)
         # p = mu/(mu + size) is logistic in eta - log(size): no
         # mean is formed that overflows.
         shifted = eta - np.log(size)
@@ -98,49 +99,50 @@ class NegativeBinomialLogRows(DistinctRows):
         logs = np.log1p((mean - self.y) / (size + self.y)) + beyond
         return self._weighted(self.y * (eta - self.log_y) - (self.y + size) * logs)
 
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
-        size, p, q = self._pieces(eta, log_dispersion)
+        size, p, q = self._pieces(eta, shapes)
         value = self._value(eta, size)
         score = self._weighted(self.y * q - size * p)
         return RowTerms(
             float(value.sum()), score, self._weighted((self.y + size) * p * q)
         )
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w (1 - 2p) with p = mean / (mean + size)."""
-        size, p, q = self._pieces(eta, log_dispersion)
+        size, p, q = self._pieces(eta, shapes)
         return self._weighted((self.y + size) * p * q * (q - p))
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """size p."""
-        size, p, _ = self._pieces(eta, log_dispersion)
+        size, p, _ = self._pieces(eta, shapes)
         return self._weighted(size * p)
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
-        size, p, q = self._pieces(eta, log_dispersion)
+        size, p, q = self._pieces(eta, shapes)
         return self._value(eta, size), self._weighted(self.y * q - size * p)
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """Log density of each count at its own mean."""
-        return self._weighted(size_norm(self.y, self._size(log_dispersion))) + (
-            self.constant
-        )
+        return self._weighted(size_norm(self.y, self._size(shapes))) + (self.constant)
 
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+    def shape_terms(self, eta: FloatVector, shapes: FloatVector) -> ShapeTerms:
         """Derivatives in log(size)."""
-        size, p, q = self._pieces(eta, log_dispersion)
-        total = self.dispersion_density(eta, log_dispersion).sum()
+        size, p, q = self._pieces(eta, shapes)
+        total = np.array([self._slope(eta, shapes).sum()])
         score = self._weighted(p * (self.y * q - size * p))
         weight = self._weighted(p * q * (size - (self.y + size) * (q - p)))
-        return DispersionTerms(float(total), score, weight)
+        return ShapeTerms(total, score[None], weight[None])
 
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+    def shape_density(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
         """Derivative of log p in log(size)."""
-        size = self._size(log_dispersion)
+        return self._slope(eta, shapes)[None]
+
+    def _slope(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
+        size = self._size(shapes)
         mean, beyond = _mean_and_beyond(eta)
         return self._weighted(size_slope(self.y, mean, size) - size * beyond)
 
@@ -179,61 +181,61 @@ class NegativeBinomialRows(DistinctRows):
     known_size: float | None
 
     @property
-    def has_dispersion(self) -> bool:
-        """Whether the size is estimated."""
-        return self.known_size is None
+    def n_shapes(self) -> int:
+        """One, the size, if it is estimated."""
+        return int(self.known_size is None)
 
-    def _size(self, log_dispersion: float) -> float:
+    def _size(self, shapes: FloatVector) -> float:
         if self.known_size is not None:
             return self.known_size
-        return float(np.exp(log_dispersion))
+        return float(np.exp(shapes[0]))
 
     def _weighted(self, values: FloatArray) -> FloatArray:
         return values if self.prior is None else self.prior * values
 
-    def _core(self, eta: FloatArray, log_dispersion: float) -> CoreCurve:
-        size = self._size(log_dispersion)
+    def _core(self, eta: FloatArray, shapes: FloatVector) -> CoreCurve:
+        size = self._size(shapes)
         form = UnitForm(
             variance=lambda mean: size_variance(mean, size),
             core=lambda y, mean: size_core(y, mean, size),
         )
         return core_curve(form, self.link, self.y, eta)
 
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
-        core = self._core(eta, log_dispersion)
+        core = self._core(eta, shapes)
         return RowTerms(
             float(self._weighted(core.value).sum()),
             self._weighted(core.first),
             self._weighted(-core.second),
         )
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w'."""
-        return self._weighted(-self._core(eta, log_dispersion).third)
+        return self._weighted(-self._core(eta, shapes).third)
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """mu'^2 / V."""
         curve = self.link.curve(eta)
-        size = self._size(log_dispersion)
+        size = self._size(shapes)
         variance = size_variance(curve.mean, size).value
         return self._weighted(curve.first**2 / variance)
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
-        core = self._core(eta, log_dispersion)
+        core = self._core(eta, shapes)
         return self._weighted(core.value), self._weighted(core.first)
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """Log density of each count at its own mean."""
-        norm = size_norm(self.y, self._size(log_dispersion))
+        norm = size_norm(self.y, self._size(shapes))
         return np.asarray(self._weighted(norm) + self.constant)
 
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+    def shape_terms(self, eta: FloatVector, shapes: FloatVector) -> ShapeTerms:
         """Derivatives in log(size)."""
-        size = self._size(log_dispersion)
+        size = self._size(shapes)
         with np.errstate(all="ignore"):
             curve = self.link.curve(eta)
             mu = np.where(curve.mean > 0.0, curve.mean, np.nan)
@@ -245,16 +247,18 @@ class NegativeBinomialRows(DistinctRows):
             gap = (self.y - mu) / V
             gap_slope = -gap * Vs / V
             a2_slope = Vs / V**2 - gap * V1s / V + 2.0 * gap * V1 * Vs / V**2
-        total = float(self.dispersion_density(eta, log_dispersion).sum())
+        total = np.array([self._slope(eta, shapes).sum()])
         weight = -(a2_slope * curve.first**2 + gap_slope * curve.second)
-        return DispersionTerms(
-            total, self._weighted(gap_slope * curve.first), self._weighted(weight)
-        )
+        score = self._weighted(gap_slope * curve.first)
+        return ShapeTerms(total, score[None], self._weighted(weight)[None])
 
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+    def shape_density(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
         """Derivative of log p in log(size)."""
+        return self._slope(eta, shapes)[None]
+
+    def _slope(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
         with np.errstate(all="ignore"):
-            slope = size_slope(self.y, self.link.mean(eta), self._size(log_dispersion))
+            slope = size_slope(self.y, self.link.mean(eta), self._size(shapes))
         return self._weighted(slope)
 
     def starting_mean(self) -> FloatVector:

@@ -17,9 +17,9 @@ from multilevel.likelihood.families.counts import (
 )
 from multilevel.likelihood.families.links import LINKS
 from multilevel.likelihood.families.row_likelihood import (
-    DispersionTerms,
     RowLikelihood,
     RowTerms,
+    WithoutShapes,
 )
 from multilevel.likelihood.families.scaled_rows import Norm, ScaledForm, scaled_variance
 from multilevel.likelihood.families.stable_logs import log_less, poisson_norm
@@ -36,7 +36,7 @@ from multilevel.likelihood.rows.effect_rows import counted_sums
 
 
 @dataclass(frozen=True, slots=True)
-class PoissonLogRows:
+class PoissonLogRows(WithoutShapes):
     """Poisson counts with the log link.
 
     Parameters
@@ -55,15 +55,10 @@ class PoissonLogRows:
     prior: FloatVector | None
     constant: FloatVector
 
-    @property
-    def has_dispersion(self) -> bool:
-        """False."""
-        return False
-
     def _weighted(self, values: FloatArray) -> FloatArray:
         return values if self.prior is None else self.prior * values
 
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
         with np.errstate(over="ignore"):
             mean = np.exp(eta)
@@ -87,16 +82,16 @@ class PoissonLogRows:
         above += excess
         return above, excess
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w' = w."""
         return self._weighted(np.exp(eta))
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """The same as the observed weight."""
         return self._weighted(np.exp(eta))
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
         # Nodes of a quadrature lie far out: there the density must be tiny, not NaN.
@@ -104,18 +99,9 @@ class PoissonLogRows:
         value = self.y * (eta - self.log_y) + excess
         return self._weighted(value), self._weighted(excess)
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """Log density of each count at its own mean."""
         return self.constant
-
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
-        """Zero: there is no dispersion parameter."""
-        zero = np.zeros_like(eta)
-        return DispersionTerms(0.0, zero, zero)
-
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
-        """Zero."""
-        return np.zeros_like(eta)
 
     def starting_mean(self) -> FloatVector:
         """Half way from the counts to their mean, or above zero."""
@@ -179,11 +165,11 @@ def _bind(
     return _FORM.bind(family, y, weights, trials)
 
 
-def _deviance(y: FloatArray, mean: FloatArray, _: float) -> FloatArray:
+def _deviance(y: FloatArray, mean: FloatArray, _: FloatVector) -> FloatArray:
     return np.asarray(2.0 * (xlogy(y, y / mean) - (y - mean)))
 
 
-def _tails(y: FloatArray, mean: FloatArray, _: float, __: FloatArray) -> Tails:
+def _tails(y: FloatArray, mean: FloatArray, _: FloatVector, __: FloatArray) -> Tails:
     k = np.floor(y)
     safe = np.maximum(k, 0.0)
     lower = np.where(k >= 0, gammaincc(safe + 1.0, mean), 0.0)

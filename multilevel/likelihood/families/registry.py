@@ -75,7 +75,7 @@ def _family(family: object) -> Family:
     for name in names:
         if name in FAMILIES:
             traits, link = FAMILIES[name], link_of(getattr(family, "link", None))
-            return Family(traits, link, traits.statsmodels.known_shape(family))
+            return Family(traits, link, traits.statsmodels.known_shapes(family))
     raise FitError(_unknown(type(family).__name__))
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.families.row_likelihood import (
-    DispersionTerms,
     RowLikelihood,
     RowTerms,
+    ShapeTerms,
 )
 
 PIECE = 8_192
@@ -32,60 +32,61 @@ class RowChunks:
     pieces: tuple[tuple[slice, RowLikelihood], ...]
 
     @property
-    def has_dispersion(self) -> bool:
-        """Whether a dispersion parameter is estimated."""
-        return self.whole.has_dispersion
+    def n_shapes(self) -> int:
+        """How many shape parameters are estimated."""
+        return self.whole.n_shapes
 
     @property
     def can_merge(self) -> bool:
         """Whether rows with one eta may be merged without loss."""
         return self.whole.can_merge
 
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
         total, score, weight = 0.0, np.empty_like(eta), np.empty_like(eta)
         for rows, piece in self.pieces:
-            terms = piece.terms(eta[rows], log_dispersion)
+            terms = piece.terms(eta[rows], shapes)
             total += terms.total
             score[rows], weight[rows] = terms.score, terms.weight
         return RowTerms(total, score, weight)
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w'."""
         out = np.empty_like(eta)
         for rows, piece in self.pieces:
-            out[rows] = piece.third(eta[rows], log_dispersion)
+            out[rows] = piece.third(eta[rows], shapes)
         return out
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """The expectation of w."""
         out = np.empty_like(eta)
         for rows, piece in self.pieces:
-            out[rows] = piece.expected_weight(eta[rows], log_dispersion)
+            out[rows] = piece.expected_weight(eta[rows], shapes)
         return out
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """log p less the normalizer, and l', by row."""
-        return self.whole.density(eta, log_dispersion)
+        return self.whole.density(eta, shapes)
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """What `density` leaves out of log p."""
-        return self.whole.normalizer(log_dispersion)
+        return self.whole.normalizer(shapes)
 
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
-        """Derivatives in the logarithm of the dispersion parameter."""
-        total, score, weight = 0.0, np.empty_like(eta), np.empty_like(eta)
+    def shape_terms(self, eta: FloatVector, shapes: FloatVector) -> ShapeTerms:
+        """Derivatives in the shapes."""
+        total = np.zeros(self.n_shapes)
+        score, weight = np.empty((2, self.n_shapes, len(eta)))
         for rows, piece in self.pieces:
-            terms = piece.dispersion(eta[rows], log_dispersion)
+            terms = piece.shape_terms(eta[rows], shapes)
             total += terms.total
-            score[rows], weight[rows] = terms.score, terms.weight
-        return DispersionTerms(total, score, weight)
+            score[:, rows], weight[:, rows] = terms.score, terms.weight
+        return ShapeTerms(total, score, weight)
 
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
-        """Derivative of log p, normalizer included, by row."""
-        return self.whole.dispersion_density(eta, log_dispersion)
+    def shape_density(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
+        """Derivatives of log p, normalizer included, by row."""
+        return self.whole.shape_density(eta, shapes)
 
     def starting_mean(self) -> FloatVector:
         """The responses moved inside the range of the mean."""

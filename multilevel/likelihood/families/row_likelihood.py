@@ -1,7 +1,8 @@
 """What the inner iterations ask of the likelihood of the rows.
 
-Everything is a function of eta (..., n), the last axis being the rows, and of the
-logarithm of the dispersion parameter where the family has one.
+Everything is a function of eta (..., n), the last axis being the rows, and of `shapes`
+(s,), the logarithms of the shape parameters that are estimated, such as a dispersion or
+a size; many families have none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from multilevel.array_types import FloatArray, FloatVector, IntVector
+import numpy as np
+
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,53 +36,53 @@ class RowTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class DispersionTerms:
-    """Derivatives in the logarithm of the dispersion parameter.
+class ShapeTerms:
+    """Derivatives in each of the shapes.
 
     Parameters
     ----------
-    total : float
+    total : (s,)
         Of the log-likelihood, normalizer included.
-    score : (n,)
+    score : (s, n)
         Of l'.
-    weight : (n,)
+    weight : (s, n)
         Of w.
     """
 
-    total: float
-    score: FloatVector
-    weight: FloatVector
+    total: FloatVector
+    score: FloatMatrix
+    weight: FloatMatrix
 
 
 class RowLikelihood(Protocol):
     """log p(y_i | eta_i) of every row, with the response and prior weights bound."""
 
     @property
-    def has_dispersion(self) -> bool:
-        """Whether a dispersion parameter is estimated."""
+    def n_shapes(self) -> int:
+        """s, the number of shape parameters that are estimated."""
 
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w' = -l''', (n,)."""
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """The expectation of w, never negative, (n,)."""
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """log p less the normalizer, and l', by row: (..., n)."""
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """What `density` leaves out of log p, (n,)."""
 
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
-        """Derivatives in the logarithm of the dispersion parameter."""
+    def shape_terms(self, eta: FloatVector, shapes: FloatVector) -> ShapeTerms:
+        """Derivatives in the shapes."""
 
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
-        """Derivative of log p, normalizer included, by row: (..., n)."""
+    def shape_density(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
+        """Derivatives of log p, normalizer included, by row: (s, ..., n)."""
 
     def starting_mean(self) -> FloatVector:
         """The responses moved inside the range of the mean, (n,)."""
@@ -115,3 +118,23 @@ class DistinctRows:
     def merge(self, group: IntVector, n_groups: int) -> NoReturn:
         """Refused."""
         raise NotImplementedError("rows of this family are not merged")
+
+
+class WithoutShapes:
+    """What row likelihoods share that have no shape parameter."""
+
+    __slots__ = ()
+
+    @property
+    def n_shapes(self) -> int:
+        """Zero."""
+        return 0
+
+    def shape_terms(self, eta: FloatVector, shapes: FloatVector) -> ShapeTerms:
+        """None."""
+        none = np.zeros((0, len(eta)))
+        return ShapeTerms(np.zeros(0), none, none)
+
+    def shape_density(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
+        """None."""
+        return np.zeros((0, *eta.shape))

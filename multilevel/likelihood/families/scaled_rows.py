@@ -16,9 +16,9 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatVector, IntVector
 from multilevel.likelihood.families.links import InverseLink
 from multilevel.likelihood.families.row_likelihood import (
-    DispersionTerms,
     DistinctRows,
     RowTerms,
+    ShapeTerms,
 )
 from multilevel.likelihood.families.traits import Family
 from multilevel.likelihood.families.unit_cores import (
@@ -79,7 +79,9 @@ class ScaledForm:
         return ScaledRows(self, family.link, y, weights)
 
 
-def scaled_variance(form: ScaledForm) -> Callable[[FloatArray, float], VarianceCurve]:
+def scaled_variance(
+    form: ScaledForm,
+) -> Callable[[FloatArray, FloatVector], VarianceCurve]:
     """V(mu), whatever the dispersion."""
     return lambda mean, _: form.unit.variance(mean)
 
@@ -103,79 +105,79 @@ class ScaledRows(DistinctRows):
     prior: FloatVector | None
 
     @property
-    def has_dispersion(self) -> bool:
-        """Whether there is a dispersion to estimate."""
-        return self.form.has_phi
+    def n_shapes(self) -> int:
+        """One, the dispersion, if there is one to estimate."""
+        return int(self.form.has_phi)
 
-    def _phi(self, log_dispersion: float) -> float:
-        return float(np.exp(log_dispersion)) if self.has_dispersion else 1.0
+    def _phi(self, shapes: FloatVector) -> float:
+        return float(np.exp(shapes[0])) if self.n_shapes else 1.0
 
-    def _own_phi(self, log_dispersion: float) -> Phi:
+    def _own_phi(self, shapes: FloatVector) -> Phi:
         """phi / w, the dispersion of each row."""
-        phi = self._phi(log_dispersion)
-        if self.prior is None or not self.has_dispersion:
+        phi = self._phi(shapes)
+        if self.prior is None or not self.n_shapes:
             return phi
         return phi / self.prior
 
     def _core(self, eta: FloatArray) -> CoreCurve:
         return core_curve(self.form.unit, self.link, self.y, eta)
 
-    def _scaled(self, values: FloatArray, log_dispersion: float) -> FloatArray:
-        scaled = values / self._phi(log_dispersion)
+    def _scaled(self, values: FloatArray, shapes: FloatVector) -> FloatArray:
+        scaled = values / self._phi(shapes)
         return scaled if self.prior is None else self.prior * scaled
 
-    def terms(self, eta: FloatVector, log_dispersion: float) -> RowTerms:
+    def terms(self, eta: FloatVector, shapes: FloatVector) -> RowTerms:
         """Sum of the log-likelihood, l' and w."""
         core = self._core(eta)
         return RowTerms(
-            float(self._scaled(core.value, log_dispersion).sum()),
-            self._scaled(core.first, log_dispersion),
-            self._scaled(-core.second, log_dispersion),
+            float(self._scaled(core.value, shapes).sum()),
+            self._scaled(core.first, shapes),
+            self._scaled(-core.second, shapes),
         )
 
-    def third(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def third(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """w'."""
-        return self._scaled(-self._core(eta).third, log_dispersion)
+        return self._scaled(-self._core(eta).third, shapes)
 
-    def expected_weight(self, eta: FloatVector, log_dispersion: float) -> FloatVector:
+    def expected_weight(self, eta: FloatVector, shapes: FloatVector) -> FloatVector:
         """mu'^2 / (phi V)."""
         curve = self.link.curve(eta)
         variance = self.form.unit.variance(curve.mean).value
-        return self._scaled(curve.first**2 / variance, log_dispersion)
+        return self._scaled(curve.first**2 / variance, shapes)
 
     def density(
-        self, eta: FloatArray, log_dispersion: float
+        self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """Log p less the normalizer, and l'."""
         core = self._core(eta)
         return (
-            self._scaled(core.value, log_dispersion),
-            self._scaled(core.first, log_dispersion),
+            self._scaled(core.value, shapes),
+            self._scaled(core.first, shapes),
         )
 
-    def normalizer(self, log_dispersion: float) -> FloatVector:
+    def normalizer(self, shapes: FloatVector) -> FloatVector:
         """norm(y, phi / w); of counts norm(y) times the case weight."""
-        norm = self.form.norm.value(self.y, self._own_phi(log_dispersion))
-        if self.prior is None or self.has_dispersion:
+        norm = self.form.norm.value(self.y, self._own_phi(shapes))
+        if self.prior is None or self.n_shapes:
             return norm
         return self.prior * norm
 
-    def dispersion(self, eta: FloatVector, log_dispersion: float) -> DispersionTerms:
+    def shape_terms(self, eta: FloatVector, shapes: FloatVector) -> ShapeTerms:
         """Derivatives in log(phi)."""
-        core = self._core(eta)
-        return DispersionTerms(
-            float(self._density_slope(core, log_dispersion).sum()),
-            self._scaled(-core.first, log_dispersion),
-            self._scaled(core.second, log_dispersion),
+        n, core = self.n_shapes, self._core(eta)
+        return ShapeTerms(
+            np.array([self._density_slope(core, shapes).sum()])[:n],
+            self._scaled(-core.first, shapes)[None][:n],
+            self._scaled(core.second, shapes)[None][:n],
         )
 
-    def dispersion_density(self, eta: FloatArray, log_dispersion: float) -> FloatArray:
+    def shape_density(self, eta: FloatArray, shapes: FloatVector) -> FloatArray:
         """Derivative of log p in log(phi)."""
-        return self._density_slope(self._core(eta), log_dispersion)
+        return self._density_slope(self._core(eta), shapes)[None][: self.n_shapes]
 
-    def _density_slope(self, core: CoreCurve, log_dispersion: float) -> FloatArray:
-        slope = self.form.norm.slope(self.y, self._own_phi(log_dispersion))
-        return slope - self._scaled(core.value, log_dispersion)
+    def _density_slope(self, core: CoreCurve, shapes: FloatVector) -> FloatArray:
+        slope = self.form.norm.slope(self.y, self._own_phi(shapes))
+        return slope - self._scaled(core.value, shapes)
 
     def starting_mean(self) -> FloatVector:
         """Means that the responses are moved to."""

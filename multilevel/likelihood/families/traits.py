@@ -63,9 +63,9 @@ class ResponseDistribution:
     Parameters
     ----------
     unit_deviance : callable
-        (y, mean, dispersion) -> d, never negative.
+        (y, mean, shape values) -> d, never negative.
     tails : callable
-        (y, mean, dispersion, weight) -> Tails. Of a binomial, y is the proportion.
+        (y, mean, shape values, weight) -> Tails. Of a binomial, y is the proportion.
     is_discrete : bool
     is_normal : bool
         Whether residuals over their standard deviation are standard normal.
@@ -75,8 +75,8 @@ class ResponseDistribution:
     McCullagh & Nelder (1989), Generalized Linear Models, chapter 2.
     """
 
-    unit_deviance: Callable[[FloatArray, FloatArray, float], FloatArray]
-    tails: Callable[[FloatArray, FloatArray, float, FloatArray], Tails]
+    unit_deviance: Callable[[FloatArray, FloatArray, FloatVector], FloatArray]
+    tails: Callable[[FloatArray, FloatArray, FloatVector, FloatArray], Tails]
     is_discrete: bool = False
     is_normal: bool = False
 
@@ -144,14 +144,14 @@ class StatsmodelsFamily:
     joint_model: str = ""
     joint_link: str = ""
 
-    def known_shape(self, instance: object) -> float | None:
+    def known_shapes(self, instance: object) -> tuple[float, ...] | None:
         """The value at which an instance holds the shape parameter, if it does."""
         inverse = getattr(instance, self.inverse_shape or "_", None)
-        return 1.0 / float(inverse) if inverse else None
+        return (1.0 / float(inverse),) if inverse else None
 
-    def arguments(self, shape: float) -> dict[str, float]:
+    def arguments(self, shape_values: FloatVector) -> dict[str, float]:
         """What an instance with this shape parameter is made with."""
-        return {self.inverse_shape: 1.0 / shape} if self.inverse_shape else {}
+        return {self.inverse_shape: 1.0 / shape_values[0]} if self.inverse_shape else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ class FamilyTraits:
         multiplied; or the variance of a row is divided by them.
     shapes : tuple of ShapeParameter
     variance : callable
-        (mean, dispersion) -> VarianceCurve.
+        (mean, shape values) -> VarianceCurve.
     variance_text : str
         Var(y) in words, less the weight.
     constant_variance : bool
@@ -196,7 +196,7 @@ class FamilyTraits:
     support: Support
     weights: Literal["trials", "cases", "precision"]
     shapes: tuple[ShapeParameter, ...] = ()
-    variance: Callable[[FloatArray, float], VarianceCurve]
+    variance: Callable[[FloatArray, FloatVector], VarianceCurve]
     variance_text: str = ""
     constant_variance: bool = False
     distribution: ResponseDistribution
@@ -226,8 +226,8 @@ class Family:
     ----------
     traits : FamilyTraits
     link : InverseLink
-    known_shape : float or None
-        The shape parameter where it is given, not estimated.
+    known_shapes : tuple of float or None
+        The values of the shape parameters where they are given, not estimated.
 
     Examples
     --------
@@ -238,20 +238,20 @@ class Family:
 
     traits: FamilyTraits
     link: InverseLink
-    known_shape: float | None = None
+    known_shapes: tuple[float, ...] | None = None
 
     def __repr__(self) -> str:
-        known = "" if self.known_shape is None else f", {self.known_shape:g}"
+        known = "" if self.known_shapes is None else f", {self.known_shapes}"
         return f"Family({self.name!r}, link={self.link.name!r}{known})"
 
     def __str__(self) -> str:
-        held = zip(self.traits.shapes, (self.known_shape,), strict=False)
-        known = [f", {s.name} {value:g}" for s, value in held if value is not None]
-        return f"{self.traits.spoken_name} ({self.link.name} link{''.join(known)})"
+        held = zip(self.traits.shapes, self.known_shapes or (), strict=False)
+        known = "".join(f", {shape.name} {value:g}" for shape, value in held)
+        return f"{self.traits.spoken_name} ({self.link.name} link{known})"
 
     def is_same(self, other: Family) -> bool:
         """Whether another one is of the same distribution and link."""
-        own, theirs = ((one.traits, one.known_shape) for one in (self, other))
+        own, theirs = ((one.traits, one.known_shapes) for one in (self, other))
         return own == theirs and self.link.is_same(other.link)
 
     @property
@@ -262,12 +262,7 @@ class Family:
     @property
     def shapes(self) -> tuple[ShapeParameter, ...]:
         """The shape parameters that are estimated."""
-        return () if self.known_shape is not None else self.traits.shapes
-
-    @property
-    def has_dispersion(self) -> bool:
-        """Whether a shape parameter is estimated."""
-        return bool(self.shapes)
+        return () if self.known_shapes is not None else self.traits.shapes
 
     @property
     def has_scale(self) -> bool:
@@ -279,9 +274,14 @@ class Family:
         """Whether observed and expected information are the same."""
         return self.link.name == self.traits.canonical_link
 
-    def scale(self, dispersion: float) -> float:
+    def shape_values(self, estimated: FloatVector) -> FloatVector:
+        """The values of all shape parameters, estimated or given."""
+        return estimated if self.known_shapes is None else np.array(self.known_shapes)
+
+    def scale(self, estimated: FloatVector) -> float:
         """The parameter that variances are proportional to, or one."""
-        return dispersion if self.has_scale else 1.0
+        values = zip(self.shapes, estimated, strict=True)
+        return next((float(value) for shape, value in values if shape.is_scale), 1.0)
 
     def ratio_name(self) -> str:
         """What exponentials of coefficients are; empty if no ratios of anything."""

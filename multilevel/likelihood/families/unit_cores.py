@@ -34,14 +34,15 @@ class VarianceCurve:
     ----------
     value, first, second : (..., n)
         V and its derivatives in mu.
-    in_log_size : (..., n) or None
-        Derivative in the logarithm of a shape parameter that is no scale.
+    in_shapes : (s, ..., n) or None
+        Derivatives in the logarithms of shape parameters; None if it has none. That a
+        dispersion multiplies V is not among them.
     """
 
     value: FloatArray
     first: FloatArray
     second: FloatArray
-    in_log_size: FloatArray | None = None
+    in_shapes: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def feasible_effects(
     base: FloatVector,
     inside: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
 ) -> tuple[PenalizedFactor, list[FloatMatrix]] | None:
     """Where the likelihood is finite; None if that is not found.
 
@@ -44,7 +44,7 @@ def feasible_effects(
     inside : (n,)
         Where each row alone has a mean.
     lams : one (S, S) for each factor
-    log_dispersion : float
+    shapes : (s,)
 
     Returns
     -------
@@ -52,12 +52,12 @@ def feasible_effects(
     rhs : one (S, J) for each factor
         The effects are ``factor.solve(rhs)``.
     """
-    told = likelihood.expected_weight(inside, log_dispersion)
+    told = likelihood.expected_weight(inside, shapes)
     told = np.where(np.isfinite(told) & (told > 0.0), told, 1.0)
     weight, eta = np.zeros(len(base)), base
     found = None
     for _ in range(MAX_PULLS):
-        density, _ = likelihood.density(eta, log_dispersion)
+        density, _ = likelihood.density(eta, shapes)
         outside = ~np.isfinite(density)
         if not outside.any():
             return found

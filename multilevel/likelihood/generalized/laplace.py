@@ -8,7 +8,7 @@ With s the leverages z_i'K z_i, t = w's, a = K Z't, e = t - w (Z a) and v = Z'l'
     df/dG_k   = sum_j [A - A K A]_jj + sym sum_j ((Z'e)_j - v_j) v_j'
     df/ddelta = -2 sum dl/ddelta + s'dw/ddelta + (Z a)'dl'/ddelta
 
-where delta is the logarithm of the dispersion parameter. The derivative in the
+where delta is the logarithm of a shape parameter. The derivative in the
 covariance G = lambda lambda' needs no inverse of lambda, which may be singular.
 
 References
@@ -43,12 +43,12 @@ class ApproximateDeviance:
     ----------
     value : float
     modes : ConditionalModes
-    log_dispersion : float
+    shapes : (s,)
     """
 
     value: float
     modes: ConditionalModes
-    log_dispersion: float
+    shapes: FloatVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +61,31 @@ class DevianceSlopes:
         In the fixed part of each row: X'eta is the derivative in beta.
     lams : one (S, S) for each factor
         In the relative covariance factors.
-    log_dispersion : float
+    shapes : (s,)
     """
 
     eta: FloatVector
     lams: list[FloatMatrix]
-    log_dispersion: float
+    shapes: FloatVector
 
 
 def laplace_deviance(
-    rows: GeneralizedRows, modes: ConditionalModes, log_dispersion: float
+    rows: GeneralizedRows, modes: ConditionalModes, shapes: FloatVector
 ) -> ApproximateDeviance:
     """f at converged modes."""
-    normalizer = float(rows.likelihood.normalizer(log_dispersion).sum())
+    normalizer = float(rows.likelihood.normalizer(shapes).sum())
     value = modes.deviance + modes.factor.log_det - 2.0 * normalizer
-    return ApproximateDeviance(value, modes, log_dispersion)
+    return ApproximateDeviance(value, modes, shapes)
 
 
 def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> DevianceSlopes:
     """Exact gradient of f."""
-    modes, log_dispersion = point.modes, point.log_dispersion
+    modes, shapes = point.modes, point.shapes
     inverse = pattern_inverse(modes.factor)
     s = inverse.leverages()
     # log|M| changes by the sum of s dw, and w changes with eta: directly, by t, and
     # through the modes, which one more solve with the same factor carries.
-    t = rows.likelihood.third(modes.eta, log_dispersion) * s
+    t = rows.likelihood.third(modes.eta, shapes) * s
     effects = rows.layout.rows
     a = modes.factor.solve(effects.collect(t))
     fitted = effects.spread(a)
@@ -93,14 +93,10 @@ def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> Devianc
     gammas = _covariance_slopes(rows, modes, inverse, e)
     # dG = dlam lam' + lam dlam', and the slope in G is symmetric.
     lams = [2.0 * g @ lam for g, lam in zip(gammas, modes.factor.lams, strict=True)]
-    in_dispersion = 0.0
-    if rows.likelihood.has_dispersion:
-        terms = rows.likelihood.dispersion(modes.eta, log_dispersion)
-        in_dispersion = float(
-            -2.0 * terms.total + s @ terms.weight + fitted @ terms.score
-        )
+    terms = rows.likelihood.shape_terms(modes.eta, shapes)
+    in_shapes = terms.weight @ s + terms.score @ fitted - 2.0 * terms.total
     in_eta = e - 2.0 * modes.terms.score
-    return DevianceSlopes(in_eta, lams, in_dispersion)
+    return DevianceSlopes(in_eta, lams, in_shapes)
 
 
 def _covariance_slopes(

@@ -118,7 +118,7 @@ def find_modes(
     rows: GeneralizedRows,
     base: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
     *,
     start: ConditionalModes | None = None,
     tolerance: float = TIGHT,
@@ -131,7 +131,7 @@ def find_modes(
     base : (n,)
         Fixed part of eta, offset included.
     lams : one (S, S) relative covariance factor for each grouping factor
-    log_dispersion : float
+    shapes : (s,)
     start : ConditionalModes, optional
         At parameters nearby.
     tolerance : float
@@ -141,24 +141,22 @@ def find_modes(
     numpy.linalg.LinAlgError
         If the likelihood is not finite anywhere near, or not concave at its mode.
     """
-    position = _first_position(rows, base, lams, log_dispersion, start)
+    position = _first_position(rows, base, lams, shapes, start)
     try:
-        return _modes_from(rows, base, lams, log_dispersion, position, tolerance)
+        return _modes_from(rows, base, lams, shapes, position, tolerance)
     except np.linalg.LinAlgError:
         # Far from the modes, rows may tell nothing of where these are.
-        drawn = (
-            _by_responses(rows, base, lams, log_dispersion) if start is None else None
-        )
+        drawn = _by_responses(rows, base, lams, shapes) if start is None else None
         if drawn is None:
             raise
-    return _modes_from(rows, base, lams, log_dispersion, drawn, tolerance)
+    return _modes_from(rows, base, lams, shapes, drawn, tolerance)
 
 
 def _modes_from(
     rows: GeneralizedRows,
     base: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
     position: _Position,
     tolerance: float,
 ) -> ConditionalModes:
@@ -166,7 +164,7 @@ def _modes_from(
     last, steps, crawls = np.inf, 0, 0
     while True:
         steps += 1
-        factor, observed = _eliminate(rows, position, lams, log_dispersion)
+        factor, observed = _eliminate(rows, position, lams, shapes)
         gradient = rows.layout.rows.collect(position.terms.score)
         r = [g - v for g, v in zip(gradient, position.slopes, strict=True)]
         change = factor.solve(r)
@@ -177,7 +175,7 @@ def _modes_from(
             break
         last = decrement
         sure = decrement < SURE
-        moved = _move(rows, base, log_dispersion, position, r, change, factor, sure)
+        moved = _move(rows, base, shapes, position, r, change, factor, sure)
         if moved is None:
             break
         # Against the edge of a link's domain the steps become ever shorter.
@@ -215,13 +213,13 @@ def inner_product(left: Sequence[FloatMatrix], right: Sequence[FloatMatrix]) -> 
 def _position_at(
     rows: GeneralizedRows,
     base: FloatVector,
-    log_dispersion: float,
+    shapes: FloatVector,
     effects: list[FloatMatrix],
     slopes: list[FloatMatrix],
 ) -> _Position:
     eta = rows.layout.rows.spread(effects)
     eta += base
-    terms = rows.likelihood.terms(eta, log_dispersion)
+    terms = rows.likelihood.terms(eta, shapes)
     deviance = -2.0 * terms.total + inner_product(effects, slopes)
     return _Position(eta, effects, slopes, terms, deviance)
 
@@ -230,21 +228,21 @@ def _position_of(
     rows: GeneralizedRows,
     base: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
     factor: PenalizedFactor,
     rhs: Sequence[FloatMatrix],
 ) -> _Position:
     """Where the working linear model with these products has its modes."""
     effects = factor.solve(rhs)
     slopes = _slope_parts(rhs, effects, factor, lams)
-    return _position_at(rows, base, log_dispersion, effects, slopes)
+    return _position_at(rows, base, shapes, effects, slopes)
 
 
 def _first_position(
     rows: GeneralizedRows,
     base: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
     start: ConditionalModes | None,
 ) -> _Position:
     """Modes of the working linear model at the start's eta, or no effects at all.
@@ -253,18 +251,18 @@ def _first_position(
     """
     if start is not None:
         try:
-            predicted = _predicted(rows, base, lams, log_dispersion, start)
+            predicted = _predicted(rows, base, lams, shapes, start)
         except np.linalg.LinAlgError:
             predicted = None
         if predicted is not None and np.isfinite(predicted.deviance):
             return predicted
-    shapes = zip(rows.layout.sizes, rows.layout.levels, strict=True)
-    none = [np.zeros(shape) for shape in shapes]
-    position = _position_at(rows, base, log_dispersion, none, none)
+    sizes = zip(rows.layout.sizes, rows.layout.levels, strict=True)
+    none = [np.zeros(size) for size in sizes]
+    position = _position_at(rows, base, shapes, none, none)
     if not np.isfinite(position.deviance):
         position = (
-            _by_responses(rows, base, lams, log_dispersion)
-            or _drawn_inside(rows, base, lams, log_dispersion)
+            _by_responses(rows, base, lams, shapes)
+            or _drawn_inside(rows, base, lams, shapes)
             or position
         )
     if not np.isfinite(position.deviance):
@@ -276,35 +274,35 @@ def _drawn_inside(
     rows: GeneralizedRows,
     base: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
 ) -> _Position | None:
     if rows.inside is None:
         return None
     found = feasible_effects(
-        rows.likelihood, rows.layout, base, rows.inside(), lams, log_dispersion
+        rows.likelihood, rows.layout, base, rows.inside(), lams, shapes
     )
     if found is None:
         return None
     factor, rhs = found
-    return _position_of(rows, base, lams, log_dispersion, factor, rhs)
+    return _position_of(rows, base, lams, shapes, factor, rhs)
 
 
 def _by_responses(
     rows: GeneralizedRows,
     base: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
 ) -> _Position | None:
     """The modes if each row were known to be where its own response puts it."""
     if rows.inside is None:
         return None
     inside = rows.inside()
-    weight = rows.likelihood.expected_weight(inside, log_dispersion)
+    weight = rows.likelihood.expected_weight(inside, shapes)
     if not np.isfinite(weight).all():
         return None
     factor = penalized_factor(weighted_products(rows.layout, weight), lams)
     rhs = rows.layout.rows.collect(weight * (inside - base))
-    position = _position_of(rows, base, lams, log_dispersion, factor, rhs)
+    position = _position_of(rows, base, lams, shapes, factor, rhs)
     return position if np.isfinite(position.deviance) else None
 
 
@@ -312,18 +310,18 @@ def _predicted(
     rows: GeneralizedRows,
     base: FloatVector,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
     start: ConditionalModes,
 ) -> _Position:
     """One working-response step from the start's eta: second-order accurate."""
     terms, products = start.terms, start.factor.products
-    if rows.likelihood.has_dispersion:
-        terms = rows.likelihood.terms(start.eta, log_dispersion)
+    if rows.likelihood.n_shapes:
+        terms = rows.likelihood.terms(start.eta, shapes)
         products = weighted_products(rows.layout, terms.weight)
     factor = penalized_factor(products, lams)
     response = terms.score + terms.weight * (start.eta - base)
     rhs = rows.layout.rows.collect(response)
-    return _position_of(rows, base, lams, log_dispersion, factor, rhs)
+    return _position_of(rows, base, lams, shapes, factor, rhs)
 
 
 def _slope_parts(
@@ -349,21 +347,21 @@ def _eliminate(
     rows: GeneralizedRows,
     position: _Position,
     lams: Sequence[FloatMatrix],
-    log_dispersion: float,
+    shapes: FloatVector,
 ) -> tuple[PenalizedFactor, bool]:
     """By the observed weights, or by the expected ones where D is not convex."""
     try:
         products = weighted_products(rows.layout, position.terms.weight)
         return penalized_factor(products, lams), True
     except np.linalg.LinAlgError:
-        weights = rows.likelihood.expected_weight(position.eta, log_dispersion)
+        weights = rows.likelihood.expected_weight(position.eta, shapes)
         return penalized_factor(weighted_products(rows.layout, weights), lams), False
 
 
 def _move(
     rows: GeneralizedRows,
     base: FloatVector,
-    log_dispersion: float,
+    shapes: FloatVector,
     position: _Position,
     r: Sequence[FloatMatrix],
     change: Sequence[FloatMatrix],
@@ -381,7 +379,7 @@ def _move(
         trial = _position_at(
             rows,
             base,
-            log_dispersion,
+            shapes,
             _stepped(position.effects, change, length),
             _stepped(position.slopes, slope_change, length),
         )

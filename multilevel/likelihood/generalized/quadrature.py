@@ -144,8 +144,8 @@ class _Sums:
         Posterior mean of (dh/du) z'.
     lam : (J, S, S)
         Posterior mean of (Z'l') u'.
-    dispersion : (J,)
-        Posterior mean of the derivative in the log dispersion.
+    shapes : (s, J)
+        Posterior mean of the derivatives in the shapes.
     """
 
     logs: FloatVector
@@ -153,32 +153,32 @@ class _Sums:
     centre: FloatMatrix
     turn: FloatArray
     lam: FloatArray
-    dispersion: FloatVector
+    shapes: FloatMatrix
 
     @classmethod
-    def empty(cls, n_rows: int, size: int, n_levels: int) -> _Sums:
+    def empty(cls, n_rows: int, size: int, n_levels: int, n_shapes: int) -> _Sums:
         return cls(
             np.empty(n_levels),
             np.empty(n_rows),
             np.empty((size, n_levels)),
             np.empty((n_levels, size, size)),
             np.empty((n_levels, size, size)),
-            np.zeros(n_levels),
+            np.zeros((n_shapes, n_levels)),
         )
 
 
 def _node_sums(
     rows: GeneralizedRows,
     base: FloatVector,
-    log_dispersion: float,
+    shapes: FloatVector,
     spread: _Spread,
     n_nodes: int,
 ) -> _Sums:
     size, n_levels = spread.modes.shape
     rule = node_rule(n_nodes, size)
-    sums = _Sums.empty(len(base), size, n_levels)
+    sums = _Sums.empty(len(base), size, n_levels, rows.likelihood.n_shapes)
     for piece in _pieces(rows, len(rule.log_weights)):
-        _work_piece(rows, base, log_dispersion, spread, rule, piece, sums)
+        _work_piece(rows, base, shapes, spread, rule, piece, sums)
     return sums
 
 
@@ -186,12 +186,12 @@ def level_log_integrals(
     rows: GeneralizedRows,
     base: FloatVector,
     modes: ConditionalModes,
-    log_dispersion: float,
+    shapes: FloatVector,
     n_nodes: int,
 ) -> FloatVector:
     """Log-likelihood of every level less the normalizer, (J,)."""
     spread = _spread(modes)
-    sums = _node_sums(rows, base, log_dispersion, spread, n_nodes)
+    sums = _node_sums(rows, base, shapes, spread, n_nodes)
     return np.asarray(sums.logs - 0.5 * modes.factor.absorbed[0].log_det)
 
 
@@ -199,7 +199,7 @@ def quadrature_deviance(
     rows: GeneralizedRows,
     base: FloatVector,
     modes: ConditionalModes,
-    log_dispersion: float,
+    shapes: FloatVector,
     n_nodes: int,
 ) -> tuple[ApproximateDeviance, DevianceSlopes]:
     """The approximate deviance and its exact gradient.
@@ -212,22 +212,22 @@ def quadrature_deviance(
         Fixed part of eta, offset included.
     modes : ConditionalModes
         Converged.
-    log_dispersion : float
+    shapes : (s,)
     n_nodes : int
         In each dimension.
     """
     spread = _spread(modes)
-    sums = _node_sums(rows, base, log_dispersion, spread, n_nodes)
-    normalizer = float(rows.likelihood.normalizer(log_dispersion).sum())
+    sums = _node_sums(rows, base, shapes, spread, n_nodes)
+    normalizer = float(rows.likelihood.normalizer(shapes).sum())
     value = modes.factor.log_det - 2.0 * (float(sums.logs.sum()) + normalizer)
-    point = ApproximateDeviance(value, modes, log_dispersion)
-    return point, _slopes(rows, modes, log_dispersion, spread, sums)
+    point = ApproximateDeviance(value, modes, shapes)
+    return point, _slopes(rows, modes, shapes, spread, sums)
 
 
 def _work_piece(
     rows: GeneralizedRows,
     base: FloatVector,
-    log_dispersion: float,
+    shapes: FloatVector,
     spread: _Spread,
     rule: NodeRule,
     piece: _Piece,
@@ -242,7 +242,7 @@ def _work_piece(
     u = spread.nodes(rule, piece.levels)
     eta = _node_eta(np.einsum("st,tqj->sqj", spread.lam, u), columns, piece.counts)
     eta += base[piece.rows]
-    logs, scores = likelihood.density(eta, log_dispersion)
+    logs, scores = likelihood.density(eta, shapes)
     h = np.add.reduceat(logs, piece.starts, axis=1) - 0.5 * (u * u).sum(axis=0)
     share, sums.logs[piece.levels] = _shares(h + rule.log_weights[:, None])
     by_row = np.repeat(share, piece.counts, axis=1)
@@ -263,10 +263,10 @@ def _work_piece(
     # droot z_q when the root moves.
     sums.turn[piece.levels] = np.einsum("sqj,tq->jst", weighted, rule.nodes)
     sums.lam[piece.levels] = np.einsum("sqj,tqj->jst", share * g, u)
-    if rows.likelihood.has_dispersion:
-        change = likelihood.dispersion_density(eta, log_dispersion)
-        change = np.where(by_row > 0.0, by_row * change, 0.0).sum(axis=0)
-        sums.dispersion[piece.levels] = np.add.reduceat(change, piece.starts)
+    if rows.likelihood.n_shapes:
+        change = likelihood.shape_density(eta, shapes)
+        change = np.where(by_row > 0.0, by_row * change, 0.0).sum(axis=1)
+        sums.shapes[:, piece.levels] = np.add.reduceat(change, piece.starts, axis=1)
 
 
 def _node_eta(
@@ -296,7 +296,7 @@ def _shares(h: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
 def _slopes(
     rows: GeneralizedRows,
     modes: ConditionalModes,
-    log_dispersion: float,
+    shapes: FloatVector,
     spread: _Spread,
     sums: _Sums,
 ) -> DevianceSlopes:
@@ -312,7 +312,7 @@ def _slopes(
     factor = rows.layout.rows.factors[0]
     # M_slope stands where Laplace has M^-1; from here on the formulas are the same.
     s = factor.quadratic((lam @ M_slope @ lam.T).transpose(1, 2, 0))
-    t = rows.likelihood.third(modes.eta, log_dispersion) * s
+    t = rows.likelihood.third(modes.eta, shapes) * s
     collected = factor.collect(t)
     moved = -2.0 * sums.centre + lam.T @ collected
     # What moves the centre: at the mode du-hat = M^-1 (the change of
@@ -325,11 +325,7 @@ def _slopes(
         -2.0 * sums.lam.sum(axis=0) + (collected - block_times(A, a)) @ u.T + v @ y.T
     )
     lam_slope += 2.0 * np.einsum("abj,bc,jcd->ad", A, lam, M_slope)
-    in_dispersion = 0.0
-    if rows.likelihood.has_dispersion:
-        terms = rows.likelihood.dispersion(modes.eta, log_dispersion)
-        in_dispersion = float(
-            s @ terms.weight + fitted @ terms.score - 2.0 * sums.dispersion.sum()
-        )
+    terms = rows.likelihood.shape_terms(modes.eta, shapes)
+    in_shapes = terms.weight @ s + terms.score @ fitted - 2.0 * sums.shapes.sum(axis=1)
     in_eta = -2.0 * sums.score + t - modes.terms.weight * fitted
-    return DevianceSlopes(in_eta, [np.asarray(lam_slope)], in_dispersion)
+    return DevianceSlopes(in_eta, [np.asarray(lam_slope)], in_shapes)

@@ -176,8 +176,13 @@ class FittedModel(ABC):
 
     @property
     @abstractmethod
+    def shape_values(self) -> FloatVector:
+        """phi, or the size of a negative binomial, estimated or given, (s,)."""
+
+    @property
     def dispersion(self) -> float:
-        """What the distribution takes: phi, or the size of a negative binomial."""
+        """The first of them; one if there is none."""
+        return float(self.shape_values[0]) if len(self.shape_values) else 1.0
 
     @property
     def sigma(self) -> float:

@@ -7,28 +7,36 @@ from collections.abc import Callable
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.errors import FitError
 from multilevel.optimize.generalized.objective import split_parameters
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
 
+def refuse_impossible_shapes(
+    problem: GeneralizedProblem, params: FloatVector, name: str
+) -> None:
+    """Raise FitError if a shape parameter in params (d,) is not positive."""
+    values = params[problem.n_fixed + problem.terms.n_theta :]
+    for shape, value in zip(problem.family.shapes, values, strict=True):
+        if not value > 0.0:
+            raise FitError(f"{name} has {shape.name} {value:g}; it must be positive")
+
+
 def user_params(problem: GeneralizedProblem, x: FloatVector) -> FloatVector:
-    """[beta, theta, dispersion] of the user's columns."""
-    beta, theta, log_dispersion = split_parameters(problem, x)
-    parts = [problem.fixed_transform @ beta, problem.working_terms.user_theta(theta)]
-    if problem.n_dispersion:
-        parts.append(np.exp([log_dispersion]))
-    return np.concatenate(parts)
+    """[beta, theta, shape values] of the user's columns."""
+    beta, theta, shapes = split_parameters(problem, x)
+    theta = problem.working_terms.user_theta(theta)
+    return np.concatenate([problem.fixed_transform @ beta, theta, np.exp(shapes)])
 
 
 def working_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVector:
-    """[beta, theta, log dispersion] of the working columns."""
+    """[beta, theta, shapes] of the working columns."""
     p, m = problem.n_fixed, problem.terms.n_theta
     parts = [
         np.linalg.solve(problem.fixed_transform, params[:p]),
         problem.working_terms.working_theta(params[p : p + m]),
+        np.log(params[p + m :]),
     ]
-    if problem.n_dispersion:
-        parts.append(np.log(params[-1:]))
     return np.concatenate(parts)
 
 
@@ -58,14 +66,13 @@ def theta_jacobian(
 def user_covariance(
     problem: GeneralizedProblem, x: FloatVector, covariance: FloatMatrix
 ) -> FloatMatrix:
-    """Covariance of [beta, theta, dispersion] from that of the working x, (d, d)."""
+    """Covariance of [beta, theta, shape values] from that of the working x, (d, d)."""
     p, m = problem.n_fixed, problem.terms.n_theta
-    _, theta, log_dispersion = split_parameters(problem, x)
+    _, theta, shapes = split_parameters(problem, x)
     change = np.zeros((len(x), len(x)))
     change[:p, :p] = problem.fixed_transform
     change[p : p + m, p : p + m] = theta_jacobian(
         problem.working_terms.user_theta, theta
     )
-    if problem.n_dispersion:
-        change[-1, -1] = np.exp(log_dispersion)
+    change[p + m :, p + m :] = np.diag(np.exp(shapes))
     return np.asarray(change @ covariance @ change.T)

@@ -15,6 +15,7 @@ from multilevel.likelihood.generalized.quadrature import MAX_EFFECTS
 from multilevel.optimize.common.blas_threads import blas_threads
 from multilevel.optimize.common.singularity import boundary_parameters, is_singular
 from multilevel.optimize.generalized.estimates import (
+    refuse_impossible_shapes,
     user_covariance,
     user_params,
 )
@@ -147,8 +148,8 @@ def _checked_start(problem: GeneralizedProblem, start: FloatVector) -> FloatVect
         )
     if not np.isfinite(params).all():
         raise FitError("start has values that are not finite")
-    if problem.n_dispersion and len(params) > m and params[-1] <= 0:
-        raise FitError(f"start has dispersion {params[-1]:g}; it must be positive")
+    if len(params) > m:
+        refuse_impossible_shapes(problem, params, "start")
     return params
 
 
@@ -168,7 +169,7 @@ def _read_fit(
 ) -> GLMMFit:
     p, m = problem.n_fixed, problem.terms.n_theta
     x = end.point.x.copy()
-    _, theta, log_dispersion = split_parameters(problem, x)
+    _, theta, _ = split_parameters(problem, x)
     # The search moves without bounds: signs of columns, which
     # mean nothing, are settled.
     x[p : p + m] = problem.terms.theta_of(problem.terms.term_factors(theta))
@@ -195,7 +196,7 @@ def _read_fit(
         params[:p],
         cov_params[:p, :p],
         cov_params,
-        float(np.exp(log_dispersion)) if problem.n_dispersion else 1.0,
+        params[p + m :],
         1.0,
         -0.5 * end.point.value,
         tuple(lower),

@@ -21,16 +21,17 @@ class GLMMFit:
     working_theta : (m,)
         The same for the well-conditioned columns in which the optimizer works.
     working_params : (d,)
-        [beta, theta, log dispersion] of the working columns.
+        [beta, theta, shapes] of the working columns.
     beta : (p,)
         Fixed effects of the columns that are not aliased, on the link scale.
     cov_beta : (p, p)
         From the joint Hessian of all parameters.
     cov_params : (d, d)
-        Covariance of [beta, theta, dispersion].
-    dispersion : float
-        Gaussian, gamma, inverse Gaussian: phi, with Var y = phi V(mu). Negative
-        binomial: the size, with Var y = mu + mu^2/size. Else one.
+        Covariance of [beta, theta, shape values].
+    shape_values : (s,)
+        The shape parameters that were estimated. Gaussian, gamma, inverse Gaussian:
+        phi, with Var y = phi V(mu). Negative binomial: the size, with Var y = mu +
+        mu^2/size.
     sigma : float
         One: the random effects are on the link scale, Cov(b) = F F'.
     llf : float
@@ -57,7 +58,7 @@ class GLMMFit:
     beta: FloatVector
     cov_beta: FloatMatrix
     cov_params: FloatMatrix
-    dispersion: float
+    shape_values: FloatVector
     sigma: float
     llf: float
     factors: tuple[FloatMatrix, ...]
@@ -68,3 +69,8 @@ class GLMMFit:
     n_nodes: int
     is_singular: bool
     report: OptimizationReport
+
+    @property
+    def dispersion(self) -> float:
+        """The first shape parameter; one if none was estimated."""
+        return float(self.shape_values[0]) if len(self.shape_values) else 1.0

@@ -58,20 +58,18 @@ class GeneralizedFittedModel(FittedModel):
     @property
     def scale(self) -> float:
         """phi; one for binomial and Poisson responses and negative binomial ones."""
-        return self.family.scale(self.fit.dispersion)
+        return self.family.scale(self.fit.shape_values)
 
     @property
-    def dispersion(self) -> float:
-        """phi, or the size of a negative binomial; one where there is neither."""
-        known = self.family.known_shape
-        return self.fit.dispersion if known is None else known
+    def shape_values(self) -> FloatVector:
+        """phi, or the size of a negative binomial, estimated or given, (s,)."""
+        return self.family.shape_values(self.fit.shape_values)
 
     @property
     def params(self) -> FloatVector:
-        """[beta, theta], then the dispersion if the family estimates one."""
+        """[beta, theta], then the shape parameters that the family estimates."""
         fit = self.fit
-        last = [fit.dispersion] if self.family.has_dispersion else []
-        return np.concatenate([fit.beta, fit.theta, last])
+        return np.concatenate([fit.beta, fit.theta, fit.shape_values])
 
     @property
     def eta(self) -> FloatVector:
@@ -87,7 +85,7 @@ class GeneralizedFittedModel(FittedModel):
         """Observed working weight of each row at the estimates, (n,)."""
         design = self.design
         rows = bind_rows(self.family, design.y, design.weights, design.trials)
-        weight = rows.terms(self.eta, float(np.log(self.dispersion))).weight
+        weight = rows.terms(self.eta, np.log(self.shape_values)).weight
         return np.asarray(weight)
 
     def conditional_covariances(self) -> tuple[FloatArray, ...]:

@@ -1,8 +1,8 @@
-"""The approximate log-likelihood in the user's parameters, [beta, theta, dispersion].
+"""The approximate log-likelihood in the user's parameters, [beta, theta, shape values].
 
 `theta` holds the entries of the covariance factors of the user's columns, with
-Cov(b) = F F'. The dispersion is there only where the family has one to estimate: phi,
-or the size of a negative binomial.
+Cov(b) = F F'. The shape values are those that the family has to estimate: phi, or the
+size of a negative binomial, or none.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from multilevel.likelihood.elimination.penalized_products import sum_by_parent
 from multilevel.likelihood.generalized.pirls import ConditionalModes
 from multilevel.likelihood.generalized.quadrature import level_log_integrals
 from multilevel.optimize.generalized.estimates import (
+    refuse_impossible_shapes,
     theta_jacobian,
     working_params,
 )
 from multilevel.optimize.generalized.fit_record import GLMMFit
 from multilevel.optimize.generalized.joint_hessian import CONVERGED, differenced_hessian
-from multilevel.optimize.generalized.objective import GlmPoint, evaluate_at
+from multilevel.optimize.generalized.objective import (
+    GlmPoint,
+    evaluate_at,
+    split_parameters,
+)
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.generalized.start import largest_entries, rough_hessian
 
@@ -33,18 +38,17 @@ def check_params(problem: GeneralizedProblem, params: FloatVector) -> FloatVecto
     Raises
     ------
     FitError
-        If the length is wrong or the dispersion is not positive.
+        If the length is wrong or a shape parameter is not positive.
     """
     params = np.asarray(params, dtype=float)
     p, m, d = problem.n_fixed, problem.terms.n_theta, problem.n_parameters
     if params.shape != (d,):
-        last = " and the dispersion" if problem.n_dispersion else ""
+        last = "".join(f" and the {shape.name}" for shape in problem.family.shapes)
         raise FitError(
             f"params has shape {params.shape}; this model has {p} fixed effects, "
             f"{m} covariance parameters theta{last}: {d} in all"
         )
-    if problem.n_dispersion and not params[-1] > 0:
-        raise FitError(f"the dispersion is {params[-1]:g}; it must be positive")
+    refuse_impossible_shapes(problem, params, "params")
     return params
 
 
@@ -62,7 +66,7 @@ def point_at(
     ----------
     problem : GeneralizedProblem
     params : (d,)
-        [beta, theta, dispersion].
+        [beta, theta, shape values].
     nagq : int
     start : ConditionalModes, optional
         At parameters nearby.
@@ -106,9 +110,8 @@ def point_at(
             1.0 / largest_entries(problem.user.jacobians(params[p : p + m])),
         )
         gradient[p : p + m] = jacobian.T @ gradient[p : p + m]
-    if problem.n_dispersion:
-        # From the logarithm, in which the search moves, to the dispersion itself.
-        gradient[-1] /= params[-1]
+    # From the logarithms, in which the search moves, to the values themselves.
+    gradient[p + m :] /= params[p + m :]
     return GlmPoint(params, point.value, gradient, point.modes)
 
 
@@ -162,8 +165,7 @@ def _rough_hessian(
     x[p : p + m] = params[p : p + m]
     change = np.eye(len(x))
     change[:p, :p] = np.linalg.inv(problem.fixed_transform)
-    if problem.n_dispersion:
-        change[-1, -1] = 1.0 / params[-1]
+    change[p + m :, p + m :] = np.diag(1.0 / params[p + m :])
     with np.errstate(all="ignore"):
         guess = rough_hessian(
             problem, x, modes, longest=(300.0, 1.0), theta_map=problem.user
@@ -194,17 +196,15 @@ def loglike_groups(problem: GeneralizedProblem, fit: GLMMFit) -> FloatVector:
     k = problem.independent_factor()
     modes = modes_of(problem, fit)
     rows = problem.rows
-    log_dispersion = float(fit.working_params[-1]) if problem.n_dispersion else 0.0
+    _, _, shapes = split_parameters(problem, fit.working_params)
     index = rows.layout.rows.factors[k].index
-    normalizer = index.sums(rows.likelihood.normalizer(log_dispersion))
+    normalizer = index.sums(rows.likelihood.normalizer(shapes))
     if fit.n_nodes > 1:
         base = problem.X @ fit.working_params[: problem.n_fixed] + problem.offset
-        return normalizer + level_log_integrals(
-            rows, base, modes, log_dispersion, fit.n_nodes
-        )
+        return normalizer + level_log_integrals(rows, base, modes, shapes, fit.n_nodes)
     # D(u-hat) and log|M| are sums over rows and over levels, so by group as well;
     # levels of finer factors add what is theirs to the level that they lie in.
-    density, _ = rows.likelihood.density(modes.eta, log_dispersion)
+    density, _ = rows.likelihood.density(modes.eta, shapes)
     total = -2.0 * index.sums(density)
     plan = rows.layout.plan
     for c in plan.chain:

@@ -1,6 +1,6 @@
 """The approximate deviance as a function of all parameters of the working columns.
 
-x = [beta (p), theta (m), log dispersion (0 or 1)].
+x = [beta (p), theta (m), shapes (s)], the latter logarithms.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from multilevel.likelihood.linear.theta_derivatives import ThetaMap
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
 FARTHEST = 80.0
-"""Largest logarithm of a dispersion parameter that is tried."""
+"""Largest logarithm of a shape parameter that is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,10 @@ class GlmPoint:
 
 def split_parameters(
     problem: GeneralizedProblem, x: FloatVector
-) -> tuple[FloatVector, FloatVector, float]:
-    """beta (p,), theta (m,) and the log dispersion, zero if there is none."""
+) -> tuple[FloatVector, FloatVector, FloatVector]:
+    """beta (p,), theta (m,) and shapes (s,)."""
     p, m = problem.n_fixed, problem.terms.n_theta
-    log_dispersion = float(x[p + m]) if problem.n_dispersion else 0.0
-    return x[:p], x[p : p + m], log_dispersion
+    return x[:p], x[p : p + m], x[p + m :]
 
 
 def evaluate_at(
@@ -74,7 +73,7 @@ def evaluate_at(
     ----------
     problem : GeneralizedProblem
     x : (d,)
-        [beta, theta, log dispersion].
+        [beta, theta, shapes].
     n_nodes : int
         Quadrature nodes for each effect; one is the Laplace approximation.
     start : ConditionalModes, optional
@@ -92,9 +91,9 @@ def evaluate_at(
     numpy.linalg.LinAlgError
         If the likelihood is not finite or its modes cannot be found.
     """
-    beta, theta, log_dispersion = split_parameters(problem, x)
-    if abs(log_dispersion) > FARTHEST:
-        raise np.linalg.LinAlgError("the dispersion is out of bounds")
+    beta, theta, shapes = split_parameters(problem, x)
+    if np.abs(shapes).max(initial=0.0) > FARTHEST:
+        raise np.linalg.LinAlgError("a shape parameter is out of bounds")
     theta_map = problem.working if theta_map is None else theta_map
     base = problem.X @ beta + problem.offset
     with np.errstate(all="ignore"):
@@ -102,16 +101,16 @@ def evaluate_at(
             problem.rows,
             base,
             theta_map.lams(theta),
-            log_dispersion,
+            shapes,
             start=start,
             tolerance=tolerance,
         )
         if n_nodes == 1:
-            point = laplace_deviance(problem.rows, modes, log_dispersion)
+            point = laplace_deviance(problem.rows, modes, shapes)
             slopes = laplace_slopes(problem.rows, point)
         else:
             point, slopes = quadrature_deviance(
-                problem.rows, base, modes, log_dispersion, n_nodes
+                problem.rows, base, modes, shapes, n_nodes
             )
         gradient = _gradient(problem, theta_map.jacobians(theta), slopes)
         if steady and n_nodes == 1:
@@ -131,8 +130,7 @@ def _gradient(
     gradient[:p] = problem.X.T @ slopes.eta
     for slope, jacobian in zip(slopes.lams, jacobians, strict=True):
         gradient[p : p + m] += jacobian.reshape(m, -1) @ slope.ravel()
-    if problem.n_dispersion:
-        gradient[-1] = slopes.log_dispersion
+    gradient[p + m :] = slopes.shapes
     return gradient
 
 

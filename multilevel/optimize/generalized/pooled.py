@@ -15,6 +15,9 @@ from multilevel.optimize.generalized.rows import eta_inside
 MAX_STEPS = 25
 """Enough for a start; when separation sends estimates to infinity, a welcome end."""
 
+MAX_SWEEPS = 5
+"""Over the shapes, where there are several."""
+
 ENOUGH = 1e-2
 """Change of the log-likelihood with which a start is good enough."""
 
@@ -28,41 +31,38 @@ class PooledFit:
     beta : (p,)
         Of the working columns.
     eta : (n,)
-    log_dispersion : float
-        Zero if there is none.
+    shapes : (s,)
     """
 
     beta: FloatVector
     eta: FloatVector
-    log_dispersion: float
+    shapes: FloatVector
 
 
 def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
     """Fisher scoring from the responses' own means."""
     likelihood = problem.rows.likelihood
     eta = eta_inside(problem.family.link, likelihood)
-    log_dispersion = 0.0
-    weight = likelihood.expected_weight(eta, log_dispersion)
+    shapes = np.zeros(likelihood.n_shapes)
+    weight = likelihood.expected_weight(eta, shapes)
     beta = _weighted_fit(problem, eta, weight)
-    beta, eta = _feasible(problem, beta, eta, log_dispersion)
-    if likelihood.has_dispersion:
-        log_dispersion = best_dispersion(problem, eta, log_dispersion)
-    terms = likelihood.terms(eta, log_dispersion)
+    beta, eta = _feasible(problem, beta, eta, shapes)
+    shapes = best_shapes(problem, eta, shapes)
+    terms = likelihood.terms(eta, shapes)
     for _ in range(MAX_STEPS):
         weight = terms.weight
         # Fisher's weights are positive for every link; the observed ones may be
         # negative far from the optimum.
         if not problem.family.is_canonical:
-            weight = likelihood.expected_weight(eta, log_dispersion)
+            weight = likelihood.expected_weight(eta, shapes)
         response = eta + terms.score / np.maximum(weight, 1e-300)
         target = _weighted_fit(problem, response, weight)
         before = terms.total
-        beta, eta, terms = _halved(problem, beta, target, before, log_dispersion)
+        beta, eta, terms = _halved(problem, beta, target, before, shapes)
         if abs(terms.total - before) <= ENOUGH * max(1.0, 1e-6 * abs(before)):
             break
-    if likelihood.has_dispersion:
-        log_dispersion = best_dispersion(problem, eta, log_dispersion)
-    return PooledFit(beta, eta, log_dispersion)
+    shapes = best_shapes(problem, eta, shapes)
+    return PooledFit(beta, eta, shapes)
 
 
 def _weighted_fit(
@@ -93,19 +93,19 @@ def _feasible(
     problem: GeneralizedProblem,
     beta: FloatVector,
     eta: FloatVector,
-    log_dispersion: float,
+    shapes: FloatVector,
 ) -> tuple[FloatVector, FloatVector]:
     """beta, drawn towards a constant eta until the likelihood is finite."""
     columns, likelihood = problem.X, problem.rows.likelihood
     fitted = columns @ beta + problem.offset
-    if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
+    if np.isfinite(likelihood.terms(fitted, shapes).total):
         return beta, fitted
     centre = np.full_like(eta, float(np.median(eta)))
     inner = solve_positive(columns.T @ columns, columns.T @ (centre - problem.offset))
     for share in [*(0.5 ** np.arange(1, 30)), 0.0]:
         trial = inner + share * (beta - inner)
         fitted = columns @ trial + problem.offset
-        if np.isfinite(likelihood.terms(fitted, log_dispersion).total):
+        if np.isfinite(likelihood.terms(fitted, shapes).total):
             return trial, fitted
     raise np.linalg.LinAlgError("no fixed effects with a finite likelihood were found")
 
@@ -115,33 +115,52 @@ def _halved(
     beta: FloatVector,
     target: FloatVector,
     total: float,
-    log_dispersion: float,
+    shapes: FloatVector,
 ) -> tuple[FloatVector, FloatVector, RowTerms]:
     """As far from beta towards the target as the likelihood does not fall."""
     slack = 1e-10 * (1.0 + abs(total))
     for share in [*(0.5 ** np.arange(20)), 0.0]:
         trial = beta + share * (target - beta)
         eta = problem.X @ trial + problem.offset
-        terms = problem.rows.likelihood.terms(eta, log_dispersion)
+        terms = problem.rows.likelihood.terms(eta, shapes)
         if terms.total >= total - slack:
             break
     return trial, eta, terms
 
 
-def best_dispersion(
-    problem: GeneralizedProblem, eta: FloatVector, log_dispersion: float
+def best_shapes(
+    problem: GeneralizedProblem, eta: FloatVector, shapes: FloatVector
+) -> FloatVector:
+    """Maximise the likelihood of given eta over the shapes, roughly, one by one."""
+    best = shapes.copy()
+    for _ in range(1 if len(shapes) < 2 else MAX_SWEEPS):
+        before = best.copy()
+        for k in range(len(shapes)):
+            best[k] = _best_shape(problem, eta, best, k)
+        if np.abs(best - before).max(initial=0.0) < 0.1:
+            break
+    return best
+
+
+def _best_shape(
+    problem: GeneralizedProblem, eta: FloatVector, shapes: FloatVector, k: int
 ) -> float:
-    """Maximise the likelihood of given eta over the dispersion, roughly."""
-    likelihood = problem.rows.likelihood
+    """The best of one shape, the others held."""
+
+    def slope(at: float) -> float:
+        trial = shapes.copy()
+        trial[k] = at
+        return float(problem.rows.likelihood.shape_terms(eta, trial).total[k])
+
     # By bisection of the slope, which has one sign change where there is a maximum:
     # Newton's method leaves the range from either end.
-    low, high = problem.family.shapes[0].search
-    slopes = [likelihood.dispersion(eta, at).total for at in (low, high)]
+    low, high = problem.family.shapes[k].search
+    slopes = slope(low), slope(high)
     if not (slopes[0] > 0.0 > slopes[1]):
-        return high if slopes[1] > 0.0 else log_dispersion
+        return high if slopes[1] > 0.0 else float(shapes[k])
     for _ in range(60):
         middle = 0.5 * (low + high)
-        if likelihood.dispersion(eta, middle).total > 0.0:
+        if slope(middle) > 0.0:
             low = middle
         else:
             high = middle

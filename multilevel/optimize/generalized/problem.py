@@ -74,14 +74,14 @@ class GeneralizedProblem(WorkingProblem):
         return int(self.X.shape[1])
 
     @property
-    def n_dispersion(self) -> int:
-        """1 if a dispersion parameter is estimated, else 0."""
-        return int(self.rows.likelihood.has_dispersion)
+    def n_shapes(self) -> int:
+        """s, the number of shape parameters that are estimated."""
+        return self.rows.likelihood.n_shapes
 
     @property
     def n_parameters(self) -> int:
-        """p + m + 1 if there is a dispersion parameter, else p + m."""
-        return self.n_fixed + self.terms.n_theta + self.n_dispersion
+        """p + m + s."""
+        return self.n_fixed + self.terms.n_theta + self.n_shapes
 
     @property
     def working_terms(self) -> WorkingTerms:

@@ -8,6 +8,7 @@ from multilevel.array_types import FloatMatrix
 from multilevel.errors import ConvergenceWarning, SingularFitWarning, warn_caller
 from multilevel.likelihood.families.traits import Family
 from multilevel.optimize.common.fit_record import OptimizationReport
+from multilevel.optimize.generalized.objective import split_parameters
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.generalized.search import SearchEnd
 from multilevel.optimize.generalized.separation import (
@@ -36,13 +37,13 @@ def unknown_columns(
     directions : (d, r)
         Of the working parameters.
     """
-    p = problem.n_fixed
+    p, first = problem.n_fixed, problem.n_fixed + problem.terms.n_theta
     names: list[str] = []
     for direction in directions.T:
         if np.abs(direction[:p]).max(initial=0.0) > 0.0:
             names += columns_along(problem, direction[:p])
-        if problem.n_dispersion and abs(direction[-1]) > 0.1:
-            names.append("the dispersion")
+        along = zip(problem.family.shapes, direction[first:], strict=True)
+        names += [f"the {shape.name}" for shape, part in along if abs(part) > 0.1]
     return tuple(dict.fromkeys(names))
 
 
@@ -98,7 +99,7 @@ def _responses_without_mean(problem: GeneralizedProblem, end: SearchEnd) -> int:
     link, support = problem.family.link, problem.family.traits.support
     if not (link.is_bounded and link.lowest == 0.0 and support.low < 0.0):
         return 0
-    below = ends_of(problem, float(end.point.x[-1])) < 0.0
+    below = ends_of(problem, split_parameters(problem, end.point.x)[2]) < 0.0
     return int(below[problem.row_of].sum())
 
 

@@ -115,8 +115,8 @@ def running_off(
     room = told.any() and _null_space(problem.X[~told]).shape[1] > 0
     if not (room or flat):
         return RunningOff((), random, 0)
-    log_dispersion = float(point.x[-1]) if problem.n_dispersion else 0.0
-    direction = separating_direction(problem.X, ends_of(problem, log_dispersion))
+    shapes = point.x[p + problem.terms.n_theta :]
+    direction = separating_direction(problem.X, ends_of(problem, shapes))
     if direction is None:
         return RunningOff((), random, 0)
     along = np.abs(problem.X @ direction)
@@ -124,13 +124,13 @@ def running_off(
     return RunningOff(columns_along(problem, direction), random, n_rows)
 
 
-def ends_of(problem: GeneralizedProblem, log_dispersion: float) -> FloatVector:
+def ends_of(problem: GeneralizedProblem, shapes: FloatVector) -> FloatVector:
     """Where each row's likelihood rises for ever: 1, -1, or 0 for nowhere, (n,)."""
     likelihood = problem.rows.likelihood
     far = np.full(len(problem.offset), FAR)
     with np.errstate(all="ignore"):
-        up = likelihood.terms(far, log_dispersion).score >= 0.0
-        down = likelihood.terms(-far, log_dispersion).score <= 0.0
+        up = likelihood.terms(far, shapes).score >= 0.0
+        down = likelihood.terms(-far, shapes).score <= 0.0
     return up.astype(float) - down
 
 

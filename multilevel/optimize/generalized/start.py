@@ -27,7 +27,7 @@ from multilevel.optimize.generalized.estimates import working_params
 from multilevel.optimize.generalized.objective import split_parameters
 from multilevel.optimize.generalized.pooled import (
     PooledFit,
-    best_dispersion,
+    best_shapes,
     fit_pooled,
 )
 from multilevel.optimize.generalized.problem import GeneralizedProblem
@@ -66,7 +66,7 @@ def starting_point(
     theta : (m,), optional
         Of the working columns.
     params : (d,), optional
-        [beta, theta, dispersion] of the user's columns.
+        [beta, theta, shape values] of the user's columns.
 
     Raises
     ------
@@ -79,32 +79,27 @@ def starting_point(
         try:
             pooled = fit_pooled(problem)
             theta = moment_theta(problem, pooled) if theta is None else theta
-            parts = [pooled.beta, theta, np.array([pooled.log_dispersion])]
-            return _point_from(problem, _joined(problem, parts), settle=True)
+            x = np.concatenate([pooled.beta, theta, pooled.shapes])
+            return _point_from(problem, x, settle=True)
         except np.linalg.LinAlgError:
             # Groups may be so far apart that no model without effects fits them all.
-            parts = _by_each_response(problem)
-            return _point_from(problem, _joined(problem, parts), settle=True)
-
-
-def _joined(problem: GeneralizedProblem, parts: Sequence[FloatVector]) -> FloatVector:
-    return np.concatenate(parts)[: problem.n_parameters]
+            return _point_from(problem, _by_each_response(problem), settle=True)
 
 
 def _point_from(
     problem: GeneralizedProblem, x: FloatVector, *, settle: bool = False
 ) -> StartingPoint:
-    """The modes at x, and a dispersion that suits them if it is to `settle`."""
-    beta, theta, log_dispersion = split_parameters(problem, x)
+    """The modes at x, and shapes that suit them if these are to `settle`."""
+    beta, theta, shapes = split_parameters(problem, x)
     base, lams = problem.X @ beta + problem.offset, problem.working.lams(theta)
-    modes = find_modes(problem.rows, base, lams, log_dispersion, tolerance=1e-6)
-    if problem.n_dispersion and settle:
-        modes = _settle_dispersion(problem, x, modes)
+    modes = find_modes(problem.rows, base, lams, shapes, tolerance=1e-6)
+    if problem.n_shapes and settle:
+        modes = _settle_shapes(problem, x, modes)
     return StartingPoint(x, modes, rough_hessian(problem, x, modes))
 
 
-def _by_each_response(problem: GeneralizedProblem) -> list[FloatVector]:
-    """beta, theta and log dispersion by least squares of the responses' own eta."""
+def _by_each_response(problem: GeneralizedProblem) -> FloatVector:
+    """beta, theta and shapes by least squares of the responses' own eta."""
     target = eta_inside(problem.family.link, problem.rows.likelihood) - problem.offset
     beta = np.asarray(np.linalg.lstsq(problem.X, target, rcond=None)[0])
     variance = float(np.mean((target - problem.X @ beta) ** 2))
@@ -112,26 +107,28 @@ def _by_each_response(problem: GeneralizedProblem) -> list[FloatVector]:
         structure.start(np.full(structure.n_effects, variance))
         for structure in problem.terms.structures
     ]
-    return [beta, *theta, np.zeros(1)]
+    return np.concatenate([beta, *theta, np.zeros(problem.n_shapes)])
 
 
-def _settle_dispersion(
+def _settle_shapes(
     problem: GeneralizedProblem, x: FloatVector, modes: ConditionalModes
 ) -> ConditionalModes:
-    """Set the dispersion to that of the modes' residuals, and the modes to fit it.
+    """Set the shapes to those of the modes' residuals, and the modes to fit them.
 
-    Without random effects it takes in what they explain, which may be nearly all.
+    Without random effects they take in what these explain, which may be nearly all.
     """
+    first = problem.n_fixed + problem.terms.n_theta
     for _ in range(6):
         beta, theta, before = split_parameters(problem, x)
-        x[-1] = best_dispersion(problem, modes.eta, before)
+        before = before.copy()
+        x[first:] = best_shapes(problem, modes.eta, before)
         # Within a factor of e^2 the descent does the rest.
-        if abs(x[-1] - before) < 2.0:
+        if np.abs(x[first:] - before).max() < 2.0:
             break
         base, lams = problem.X @ beta + problem.offset, problem.working.lams(theta)
         try:
             modes = find_modes(
-                problem.rows, base, lams, x[-1], start=modes, tolerance=1e-6
+                problem.rows, base, lams, x[first:], start=modes, tolerance=1e-6
             )
         except np.linalg.LinAlgError:
             break
@@ -142,8 +139,8 @@ def moment_theta(problem: GeneralizedProblem, pooled: PooledFit) -> FloatVector:
     """theta (m,) of the working columns, without correlations."""
     rows, terms = problem.rows, problem.terms
     likelihood = rows.likelihood
-    score = likelihood.terms(pooled.eta, pooled.log_dispersion).score
-    weight = likelihood.expected_weight(pooled.eta, pooled.log_dispersion)
+    score = likelihood.terms(pooled.eta, pooled.shapes).score
+    weight = likelihood.expected_weight(pooled.eta, pooled.shapes)
     products = weighted_products(rows.layout, weight)
     collected = rows.layout.rows.collect(score)
     unit = link_unit(problem, pooled.eta, weight)
@@ -213,25 +210,34 @@ def rough_hessian(
         What theta in x means; that of the working columns if not given.
     """
     p, m = problem.n_fixed, problem.terms.n_theta
-    _, theta, log_dispersion = split_parameters(problem, x)
+    _, theta, shapes = split_parameters(problem, x)
     jacobians = (problem.working if theta_map is None else theta_map).jacobians(theta)
     hessian = np.zeros((len(x), len(x)))
     hessian[:p, :p] = 2.0 * _fixed_information(problem, modes)
     hessian[p : p + m, p : p + m] = _covariance_information(jacobians, modes)
-    if problem.n_dispersion:
-        likelihood, h = problem.rows.likelihood, 1e-3
-        slopes = [
-            likelihood.dispersion(modes.eta, log_dispersion + step).total
-            for step in (-h, h)
-        ]
-        # Of the deviance, -2 log p: twice minus the difference
-        # quotient, whose step is 2 h.
-        hessian[-1, -1] = max((slopes[0] - slopes[1]) / h, 1e-2)
+    hessian[p + m :, p + m :] = _shape_information(problem, modes.eta, shapes)
     most = np.full(len(x), longest[0])
     most[p:] = longest[1]
     most[: p + m] *= link_unit(problem, modes.eta, modes.terms.weight)
     most[p : p + m] /= largest_entries(jacobians)
     return _bounded_below(hessian, 2.0 / most**2)
+
+
+def _shape_information(
+    problem: GeneralizedProblem, eta: FloatVector, shapes: FloatVector
+) -> FloatMatrix:
+    """Of -2 log p in the shapes (s, s), by differences of its gradient."""
+    likelihood, h = problem.rows.likelihood, 1e-3
+    slopes = [
+        [likelihood.shape_terms(eta, shapes + way * shift).total for way in (-1.0, 1.0)]
+        for shift in h * np.eye(len(shapes))
+    ]
+    # Twice minus the difference quotient, whose step is 2 h.
+    rows = np.reshape(
+        [(left - right) / h for left, right in slopes], (len(shapes),) * 2
+    )
+    values, vectors = np.linalg.eigh((rows + rows.T) / 2.0)
+    return np.asarray((vectors * np.maximum(values, 1e-2)) @ vectors.T)
 
 
 def _fixed_information(

@@ -75,9 +75,9 @@ class LinearFittedModel(FittedModel):
         return self.fit.sigma
 
     @property
-    def dispersion(self) -> float:
-        """sigma^2."""
-        return self.scale
+    def shape_values(self) -> FloatVector:
+        """sigma^2, (1,)."""
+        return np.array([self.scale])
 
     @property
     def params(self) -> FloatVector:

@@ -16,30 +16,31 @@ from multilevel.likelihood.generalized.pirls import GeneralizedRows, find_modes
 
 STEP = 2e-5
 CONVERGED = 1e-24
+NO_SHAPES = np.zeros(0)
 
 
-def deviance_at(case: RandomCase, beta, lams, log_dispersion, start=None):
+def deviance_at(case: RandomCase, beta, lams, shapes, start=None):
     modes = find_modes(
         case.rows,
         case.base(beta),
         lams,
-        log_dispersion,
+        shapes,
         start=start,
         tolerance=CONVERGED,
     )
-    return laplace_deviance(case.rows, modes, log_dispersion)
+    return laplace_deviance(case.rows, modes, shapes)
 
 
 @pytest.mark.parametrize(("family", "link"), UNBOUNDED)
 @pytest.mark.parametrize("structure", ["slope", "nested and crossed"])
 def test_value_is_the_dense_formula(family, link, structure):
     case = draw_case(1, family, link, structure)
-    point = deviance_at(case, case.beta, case.lams, case.log_dispersion)
+    point = deviance_at(case, case.beta, case.lams, case.shapes)
     modes = point.modes
     Z, Lam = case.dense(), case.dense_lam()
     likelihood = case.rows.likelihood
-    log_p = likelihood.density(modes.eta, case.log_dispersion)[0]
-    log_p = log_p + likelihood.normalizer(case.log_dispersion)
+    log_p = likelihood.density(modes.eta, case.shapes)[0]
+    log_p = log_p + likelihood.normalizer(case.shapes)
     M = Lam.T @ Z.T @ (modes.terms.weight[:, None] * Z) @ Lam + np.eye(len(Lam))
     penalty = flat(modes.effects) @ flat(modes.slopes)
     expected = -2.0 * log_p.sum() + penalty + np.linalg.slogdet(M)[1]
@@ -47,8 +48,8 @@ def test_value_is_the_dense_formula(family, link, structure):
 
 
 def differences(case: RandomCase, step: float):
-    """Central differences in beta, the factors' lower triangles and log dispersion."""
-    delta = case.log_dispersion
+    """Central differences in beta, the factors' lower triangles and shapes."""
+    delta = case.shapes
     start = deviance_at(case, case.beta, case.lams, delta).modes
 
     def slope(ahead, behind):
@@ -72,19 +73,18 @@ def differences(case: RandomCase, step: float):
                 lams[k][row, col] += way
                 moved.append((case.beta, lams, delta))
             found.append(slope(*moved))
-    if case.rows.likelihood.has_dispersion:
-        both = [(case.beta, case.lams, delta + way) for way in (step, -step)]
+    for shift in step * np.eye(len(delta)):
+        both = [(case.beta, case.lams, delta + way * shift) for way in (1.0, -1.0)]
         found.append(slope(*both))
     return np.array(found)
 
 
 def analytic(case: RandomCase):
-    delta = case.log_dispersion
+    delta = case.shapes
     point = deviance_at(case, case.beta, case.lams, delta)
     slopes = laplace_slopes(case.rows, point)
     lower = [slope[np.tril_indices(len(slope))] for slope in slopes.lams]
-    last = [slopes.log_dispersion] if case.rows.likelihood.has_dispersion else []
-    return np.concatenate([case.X.T @ slopes.eta, *lower, last])
+    return np.concatenate([case.X.T @ slopes.eta, *lower, slopes.shapes])
 
 
 @pytest.mark.parametrize(("family", "link"), UNBOUNDED)
@@ -106,11 +106,11 @@ def test_gradient_near_a_factor_of_zero_is_that_in_the_covariance():
     case = draw_case(2, structure="intercept")
     small, step = 1e-9, 1e-3
     # So small that the modes are taken for zero: their equations are not solved.
-    modes = find_modes(case.rows, case.base(), [np.array([[small]])], 0.0)
-    point = laplace_deviance(case.rows, modes, 0.0)
+    modes = find_modes(case.rows, case.base(), [np.array([[small]])], NO_SHAPES)
+    point = laplace_deviance(case.rows, modes, NO_SHAPES)
     slope = laplace_slopes(case.rows, point).lams[0][0, 0] / (2.0 * small)
     at = [
-        deviance_at(case, case.beta, [np.array([[np.sqrt(variance)]])], 0.0).value
+        deviance_at(case, case.beta, [np.array([[np.sqrt(variance)]])], NO_SHAPES).value
         for variance in (0.0, step, 2.0 * step)
     ]
     forward = (4.0 * at[1] - at[2] - 3.0 * at[0]) / (2.0 * step)
@@ -130,6 +130,6 @@ def test_pieces_of_rows_give_the_same(family, monkeypatch):
         case.offset,
         case.beta,
         case.lams,
-        case.log_dispersion,
+        case.shapes,
     )
     assert_allclose(analytic(cut), analytic(case), rtol=1e-9, atol=1e-9)

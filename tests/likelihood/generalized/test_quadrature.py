@@ -28,7 +28,7 @@ SINGLE = ["intercept", "slope", "three effects"]
 def approximate(
     case: RandomCase, n_nodes, beta=None, lams=None, delta=None, start=None
 ):
-    delta = case.log_dispersion if delta is None else delta
+    delta = case.shapes if delta is None else delta
     base = case.base(beta)
     lams = case.lams if lams is None else lams
     modes = find_modes(case.rows, base, lams, delta, start=start, tolerance=1e-24)
@@ -56,13 +56,13 @@ def test_product_rule_has_every_combination():
 def test_one_node_is_the_laplace_approximation(family, link, structure):
     case = draw_case(1, family, link, structure)
     point, slopes = approximate(case, 1)
-    laplace = laplace_deviance(case.rows, point.modes, case.log_dispersion)
+    laplace = laplace_deviance(case.rows, point.modes, case.shapes)
     expected = laplace_slopes(case.rows, laplace)
     assert_allclose(point.value, laplace.value, rtol=1e-13)
     assert_allclose(slopes.eta, expected.eta, atol=1e-10)
     lower = np.tril(slopes.lams[0] - expected.lams[0])
     assert_allclose(lower, 0.0, atol=1e-8 * (1 + np.abs(expected.lams[0]).max()))
-    assert_allclose(slopes.log_dispersion, expected.log_dispersion, rtol=1e-9)
+    assert_allclose(slopes.shapes, expected.shapes, rtol=1e-9)
 
 
 def level_density(case: RandomCase, level: int):
@@ -76,13 +76,13 @@ def level_density(case: RandomCase, level: int):
     Z = np.column_stack(columns) @ case.lams[0]
     likelihood = case.rows.likelihood.take(rows)
     base = case.base()[rows]
-    constant = likelihood.normalizer(case.log_dispersion).sum()
+    constant = likelihood.normalizer(case.shapes).sum()
     constant -= 0.5 * len(columns) * np.log(2 * np.pi)
 
     def density(*u):
         u = np.array(u)
         eta = base + np.tensordot(u, Z.T, axes=(0, 0))
-        value = likelihood.density(eta, case.log_dispersion)[0].sum(axis=-1)
+        value = likelihood.density(eta, case.shapes)[0].sum(axis=-1)
         return np.exp(value + constant - 0.5 * (u * u).sum(axis=0))
 
     return density
@@ -161,10 +161,9 @@ def test_gradient_against_central_differences(
         shift[row, col] = STEP
         expected.append(slope(lams=([lam + shift], [lam - shift])))
         actual.append(slopes.lams[0][row, col])
-    if case.rows.likelihood.has_dispersion:
-        delta = case.log_dispersion
-        expected.append(slope(delta=(delta + STEP, delta - STEP)))
-        actual.append(slopes.log_dispersion)
+    for k, shift in enumerate(STEP * np.eye(len(case.shapes))):
+        expected.append(slope(delta=(case.shapes + shift, case.shapes - shift)))
+        actual.append(slopes.shapes[k])
     scale = 1.0 + np.abs(expected).max()
     assert_allclose(actual, expected, rtol=2e-5, atol=2e-6 * scale)
 
@@ -195,7 +194,7 @@ def test_nodes_outside_the_domain_of_the_link_do_not_count():
         beta=np.zeros(2),
         offset=np.full(40, 0.8),
         lams=[np.array([[0.1]])],
-        log_dispersion=0.0,
+        shapes=np.zeros(1),
     )
     with np.errstate(all="ignore"):
         point, slopes = approximate(case, 60)
