@@ -269,7 +269,8 @@ def _free_moves(
     """Moves of a free covariance among and towards effects in place, and among new."""
     turned = _turned(spans, size)
     n_retained = sum(span.shape[1] for span in spans)
-    along, away = [], []
+    along: list[FloatMatrix] = []
+    away: list[FloatMatrix] = []
     for c in range(size):
         for d in range(c, size):
             outer = np.outer(turned[:, d], turned[:, c])
