@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def pooled_regression(design: ModelDesign) -> RegressionResultsWrapper:
     """Least squares of the response less the offset on the fixed-effects columns.
 
+    By statsmodels, which takes the rows; the test against it does not.
+
     Parameters
     ----------
     design : ModelDesign

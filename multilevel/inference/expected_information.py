@@ -90,7 +90,8 @@ def _drawn_products(
 ) -> FloatMatrix:
     """tr(P dV_a P dV_b) as the mean of f_a'P f_b over responses drawn from the model.
 
-    For f_a = dV_a P y that is its expectation, sigma being one.
+    For f_a = dV_a P y that is its expectation, sigma being one. A response is drawn by
+    its rows: there are no cross-products of it before.
     """
     # Traces by probes, where full matrices would be too large: each is one solve.
     rng = np.random.default_rng(_SEED)

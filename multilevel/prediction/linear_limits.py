@@ -13,6 +13,7 @@ from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.optimize.linear.estimates import fixed_root
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.theta_hessian import theta_scales
+from multilevel.prediction.one_factor_variance import one_factor_variance
 from multilevel.prediction.prediction_error import (
     FittedCovariance,
     PredictedMeans,
@@ -118,6 +119,9 @@ class LinearLimits:
             # parameter of its own with a derivative of its own.
             root=fixed_root(problem, point) * (fitted.sigma / sigma),
         )
-        mean = prediction_variance(fitted.design, covariance, rows)
+        if len(rows.codes) == 1:
+            mean = fitted.scale * one_factor_variance(problem, point, rows)
+        else:
+            mean = prediction_variance(fitted.design, covariance, rows)
         own = unused_variance(fitted.design, covariance, rows)
         return np.stack([mean, mean + own + fitted.scale / rows.weights])

@@ -32,6 +32,8 @@ from multilevel.likelihood.elimination.penalized_products import weighted_produc
 from multilevel.likelihood.rows.column_basis import orthonormal_basis
 from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
 from multilevel.optimize.common.fitted_model import FittedModel
+from multilevel.optimize.linear.fitted_model import LinearFittedModel
+from multilevel.prediction.one_factor_variance import one_factor_variance
 from multilevel.prediction.prediction_rows import RowsToPredict
 
 
@@ -95,7 +97,7 @@ def predicted_means(fitted: FittedModel, rows: RowsToPredict) -> PredictedMeans:
     """
     design, covariance = fitted.design, FittedCovariance.of(fitted)
     try:
-        variance = prediction_variance(design, covariance, rows)
+        variance = _variance(fitted, covariance, rows)
     except np.linalg.LinAlgError:
         # The observed information of a row may be negative; that of all rows together
         # with the distribution of the effects is not, at the modes.
@@ -110,6 +112,16 @@ def predicted_means(fitted: FittedModel, rows: RowsToPredict) -> PredictedMeans:
         variance=variance,
         spread=variance + unused_variance(design, covariance, rows),
     )
+
+
+def _variance(
+    fitted: FittedModel, covariance: FittedCovariance, rows: RowsToPredict
+) -> FloatVector:
+    """Variance of the error at the estimates, (n,)."""
+    if isinstance(fitted, LinearFittedModel) and len(fitted.design.factors) == 1:
+        relative = one_factor_variance(fitted.problem, fitted.point(), rows)
+        return np.asarray(fitted.scale * relative)
+    return prediction_variance(fitted.design, covariance, rows)
 
 
 def fixed_variance(rows: FloatMatrix, root: FloatMatrix) -> FloatVector:
@@ -135,6 +147,10 @@ def prediction_variance(
     design: ModelDesign, covariance: FittedCovariance, rows: RowsToPredict
 ) -> FloatVector:
     """Variance of the error of every row's linear predictor, (n,).
+
+    The rows of the fit are eliminated again, together with those to predict: two levels
+    that meet in a row need not have met in the fit, and the cross-products of a linear
+    model hold no more than the pairs that did.
 
     Parameters
     ----------

@@ -71,7 +71,10 @@ def _title(fitted: FittedModel) -> str:
 
 
 def _residual_table(fitted: FittedModel) -> FrameTable:
-    """Quartiles of the residuals in units of the residual standard deviation."""
+    """Quartiles of the residuals in units of the residual standard deviation.
+
+    The one thing in a summary that rows are read for: quartiles are no sums.
+    """
     quartiles = np.quantile(scaled_residuals(fitted), _QUANTILES)
     names = ("Min", "1Q", "Median", "3Q", "Max")
     kind = "" if fitted.kind == "linear" else " Pearson"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import multilevel as ml
 from multilevel.errors import DataError
-from multilevel.prediction.prediction_error import _filled_codes
+from multilevel.prediction.one_factor_variance import one_factor_variance
+from multilevel.prediction.prediction_error import (
+    FittedCovariance,
+    _filled_codes,
+    prediction_variance,
+)
 from multilevel.prediction.prediction_options import PredictionOptions
 from multilevel.prediction.prediction_rows import rows_to_predict
 from small_data import grouped_responses
@@ -208,3 +215,25 @@ def test_levels_that_are_not_used_leave_nested_factors_nested():
     filled = _filled_codes(design, rows)
     assert_array_equal(filled[0], design.factors[0].codes)
     assert_array_equal(filled[1], design.factors[1].codes)
+
+
+@pytest.mark.parametrize(
+    ("formula", "origin", "tolerance"),
+    [
+        ("normal ~ x + (x | g)", 0.0, 1e-9),
+        ("normal ~ x + (x | g)", 1e4, 1e-6),
+        ("normal ~ x + (x || g)", 0.0, 1e-9),
+    ],
+)
+def test_one_factor_by_its_products_is_the_elimination_of_its_rows(
+    data, formula, origin, tolerance
+):
+    fitted = ml.mixedlm(formula, data.assign(x=data["x"] + origin)).fit()._fitted
+    asked = PredictionOptions(random="all", new_levels="population")
+    rows = rows_to_predict(fitted.design, None, asked, every_effect=True)
+    without = np.arange(len(data)) % 3 == 0
+    rows = replace(rows, codes=(np.where(without, -1, rows.codes[0]),))
+    found = one_factor_variance(fitted.problem, fitted.point(), rows)
+    covariance = FittedCovariance.of(fitted)
+    expected = prediction_variance(fitted.design, covariance, rows)
+    assert_allclose(fitted.scale * found, expected, rtol=tolerance)

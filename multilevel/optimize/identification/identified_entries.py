@@ -16,7 +16,6 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.standard_deviations import correlation_name, sd_name
-from multilevel.design.grouping import GroupingFactor
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import DataError, RankDeficiencyWarning, warn_caller
 from multilevel.likelihood.products.entry_products import (
@@ -202,7 +201,7 @@ def _refuse_alike_factors(
     for k, m in combinations(every, 2):
         first, second = design.factors[k], design.factors[m]
         if len(first.levels) == len(second.levels):
-            if _is_nested(second, first):
+            if _is_nested(problem, m, k):
                 why = f"{first.name!r} and {second.name!r} group the rows alike, so "
                 return _refuse_dependent_entries(
                     problem, design, every, why, residual=residual
@@ -213,15 +212,17 @@ def _refuse_alike_factors(
             widths[coarse] * len(design.factors[coarse].levels)
         )
         if widths[coarse] > 1 and few and not cells:
-            cells = _is_nested(design.factors[fine], design.factors[coarse])
+            cells = _is_nested(problem, fine, coarse)
     if cells:
         return _refuse_dependent_entries(problem, design, every, residual=residual)
     return set()
 
 
-def _is_nested(fine: GroupingFactor, coarse: GroupingFactor) -> bool:
+def _is_nested(problem: LinearProblem, fine: int, coarse: int) -> bool:
     """Whether each level of one factor lies in one level of the other."""
-    return fine.is_constant_within(coarse.codes)
+    pairs = problem.products.pairs[min(fine, coarse), max(fine, coarse)]
+    n_levels: int = problem.products.diagonal[fine].shape[2]
+    return len(pairs.rows) == n_levels
 
 
 def _refuse_dependent_entries(

@@ -21,6 +21,8 @@ def refuse_exact_fit(design: ModelDesign, sigma: float) -> None:
     FitError
         That names a grouping factor within whose levels the response is constant.
     """
+    # By the rows: rounding is that of the largest response, which no sum of squares of
+    # a response less its mean tells of.
     size = float(np.abs(design.y).max())
     # In the unit of y: sigma belongs to a row of weight one, which need not exist.
     spread = sigma if design.weights is None else sigma / design.weights.mean() ** 0.5

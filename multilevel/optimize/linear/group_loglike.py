@@ -16,6 +16,9 @@ def loglike_groups(
 ) -> FloatVector:
     """Log-likelihood (ML) of each independent group at the estimates, (J,).
 
+    The rows are needed: of y'W y, and of the log weights, the cross-products hold the
+    sums over all groups only.
+
     Raises
     ------
     FitError
