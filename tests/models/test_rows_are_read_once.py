@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import multilevel as ml
-from multilevel.comparison.pooled import compare_with_pooled
+from multilevel.comparison.compare_pooled import compare_pooled
 from multilevel.inference.variance_components import variance_components
 from multilevel.likelihood.rows.row_source import RowSource
 from multilevel.optimize.common.fitted_model import FittedModel
@@ -61,7 +61,7 @@ def test_what_the_products_know_takes_no_rows(data, formula, reml):
     result = ml.mixedlm(formula, data).fit(reml=reml)
     fitted = result._fitted
     bare = replace(fitted, design=without_rows(fitted.design))
-    assert compare_with_pooled(bare) == compare_with_pooled(fitted)
+    assert compare_pooled(bare) == compare_pooled(fitted)
     assert refuse_unidentified(bare.problem, bare.design) == frozenset()
     frame = variance_components(bare).to_frame(se=True)
     pd.testing.assert_frame_equal(frame, result.variance_components.to_frame(se=True))
