@@ -86,13 +86,13 @@ class EstimableSpace:
         left = triangle[:, aliased] - triangle[:, kept] @ combinations
         columns = exog[:, aliased] / scale[aliased]
         return EstimableSpace(
-            kept,
-            aliased,
-            scale,
-            np.asarray(combinations),
-            root,
-            np.linalg.norm(left, axis=0),
-            np.abs(columns - columns.mean(axis=0)).max(axis=0, initial=0.0),
+            kept=kept,
+            aliased=aliased,
+            scale=scale,
+            combinations=np.asarray(combinations),
+            root=root,
+            left_over=np.linalg.norm(left, axis=0),
+            spread=np.abs(columns - columns.mean(axis=0)).max(axis=0, initial=0.0),
         )
 
     def departures(self, rows: FloatMatrix) -> BoolVector:

@@ -348,11 +348,11 @@ def _terms(
         )
         terms.append(
             RandomTermDesign(
-                positions[term.name],
-                columns.names,
-                columns.values,
-                shared,
-                term.structure,
+                factor_index=positions[term.name],
+                effects=columns.names,
+                columns=columns.values,
+                shared=shared,
+                structure=term.structure,
             )
         )
     return tuple(terms)

@@ -114,7 +114,10 @@ def build_design(
     parts = FormulaParts.of(formula)
     names = column_names(data)
     scope = Scope(
-        formula.text, dict.fromkeys(names), formula_functions(), environment or {}
+        text=formula.text,
+        columns=dict.fromkeys(names),
+        functions=formula_functions(),
+        environment=environment or {},
     )
     expressions = {code: resolve(code, scope) for code in parts.codes}
     for code in formula.subtracted:
@@ -251,7 +254,13 @@ def _random_terms(
     terms = []
     for bar, plan, position in zip(formula.random, plans, positions, strict=True):
         columns, shared = term_columns(plan, variables, exog, fixed)
-        term = RandomTermDesign(position, plan.names, columns, shared, bar.structure)
+        term = RandomTermDesign(
+            factor_index=position,
+            effects=plan.names,
+            columns=columns,
+            shared=shared,
+            structure=bar.structure,
+        )
         terms.append(term)
     return tuple(terms)
 

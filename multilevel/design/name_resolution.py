@@ -70,7 +70,16 @@ def resolve(code: str, scope: Scope) -> Expression:
     for name in (code, squeezed):
         # patsy puts blanks into "1st"; but "x y" must not be the column "xy".
         if name in scope.columns and (name == code or name in scope.text):
-            return Expression(code, name, (name,), (name,), "", {}, {}, {})
+            return Expression(
+                code=code,
+                column=name,
+                columns=(name,),
+                checked_columns=(name,),
+                program="",
+                bindings={},
+                sources={},
+                stateful={},
+            )
     tree, quoted = _parse(code, scope)
     names = _NameResolver(code, scope, quoted)
     tree = ast.fix_missing_locations(names.visit(tree))

@@ -62,7 +62,7 @@ class NewColumns:
         # whatever the expression looks at.
         if _has_same_rows(self.table, fit):
             return evaluated(fitted, fit, self.scope)
-        trial = _Trial(fitted, self.scope, fit, self.table)
+        trial = _Trial(fitted=fitted, scope=self.scope, fit=fit, new=self.table)
         alone = trial.value(None, "for the new rows alone")
         first_new, n_all = fit.n_rows, fit.n_rows + self.table.n_rows
         both = trial.refuse_dependence(alone, np.arange(n_all), "after")

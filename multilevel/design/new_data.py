@@ -170,11 +170,11 @@ class _Wanted:
             for code in found.expressions * is_asked
         ]
         return _Wanted(
-            asked,
-            with_columns,
-            tuple(dict.fromkeys(effects)),
-            tuple(dict.fromkeys(groups)),
-            encoding.offsets,
+            asked=asked,
+            with_columns=with_columns,
+            effects=tuple(dict.fromkeys(effects)),
+            groups=tuple(dict.fromkeys(groups)),
+            offsets=encoding.offsets,
         )
 
     @property
@@ -256,11 +256,17 @@ def _complete_rows(
         for name in encoding.expressions[code].expression.checked_columns:
             found = store.missing(name)
             missing = missing if found is None else missing | found
-    scope = Scope("", (), {}, {})
+    scope = Scope(text="", columns=(), functions={}, environment={})
     rows = np.flatnonzero(~missing) if missing.any() else None
     whole = NewColumns(table, scope, encoding.whole)
     while True:
-        values = RowEvaluation(store, encoding.expressions, scope, rows, whole)
+        values = RowEvaluation(
+            store=store,
+            expressions=encoding.expressions,
+            scope=scope,
+            rows=rows,
+            whole=whole,
+        )
         if not values.n_rows:
             return values
         for code in (*wanted.effects, *wanted.offsets):

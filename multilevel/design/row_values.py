@@ -162,10 +162,10 @@ class RowNumbers:
         if rows is None:
             return self
         return RowNumbers(
-            None if self.weights is None else self.weights[rows],
-            None if self.offset is None else self.offset[rows],
-            self.weights_name,
-            self.offset_column,
+            weights=None if self.weights is None else self.weights[rows],
+            offset=None if self.offset is None else self.offset[rows],
+            weights_name=self.weights_name,
+            offset_column=self.offset_column,
         )
 
     def weights_with(self, trials: FloatVector | None) -> FloatVector | None:
@@ -211,10 +211,10 @@ def read_row_numbers(
     refuse_unknown_column(weights, "weights", names)
     refuse_unknown_column(offset, "offset", names)
     numbers = RowNumbers(
-        read_row_values(weights, "weights", table),
-        read_row_values(offset, "offset", table),
-        weights if isinstance(weights, str) else "weights",
-        offset if isinstance(offset, str) else None,
+        weights=read_row_values(weights, "weights", table),
+        offset=read_row_values(offset, "offset", table),
+        weights_name=weights if isinstance(weights, str) else "weights",
+        offset_column=offset if isinstance(offset, str) else None,
     )
     if numbers.weights is not None:
         refuse_negative(numbers.weights, numbers.weights_name)

@@ -31,11 +31,11 @@ class FormulaParts:
     def of(formula: ModelFormula) -> FormulaParts:
         """The parts of a formula."""
         return FormulaParts(
-            formula.responses,
-            effect_terms(formula.fixed),
-            tuple(effect_terms(term.effects) for term in formula.random),
-            tuple(term.groups for term in formula.random),
-            formula.offsets,
+            responses=formula.responses,
+            fixed=effect_terms(formula.fixed),
+            random=tuple(effect_terms(term.effects) for term in formula.random),
+            groups=tuple(term.groups for term in formula.random),
+            offsets=formula.offsets,
         )
 
     @property
@@ -111,7 +111,13 @@ def settle_rows(
     # An expression may be missing where its columns are not, as log(x) of -1. When such
     # rows go, transforms have learned from rows that are no longer there; so once more.
     while True:
-        values = RowEvaluation(store, learner.fitted(), scope, rows.kept, whole)
+        values = RowEvaluation(
+            store=store,
+            expressions=learner.fitted(),
+            scope=scope,
+            rows=rows.kept,
+            whole=whole,
+        )
         for code in parts.group_codes:
             values.labels(code)
         for code in (*parts.responses, *parts.effects, *parts.offsets):

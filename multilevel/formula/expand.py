@@ -92,7 +92,12 @@ class TermReader:
         self._refuse_repeated(random)
         terms = tuple(term for term, _ in random)
         subtracted = tuple(dict.fromkeys(self._subtracted(node)))
-        return SplitFormula(tuple(fixed), terms, tuple(offsets), subtracted)
+        return SplitFormula(
+            fixed=tuple(fixed),
+            random=terms,
+            offsets=tuple(offsets),
+            subtracted=subtracted,
+        )
 
     def _subtracted(self, node: Node) -> Iterator[str]:
         """Expressions behind a minus; they leave no trace in the terms."""

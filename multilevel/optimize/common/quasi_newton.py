@@ -106,7 +106,12 @@ def minimize_bfgs(
         floor = max(gain_tolerance, 4.0 * np.finfo(float).eps * abs(point.value))
         if gain <= floor or evaluations >= max_evaluations:
             return Descent(
-                x, point, inverse, max(gain, 0.0), evaluations, gain <= floor
+                x=x,
+                point=point,
+                inverse_hessian=inverse,
+                expected_gain=max(gain, 0.0),
+                evaluations=evaluations,
+                converged=gain <= floor,
             )
         length = float(np.sqrt(step @ metric @ step))
         cut = length > longest
@@ -118,7 +123,14 @@ def minimize_bfgs(
             # What was learnt may be wrong by now: once more with the first Hessian, and
             # if that does not lead down either, this is as low as it gets.
             if inverse is inverse_hessian:
-                return Descent(x, point, inverse, gain, evaluations, gain < 1e-6)
+                return Descent(
+                    x=x,
+                    point=point,
+                    inverse_hessian=inverse,
+                    expected_gain=gain,
+                    evaluations=evaluations,
+                    converged=gain < 1e-6,
+                )
             inverse = inverse_hessian
             continue
         share, trial = found
@@ -131,7 +143,14 @@ def minimize_bfgs(
         x, point = x + step, trial
         if idle == MAX_IDLE:
             gain = 0.5 * float(point.gradient @ inverse @ point.gradient)
-            return Descent(x, point, inverse, gain, evaluations, gain < 1e-6)
+            return Descent(
+                x=x,
+                point=point,
+                inverse_hessian=inverse,
+                expected_gain=gain,
+                evaluations=evaluations,
+                converged=gain < 1e-6,
+            )
 
 
 def _length_metric(inverse: FloatMatrix, most: float | FloatVector) -> FloatMatrix:

@@ -157,12 +157,24 @@ def minimize(
         # A promise below the rounding of the value itself cannot be kept, nor checked.
         floor = max(gain_tolerance, 8.0 * np.finfo(float).eps * abs(point.value))
         if predicted <= floor:
-            return Minimum(x, point, max(predicted, 0.0), evaluations, True)
+            return Minimum(
+                x=x,
+                point=point,
+                expected_gain=max(predicted, 0.0),
+                evaluations=evaluations,
+                converged=True,
+            )
         if evaluations >= max_evaluations or np.linalg.norm(step) < 1e-14 * (
             1.0 + np.linalg.norm(x)
         ):
             converged = predicted < 1e-6
-            return Minimum(x, point, predicted, evaluations, converged)
+            return Minimum(
+                x=x,
+                point=point,
+                expected_gain=predicted,
+                evaluations=evaluations,
+                converged=converged,
+            )
         trial = _try(objective, x + step)
         evaluations += 1
         fall = point.value - trial.value if trial is not None else -np.inf

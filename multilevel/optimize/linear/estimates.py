@@ -59,11 +59,11 @@ def estimates_at(problem: LinearProblem, point: LikelihoodPoint) -> Estimates:
     """Read the estimates off one evaluation."""
     profiled, basis = point.profiled, problem.basis
     return Estimates(
-        profiled.deviance + problem.deviance_shift(reml=profiled.reml),
-        basis.user_beta(profiled.beta),
-        fixed_covariance(problem, point),
-        float(np.sqrt(profiled.sigma2) * basis.response_scale),
-        problem.working_terms.user_modes(
+        deviance=profiled.deviance + problem.deviance_shift(reml=profiled.reml),
+        beta=basis.user_beta(profiled.beta),
+        cov_beta=fixed_covariance(problem, point),
+        sigma=float(np.sqrt(profiled.sigma2) * basis.response_scale),
+        modes=problem.working_terms.user_modes(
             [basis.response_scale * modes for modes in point.modes()]
         ),
     )

@@ -147,18 +147,18 @@ def _read_fit(
     theta = problem.working_terms.user_theta(minimum.x)
     lower = problem.terms.term_factors(theta)
     return LMMFit(
-        "REML" if reml else "ML",
-        theta,
-        minimum.x,
-        estimates.beta,
-        estimates.cov_beta,
-        estimates.sigma,
-        -0.5 * estimates.deviance,
-        tuple(lower),
-        estimates.modes,
-        problem.n_fixed + len(theta) + 1,
-        is_singular(problem, minimum.x),
-        _report(problem, found, boundary_parameters(problem, lower), seconds),
+        criterion="REML" if reml else "ML",
+        theta=theta,
+        working_theta=minimum.x,
+        beta=estimates.beta,
+        cov_beta=estimates.cov_beta,
+        sigma=estimates.sigma,
+        llf=-0.5 * estimates.deviance,
+        factors=tuple(lower),
+        modes=estimates.modes,
+        n_parameters=problem.n_fixed + len(theta) + 1,
+        is_singular=is_singular(problem, minimum.x),
+        report=_report(problem, found, boundary_parameters(problem, lower), seconds),
     )
 
 
@@ -188,13 +188,13 @@ def _report(
             f"could still fall by {minimum.expected_gain:.2g}"
         )
     return OptimizationReport(
-        minimum.converged and not found.unbounded,
-        minimum.evaluations + found.elsewhere,
-        float(np.abs(minimum.point.gradient).max(initial=0.0)),
-        minimum.expected_gain,
-        boundary,
-        message,
-        seconds,
+        converged=minimum.converged and not found.unbounded,
+        evaluations=minimum.evaluations + found.elsewhere,
+        gradient_norm=float(np.abs(minimum.point.gradient).max(initial=0.0)),
+        expected_gain=minimum.expected_gain,
+        boundary=boundary,
+        message=message,
+        seconds=seconds,
     )
 
 

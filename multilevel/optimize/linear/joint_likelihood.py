@@ -62,11 +62,11 @@ def _joint_point(problem: LinearProblem, params: FloatVector) -> _JointPoint:
     # The way back to the user's columns as a matrix, inverted: d(working)/d(user).
     beta_map = np.linalg.inv(basis.user_rows(np.eye(len(beta)))) / scale
     return _JointPoint(
-        replace(point, profiled=working),  # type: ignore[type-var]
-        theta,
-        np.asarray(beta_map, dtype=float),
-        sigma / scale,
-        scale,
+        point=replace(point, profiled=working),  # type: ignore[type-var]
+        theta=theta,
+        beta_map=np.asarray(beta_map, dtype=float),
+        sigma=sigma / scale,
+        scale=scale,
     )
 
 

@@ -91,7 +91,10 @@ def _expression_of(
             raise DataError(f"{error}; {_TRUST}") from None
     # The column may be known by the whole text, which has to stand in the formula.
     scope = Scope(
-        f"{text} {code}", dict.fromkeys(columns), formula_functions(), environment
+        text=f"{text} {code}",
+        columns=dict.fromkeys(columns),
+        functions=formula_functions(),
+        environment=environment,
     )
     try:
         expression = resolve(code, scope)
