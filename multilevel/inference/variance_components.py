@@ -283,7 +283,7 @@ class VarianceComponents:
         }
         triangle = _correlation_columns(rows, shown)
         return FrameTable(
-            pd.DataFrame(columns).assign(**triangle),
+            pd.DataFrame(columns | triangle),
             "Random effects:",
             headings=dict.fromkeys(triangle, "") | {"cor_1": "Corr"},
             formats=dict.fromkeys(triangle, given_correlations),

@@ -63,5 +63,8 @@ def _headings(alpha: float, *, uses_t: bool) -> dict[str, str]:
 
 def _marked(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a mark at rows that have no estimate."""
-    marked = frame.index + " (dropped: aliased)"
-    return frame.set_axis(frame.index.where(frame["estimate"].notna(), marked))
+    aliased = frame["estimate"].isna()
+    if not aliased.any():
+        return frame
+    marked = frame.index.where(~aliased, frame.index + " (dropped: aliased)")
+    return frame.set_axis(marked)
