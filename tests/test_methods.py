@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from multilevel.diagnostics.residuals import RESIDUALS
 from multilevel.errors import DataError
 from multilevel.inference.denominator_df import DDF_METHODS
+from multilevel.inference.intervals import INTERVALS
+from multilevel.inference.null_distribution import NULLS
 from multilevel.methods import Method, chosen, methods, names_for
 from multilevel.option_values import as_word
+from multilevel.prediction.predict import PREDICTIONS
 
 MEANS = methods(
     Method(name="mean", text="the mean", function=sum),
@@ -45,7 +49,11 @@ def test_the_closest_word_is_offered():
         as_word("Drop", ("drop", "raise"), "missing")
 
 
-def test_every_method_is_registered_under_its_own_name():
-    for name, method in DDF_METHODS.items():
+@pytest.mark.parametrize(
+    "registry", [DDF_METHODS, INTERVALS, NULLS, PREDICTIONS, RESIDUALS]
+)
+def test_every_method_is_registered_under_its_own_name(registry):
+    for name, method in registry.items():
         assert method.name == name
         assert method.text
+        assert method.kinds

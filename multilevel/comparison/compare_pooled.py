@@ -9,8 +9,8 @@ from typing import Any
 from multilevel.comparison.pooled import pooled_loglike, pooled_null
 from multilevel.comparison.pooled_glm import pooled_maximum
 from multilevel.design.formula_text import fixed_formula_text
-from multilevel.inference.chi_bar_square import ChiBarSquare
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
+from multilevel.inference.null_distribution import NullDistribution
 from multilevel.inference.pooled_glm_null import pooled_glm_null
 from multilevel.methods import ModelKind
 from multilevel.optimize.common.fitted_model import FittedModel
@@ -18,18 +18,18 @@ from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 
 
-def _linear(fitted: LinearFittedModel) -> tuple[float, ChiBarSquare]:
+def _linear(fitted: LinearFittedModel) -> tuple[float, NullDistribution]:
     problem, reml = fitted.problem, fitted.is_restricted
     return pooled_loglike(problem, reml=reml), pooled_null(problem, reml=reml)
 
 
-def _generalized(fitted: GeneralizedFittedModel) -> tuple[float, ChiBarSquare]:
+def _generalized(fitted: GeneralizedFittedModel) -> tuple[float, NullDistribution]:
     problem, pooled = fitted.problem, pooled_maximum(fitted.problem)
     null = pooled_glm_null(problem, fitted.design, pooled.eta, pooled.shapes)
     return pooled.llf, null
 
 
-POOLED: MappingProxyType[ModelKind, Callable[[Any], tuple[float, ChiBarSquare]]] = (
+POOLED: MappingProxyType[ModelKind, Callable[[Any], tuple[float, NullDistribution]]] = (
     MappingProxyType({"linear": _linear, "generalized": _generalized})
 )
 """Kind of model -> log-likelihood without random effects, and the null distribution."""

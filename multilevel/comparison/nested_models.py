@@ -21,10 +21,12 @@ from multilevel.comparison.same_rows import SameRows, match_rows
 from multilevel.comparison.working_model import working_design
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
-from multilevel.inference.chi_bar_square import ChiBarSquare
 from multilevel.inference.expected_information import expected_information
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
-from multilevel.inference.null_distribution import null_distribution
+from multilevel.inference.null_distribution import (
+    NullDistribution,
+    null_distribution,
+)
 from multilevel.inference.pooled_cone import cone_coordinates
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
@@ -161,7 +163,7 @@ def _null_distribution(
     rows: SameRows,
     n_fixed: int,
     edge: bool,
-) -> ChiBarSquare:
+) -> NullDistribution:
     """Chi-square if nothing is on the edge, else the mixture for the cones."""
     free, sizes = n_fixed + change.n_free, change.sizes
     if edge and sizes:

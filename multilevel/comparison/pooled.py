@@ -10,8 +10,10 @@ import pandas as pd
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
-from multilevel.inference.chi_bar_square import ChiBarSquare
-from multilevel.inference.null_distribution import null_distribution
+from multilevel.inference.null_distribution import (
+    NullDistribution,
+    null_distribution,
+)
 from multilevel.inference.pooled_cone import pooled_cone
 from multilevel.likelihood.products.entry_products import entry_products
 from multilevel.optimize.linear.problem import LinearProblem
@@ -82,7 +84,7 @@ def _centred_response(design: ModelDesign) -> FloatVector:
     return design.y if design.offset is None else design.y - design.offset
 
 
-def pooled_null(problem: LinearProblem, *, reml: bool) -> ChiBarSquare:
+def pooled_null(problem: LinearProblem, *, reml: bool) -> NullDistribution:
     """Null distribution of the test of all random effects at once.
 
     Parameters
@@ -93,7 +95,7 @@ def pooled_null(problem: LinearProblem, *, reml: bool) -> ChiBarSquare:
 
     Returns
     -------
-    ChiBarSquare
+    NullDistribution
 
     Raises
     ------

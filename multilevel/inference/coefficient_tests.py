@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.inference.intervals import two_sided_p, wald_limits
+from multilevel.inference.intervals import (
+    estimates_and_errors,
+    two_sided_p,
+    wald_interval,
+)
 from multilevel.optimize.common.fitted_model import FittedModel
 
 
@@ -75,18 +79,15 @@ def coefficient_tests(
     -------
     CoefficientTests
     """
-    design = fitted.design
-    estimate, se = np.full((2, len(design.exog_names)), np.nan)
-    estimate[design.kept] = fitted.beta
-    se[design.kept] = np.sqrt(np.diag(fitted.cov_beta))
+    estimate, se = estimates_and_errors(fitted)
     statistic = estimate / se
     return CoefficientTests(
-        names=design.exog_names,
+        names=fitted.design.exog_names,
         estimate=estimate,
         se=se,
         statistic=statistic,
         pvalue=two_sided_p(statistic, ddf),
         ddf=ddf,
-        limits=wald_limits(estimate, se, ddf, alpha=alpha),
+        limits=wald_interval(fitted, ddf, alpha=alpha),
         alpha=alpha,
     )

@@ -1,11 +1,16 @@
-"""Wald tests and confidence limits of single fixed effects."""
+"""Tests and confidence limits of single fixed effects, by method."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import stdtr
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.methods import Method, Methods, chosen, methods
+from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.prediction.student_quantiles import two_sided_quantiles
 
 
@@ -45,3 +50,51 @@ def wald_limits(
     """
     reach = two_sided_quantiles(df, alpha) * se
     return np.column_stack([estimate - reach, estimate + reach])
+
+
+def estimates_and_errors(fitted: FittedModel) -> tuple[FloatVector, FloatVector]:
+    """Of every column of the fixed effects; NaN for aliased ones, (p_all,) each."""
+    design = fitted.design
+    estimate, se = np.full((2, len(design.exog_names)), np.nan)
+    estimate[design.kept] = fitted.beta
+    se[design.kept] = np.sqrt(np.diag(fitted.cov_beta))
+    return estimate, se
+
+
+def wald_interval(
+    fitted: FittedModel, ddf: FloatVector, *, alpha: float
+) -> FloatMatrix:
+    """Limits by the standard errors and Student's t."""
+    return wald_limits(*estimates_and_errors(fitted), ddf, alpha=alpha)
+
+
+IntervalFunction: TypeAlias = Callable[..., FloatMatrix]
+"""(fitted model, ddf (p_all,), alpha=) -> limits (p_all, 2) of the fixed effects."""
+
+INTERVALS: Methods[IntervalFunction] = methods(
+    Method(name="wald", text="Wald limits", function=wald_interval),
+)
+
+
+def intervals(
+    fitted: FittedModel, ddf: FloatVector, *, alpha: float, method: str
+) -> FloatMatrix:
+    """Confidence limits of the fixed effects, (p_all, 2).
+
+    Parameters
+    ----------
+    fitted : FittedModel
+    ddf : (p_all,)
+        Degrees of freedom, for methods that use them.
+    alpha : float
+        One minus the coverage.
+    method : str
+        A name in `INTERVALS`.
+
+    Raises
+    ------
+    DataError
+        For a method that there is not.
+    """
+    found = chosen(INTERVALS, method, option="method", kind=fitted.kind)
+    return found.function(fitted, ddf, alpha=alpha)

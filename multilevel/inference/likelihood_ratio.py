@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from scipy.special import chdtrc
 
 from multilevel.display.fact_table import FactTable
-from multilevel.inference.chi_bar_square import ChiBarSquare
+from multilevel.inference.null_distribution import NullDistribution
 
 _NOTHING = 1e-6
 
@@ -33,8 +33,9 @@ class LRTest:
         The formulas of the two models.
     criterion : str
         ``"ML"``, or ``"REML"`` when restricted likelihoods are compared.
-    null_distribution : ChiBarSquare
-        The null distribution as a value: weights and degrees of freedom.
+    null_distribution : NullDistribution
+        The null distribution as a value; of a `ChiBarSquare` the weights and
+        degrees of freedom.
     notes : tuple of str
         What was done to make the models comparable.
 
@@ -63,7 +64,7 @@ class LRTest:
     restricted: str
     full: str
     criterion: str = "ML"
-    null_distribution: ChiBarSquare | None = field(default=None, repr=False)
+    null_distribution: NullDistribution | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
     def as_table(self) -> FactTable:
@@ -92,7 +93,7 @@ def likelihood_ratio_test(
     llf_full: float,
     *,
     df: int,
-    null: ChiBarSquare,
+    null: NullDistribution,
     restricted: str,
     full: str,
     criterion: str,
@@ -106,7 +107,7 @@ def likelihood_ratio_test(
         Both restricted ones (REML) or both not.
     df : int
         Difference of the numbers of parameters.
-    null : ChiBarSquare
+    null : NullDistribution
         Distribution of the statistic under the null hypothesis.
     restricted, full : str
         Formulas.

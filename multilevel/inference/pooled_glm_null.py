@@ -22,8 +22,11 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.inference.chi_bar_square import ChiBarSquare, cone_mixture
-from multilevel.inference.null_distribution import null_distribution
+from multilevel.inference.chi_bar_square import cone_mixture
+from multilevel.inference.null_distribution import (
+    NullDistribution,
+    null_distribution,
+)
 from multilevel.inference.pooled_cone import PooledCone, pooled_cone
 from multilevel.likelihood.families.traits import Family, bind_rows
 from multilevel.likelihood.products.entry_products import entry_products
@@ -41,7 +44,7 @@ def pooled_glm_null(
     design: ModelDesign,
     eta: FloatVector,
     shapes: FloatVector,
-) -> ChiBarSquare:
+) -> NullDistribution:
     """Null distribution of the test against the pooled model.
 
     Parameters
@@ -55,7 +58,7 @@ def pooled_glm_null(
 
     Returns
     -------
-    ChiBarSquare
+    NullDistribution
     """
     family, sizes = problem.family, design.stacked_terms.cone_sizes
     if sizes == (1,):  # nothing to compute from the rows

@@ -9,7 +9,7 @@ import pandas as pd
 
 from multilevel.array_types import FloatVector
 from multilevel.inference.denominator_df import known_ddf
-from multilevel.inference.intervals import two_sided_p, wald_limits
+from multilevel.inference.intervals import intervals, two_sided_p
 from multilevel.results.estimates import Estimates
 from multilevel.results.kept_value import kept_value
 
@@ -77,19 +77,21 @@ class FixedEffects(Estimates):
         """Two-sided p-values of the fixed effects, with the chosen `ddf`."""
         return two_sided_p(np.asarray(self.tvalues), self.ddf)
 
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Wald confidence limits of the fixed effects, with the chosen `ddf`.
+    def conf_int(self, alpha: float = 0.05, *, method: str = "wald") -> pd.DataFrame:
+        """Confidence limits of the fixed effects, with the chosen `ddf`.
 
         Parameters
         ----------
         alpha : float
             One minus the coverage.
+        method : {"wald"}
+            By standard errors and Student's t.
 
         Returns
         -------
         DataFrame
             Columns `lower` and `upper`.
         """
-        limits = wald_limits(self.fe_params, self.bse_fe, self.ddf, alpha=alpha)
+        limits = intervals(self._fitted, self.ddf, alpha=alpha, method=method)
         names = self.model.exog_names
         return pd.DataFrame(limits, index=names, columns=["lower", "upper"])

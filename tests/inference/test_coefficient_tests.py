@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import multilevel as ml
-from multilevel.errors import RankDeficiencyWarning
+from multilevel.errors import DataError, RankDeficiencyWarning
 from multilevel.inference.coefficient_tests import coefficient_tests
 from small_data import grouped_responses
 
@@ -38,3 +38,16 @@ def test_exponentials_keep_their_tests(results):
     # By the delta method, and tested as before.
     assert_allclose(ratios.se / ratios.estimate, tests.se)
     assert_allclose(ratios.pvalue, tests.pvalue)
+
+
+def test_limits_by_a_method_that_there_is_not(results):
+    with pytest.raises(DataError, match="method='profil' is not known; use 'wald'"):
+        results.conf_int(method="profil")
+
+
+def test_the_frame_has_a_row_for_every_column(results):
+    tests = coefficient_tests(results._fitted, results.ddf.to_numpy(), alpha=0.2)
+    frame = tests.to_frame()
+    assert list(frame.index) == list(results.params.index)
+    assert list(frame)[:4] == ["estimate", "se", "df", "t"]
+    assert_allclose(frame[["lower", "upper"]], tests.limits)

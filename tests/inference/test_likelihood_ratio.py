@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from multilevel.errors import DataError
 from multilevel.inference.chi_bar_square import ChiBarSquare
 from multilevel.inference.likelihood_ratio import likelihood_ratio_test
+from multilevel.inference.null_distribution import null_distribution
 
 
 def a_test(llf_full=-163.663529940568, **changes):
@@ -63,3 +66,14 @@ def test_html_escapes_formulas():
 def test_is_frozen():
     with pytest.raises(AttributeError):
         a_test().pvalue = 0.0
+
+
+def test_null_distributions_by_name():
+    asked = {"information": lambda: np.eye(5), "sizes": [2], "free": 1}
+    mixture = null_distribution(**asked)
+    assert mixture == null_distribution(**asked, method="chibar2")
+    assert mixture.survival(7.0) < null_distribution(**asked, method="chi2").survival(
+        7.0
+    )
+    with pytest.raises(DataError, match="method='x' is not known; use 'chibar2' or"):
+        null_distribution(**asked, method="x")
