@@ -14,7 +14,7 @@ from multilevel.comparison.compare_pooled import compare_pooled
 from multilevel.inference.variance_components import variance_components
 from multilevel.likelihood.rows.row_source import RowSource
 from multilevel.optimize.common.fitted_model import FittedModel
-from multilevel.optimize.linear.identification import refuse_unidentified
+from multilevel.optimize.identification.identified_entries import refuse_unidentified
 
 FORMULAS = [
     "y ~ x + (1 | g)",
