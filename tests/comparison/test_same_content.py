@@ -179,6 +179,21 @@ def test_one_variance_holds_no_two_of_the_same_effect(data):
         fit("(x + z | g)", data).compare_lr_test(twice)
 
 
+def test_trials_and_case_weights_are_compared_each_for_itself(data):
+    """Two cases of n trials each are not one of 2 n, though the shares agree."""
+    n = 5 + np.arange(len(data)) % 4
+    k = np.minimum(data["count"], n)
+    rows = data.assign(k=k, l=n - k, k2=2 * k, l2=2 * (n - k))
+
+    def binomial(left, random, **more):
+        formula = f"cbind({left}) ~ x + {random}"
+        return ml.mixedglm(formula, rows, family="binomial", **more).fit()
+
+    cases = binomial("k, l", "(1 | g)", weights=np.full(len(n), 2.0))
+    with pytest.raises(ComparisonError, match="different weights"):
+        binomial("k2, l2", "(x | g)").compare_lr_test(cases)
+
+
 def test_generalized_models_are_matched_too(data):
     def count(random, frame):
         return ml.mixedglm(f"count ~ x + {random}", frame, family="poisson").fit()
