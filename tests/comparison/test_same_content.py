@@ -134,6 +134,9 @@ def test_other_weights_offsets_and_responses_are_refused(data):
     full = fit("(x | g)", data)
     with pytest.raises(ComparisonError, match="different weights"):
         full.compare_lr_test(fit("(1 | g)", data, weights="w"))
+    nearly = data.assign(w=1.0 + 1e-6 * data["w"])
+    with pytest.raises(ComparisonError, match="different weights"):
+        full.compare_lr_test(fit("(1 | g)", nearly, weights="w"))
     with pytest.raises(ComparisonError, match="different offsets"):
         full.compare_lr_test(fit("(1 | g)", data, offset="o"))
     with pytest.raises(ComparisonError, match="different responses"):
@@ -177,6 +180,15 @@ def test_one_variance_holds_no_two_of_the_same_effect(data):
     twice = fit("(0 + x | g) + (0 + x2 | g)", data.assign(x2=3 * data["x"]))
     with pytest.raises(ComparisonError, match=r"restricted one has var\(x2 \| g\)"):
         fit("(x + z | g)", data).compare_lr_test(twice)
+
+
+def test_rounding_of_a_constant_is_no_direction():
+    """0.3 and 0.1 * 3 differ in the last digit, and both are constants."""
+    x = np.arange(8.0)
+    space = column_space(np.column_stack([np.ones(8), x]))
+    constant = np.where(x % 3 == 0, 0.3, 0.1 * 3.0)
+    assert np.ptp(constant) > 0.0
+    assert space.contains(constant[:, None]).all()
 
 
 def test_trials_and_case_weights_are_compared_each_for_itself(data):

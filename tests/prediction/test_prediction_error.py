@@ -237,3 +237,12 @@ def test_one_factor_by_its_products_is_the_elimination_of_its_rows(
     covariance = FittedCovariance.of(fitted)
     expected = prediction_variance(fitted.design, covariance, rows)
     assert_allclose(fitted.scale * found, expected, rtol=tolerance)
+
+
+def test_a_new_row_without_its_weight_is_not_predicted(data):
+    result = ml.mixedlm("normal ~ x + (1 | g)", data, weights="w").fit()
+    new = data.head(2)
+    known = result.get_prediction(new, weights=[3.0, 2.0]).summary_frame()
+    found = result.get_prediction(new, weights=[np.nan, 2.0]).summary_frame()
+    assert found.iloc[0].isna().all()
+    assert_allclose(found.iloc[1], known.iloc[1])

@@ -133,3 +133,20 @@ def test_pieces_of_rows_give_the_same(family, monkeypatch):
         case.shapes,
     )
     assert_allclose(analytic(cut), analytic(case), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("structure", ["intercept", "slope"])
+@pytest.mark.parametrize("size", [1e-10, 1e-6])
+def test_the_gradient_of_a_tiny_covariance_is_that_at_zero(structure, size):
+    """df/dG = sum_j A_j - g_j g_j' with g = Z'l', whether b is found yet or is zero."""
+    case = draw_case(3, structure=structure)
+    lams = [size * lam for lam in case.lams]
+    modes = find_modes(case.rows, case.base(), lams, NO_SHAPES)
+    found = laplace_slopes(case.rows, laplace_deviance(case.rows, modes, NO_SHAPES))
+    terms, effects = modes.terms, case.effects
+    (g,) = effects.collect(terms.score)
+    (factor,) = effects.factors
+    columns = [np.ones(80) if c is None else c for c in factor.columns]
+    A = np.array([[a @ (terms.weight * b) for b in columns] for a in columns])
+    expected = 2.0 * (A - g @ g.T) @ lams[0]
+    assert_allclose(found.lams[0], expected, rtol=1e-4, atol=1e-4 * size)
