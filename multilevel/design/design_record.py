@@ -6,9 +6,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.stacked_terms import StackedTerms
 from multilevel.design.column_kinds import ColumnKind
 from multilevel.design.expressions import FittedExpression
@@ -164,6 +165,18 @@ class ModelDesign:
     def kept_names(self) -> tuple[str, ...]:
         """Names of the columns that are estimated, (p,)."""
         return tuple(self.exog_names[position] for position in self.kept)
+
+    def with_aliased(self, values: FloatArray) -> FloatArray:
+        """Values (p,) or (p, p) of the kept columns of X among those of all columns.
+
+        NaN for the columns that were left out as aliased.
+        """
+        n_columns = len(self.exog_names)
+        if len(self.kept) == n_columns:
+            return values
+        out = np.full((n_columns,) * values.ndim, np.nan)
+        out[np.ix_(*[self.kept] * values.ndim)] = values
+        return out
 
     @property
     def factor_names(self) -> tuple[str, ...]:

@@ -54,11 +54,9 @@ def wald_limits(
 
 def estimates_and_errors(fitted: FittedModel) -> tuple[FloatVector, FloatVector]:
     """Of every column of the fixed effects; NaN for aliased ones, (p_all,) each."""
-    design = fitted.design
-    estimate, se = np.full((2, len(design.exog_names)), np.nan)
-    estimate[design.kept] = fitted.beta
-    se[design.kept] = np.sqrt(np.diag(fitted.cov_beta))
-    return estimate, se
+    errors = np.sqrt(np.diag(fitted.cov_beta))
+    place = fitted.design.with_aliased
+    return place(fitted.beta), place(errors)
 
 
 def wald_interval(

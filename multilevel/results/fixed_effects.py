@@ -52,10 +52,9 @@ class FixedEffects(Estimates):
     @kept_value
     def ddf(self) -> FloatVector:
         """Denominator degrees of freedom of each fixed effect's test."""
-        kept = self.model.design.kept
-        degrees = np.full(len(self.params), np.nan)
-        degrees[kept] = self._denominators.df(np.eye(len(kept)))
-        return degrees
+        design = self.model.design
+        own = self._denominators.df(np.eye(len(design.kept)))
+        return np.asarray(design.with_aliased(own))
 
     def with_ddf(self, method: str) -> Self:
         """The same estimates with tests by another method.

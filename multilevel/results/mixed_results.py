@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from statsmodels.base.model import LikelihoodModelResults
 
 from multilevel.design.read_only import read_only
@@ -44,15 +43,8 @@ class MixedResults(
     """
 
     def __init__(self, model: Any, fit: Any, ddf_method: str) -> None:
-        kept = model.design.kept
-        n_columns = len(model.design.exog_names)
-        params = fit.beta
-        covariance = fit.cov_beta
-        if len(kept) < n_columns:
-            params = np.full(n_columns, np.nan)
-            params[kept] = fit.beta
-            covariance = np.full((n_columns, n_columns), np.nan)
-            covariance[np.ix_(kept, kept)] = fit.cov_beta
+        params = model.design.with_aliased(fit.beta)
+        covariance = model.design.with_aliased(fit.cov_beta)
         read_only((params, covariance, fit))
         super().__init__(model, params, normalized_cov_params=covariance, scale=1.0)
         self.fit_record = fit
