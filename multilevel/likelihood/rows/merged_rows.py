@@ -19,7 +19,7 @@ class RowGroups:
 
     Parameters
     ----------
-    first : (N,)
+    first : (n_merged,)
         The first row of each group, ascending: the rows stay sorted.
     group : (n,)
         The group of every row.

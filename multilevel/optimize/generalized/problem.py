@@ -33,9 +33,9 @@ class GeneralizedProblem(WorkingProblem):
     family : Family
     rows : GeneralizedRows
         Sorted by group, equal rows merged.
-    X : (N, p)
+    X : (n_merged, p)
         Working fixed columns of these rows, Fortran order.
-    offset : (N,)
+    offset : (n_merged,)
     row_of : (n,)
         For each row of the design, its row here.
     fixed_transform : (p, p)

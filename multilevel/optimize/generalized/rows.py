@@ -22,11 +22,11 @@ class OrderedRows:
     Parameters
     ----------
     likelihood : RowLikelihood
-    fixed : (N, p)
-    offset : (N,)
-    codes : one (N,) for each grouping factor
+    fixed : (n_merged, p)
+    offset : (n_merged,)
+    codes : one (n_merged,) for each grouping factor
     levels : number of levels of each factor
-    random : (N,) columns of all terms one after another, None for ones
+    random : (n_merged,) columns of all terms one after another, None for ones
     row_of : (n,)
         For each row of the design, its row here.
     """
