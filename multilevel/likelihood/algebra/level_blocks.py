@@ -47,6 +47,15 @@ def semidefinite_rows(
     return factor[:, :size], factor[:, size:]
 
 
+def semidefinite_solve_rows(R: FloatArray, rhs: FloatArray) -> FloatArray:
+    """R^-T B with the zero rows of R where `semidefinite_rows` has them, (S, c, J)."""
+    out = np.zeros_like(rhs)
+    for k in range(len(R)):
+        left = rhs[k] - np.einsum("ij,icj->cj", R[:k, k], out[:k])
+        np.divide(left, R[k, k], out=out[k], where=R[k, k] > 0)
+    return out
+
+
 def cholesky_solve_rows(
     blocks: FloatArray, rhs: FloatArray
 ) -> tuple[FloatVector, FloatArray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from multilevel.likelihood.elimination.block_solve import (
     random_gram_product,
 )
 from multilevel.likelihood.elimination.block_system import BlockSystem, block_system
+from multilevel.likelihood.linear.second_pass_columns import vectors_by_factor
 from multilevel.likelihood.linear.several_factors import (
     SeveralFactorsPoint,
     several_factors_point,
@@ -59,6 +60,19 @@ class BlockFactors:
         """Residual sum of squares of all effects, fitted freely, as a share of y'Wy."""
         total = float(self.system.XytXy[-1, -1])
         return share_left_of(_equations(self.system), total, enough=enough)
+
+    def with_response(self, products: CrossProducts) -> BlockFactors:
+        """The same arrangement of the random columns for another response."""
+        right = vectors_by_factor(self.system, products.ZtXy)
+        return BlockFactors(
+            replace(
+                self.system,
+                ZtXy=right.chain,
+                ZtXy_rest=right.dense,
+                XytXy=products.XytXy,
+                second_pass=None,
+            )
+        )
 
     def level_log_dets(self, lams: Sequence[FloatMatrix]) -> FloatVector:
         """log|M| of every level of the independent factor, (J,)."""

@@ -55,6 +55,10 @@ class DenseFactors:
         total = float(self.system.XytXy[-1, -1])
         return share_left_of(_equations(self.system), total, enough=enough)
 
+    def with_response(self, products: CrossProducts) -> DenseFactors:
+        """The same matrix of random columns for another response."""
+        return DenseFactors(products, self.system.with_response(products))
+
     def level_log_dets(self, lams: Sequence[FloatMatrix]) -> FloatVector:
         """log|M| of every level of the independent factor, (J,)."""
         return self._blocks().level_log_dets(lams)

@@ -22,7 +22,11 @@ import numpy as np
 import scipy.linalg as sla
 
 from multilevel.array_types import FloatArray, FloatMatrix
-from multilevel.likelihood.linear.dense_system import DenseSecondPass, DenseSystem
+from multilevel.likelihood.linear.dense_system import (
+    DenseSecondPass,
+    DenseSystem,
+    stack_factors,
+)
 from multilevel.likelihood.linear.profiled import (
     ProfiledDeviance,
     profile_deviance,
@@ -140,7 +144,7 @@ class DensePoint:
             np.einsum("mab,bj->amj", dG, g)
             for dG, g in zip(directions, self.score(), strict=True)
         ]
-        vectors = self.system.from_factors(blocks)
+        vectors = stack_factors(blocks)
         return vectors.T @ self.D @ vectors, vectors.T @ self.E
 
     def _tiles(self, k: int, m: int) -> FloatArray:

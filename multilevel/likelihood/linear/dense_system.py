@@ -7,12 +7,12 @@ step is a triangular solve, and the exact Hessian costs no more than the gradien
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix
-from multilevel.likelihood.products.cross_products import CrossProducts
+from multilevel.likelihood.products.cross_products import CrossProducts, SecondPass
 
 MAX_EFFECTS = 200
 """Above this many random effects, blocks are eliminated one after another instead."""
@@ -39,6 +39,12 @@ class DenseSecondPass:
     effects: FloatMatrix
     ZtXy: FloatMatrix
     XytXy: FloatMatrix
+
+    @classmethod
+    def of(cls, products: SecondPass) -> DenseSecondPass:
+        """The same with the factors one below the other."""
+        effects, ZtXy = map(stack_factors, (products.effects, products.ZtXy))
+        return cls(effects, ZtXy, products.XytXy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,11 @@ class DenseSystem:
     starts: tuple[int, ...]
     second_pass: DenseSecondPass | None
 
+    def with_response(self, products: CrossProducts) -> DenseSystem:
+        """The same Z'W Z with the other products of another response."""
+        ZtXy = stack_factors(products.ZtXy)
+        return replace(self, ZtXy=ZtXy, XytXy=products.XytXy, second_pass=None)
+
     def times_lams(
         self, matrix: FloatMatrix, lams: Sequence[FloatMatrix]
     ) -> FloatMatrix:
@@ -91,12 +102,6 @@ class DenseSystem:
             blocks = rows.reshape(self.levels[k], size, vectors.shape[1])
             out.append(blocks.transpose(1, 2, 0))
         return out
-
-    def from_factors(self, blocks: Sequence[FloatArray]) -> FloatMatrix:
-        """Inverse of `by_factor`."""
-        return np.concatenate(
-            [b.transpose(2, 0, 1).reshape(-1, b.shape[1]) for b in blocks]
-        )
 
 
 def n_random_effects(products: CrossProducts) -> int:
@@ -127,15 +132,13 @@ def dense_system(products: CrossProducts) -> DenseSystem:
     again = products.second_pass
     return DenseSystem(
         ZtZ=A,
-        ZtXy=_stack(products.ZtXy),
+        ZtXy=stack_factors(products.ZtXy),
         XytXy=products.XytXy,
         n_rows=products.n_rows,
         sizes=sizes,
         levels=levels,
         starts=starts,
-        second_pass=None
-        if again is None
-        else DenseSecondPass(_stack(again.effects), _stack(again.ZtXy), again.XytXy),
+        second_pass=None if again is None else DenseSecondPass.of(again),
     )
 
 
@@ -148,8 +151,8 @@ def _place(
             A[rows + a, cols + b] = blocks[a, b]
 
 
-def _stack(blocks: Sequence[FloatArray]) -> FloatMatrix:
-    """Arrays (S, r, J) of the factors as one (q, r)."""
+def stack_factors(blocks: Sequence[FloatArray]) -> FloatMatrix:
+    """Arrays (S, r, J) of the factors as one (q, r), inverse of `by_factor`."""
     return np.concatenate(
         [b.transpose(2, 0, 1).reshape(-1, b.shape[1]) for b in blocks]
     )

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.likelihood.linear.profiled import ProfiledDeviance
+from multilevel.likelihood.products.cross_products import CrossProducts
 
 
 class LikelihoodPoint(Protocol):
@@ -74,6 +75,15 @@ class Prepared(Protocol):
         ----------
         enough : float
             A smaller share need not be known any better.
+        """
+
+    def with_response(self, products: CrossProducts) -> Prepared:
+        """The same columns with another response; what is of columns only is kept.
+
+        Parameters
+        ----------
+        products : CrossProducts
+            By `CrossProducts.with_response`.
         """
 
     def level_log_dets(self, lams: Sequence[FloatMatrix]) -> FloatVector:

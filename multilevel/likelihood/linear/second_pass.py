@@ -39,7 +39,7 @@ _SD_RATIOS = (30.0, 1e3)
 def accurate_products(
     source: RowSource, patterns: FactorPatterns, factor_of_term: Sequence[int]
 ) -> tuple[WorkingBasis, CrossProducts, Prepared]:
-    """Products of the rows, of shifted rows where that saves digits.
+    """Products of the rows, by a second pass over them where that saves digits.
 
     Returns
     -------
@@ -50,6 +50,20 @@ def accurate_products(
     """
     products = source_products(source, patterns, factor_of_term)
     prepared = prepare_products(products)
+    return second_pass_if_needed(source, patterns, factor_of_term, products, prepared)
+
+
+def second_pass_if_needed(
+    source: RowSource,
+    patterns: FactorPatterns,
+    factor_of_term: Sequence[int],
+    products: CrossProducts,
+    prepared: Prepared,
+) -> tuple[WorkingBasis, CrossProducts, Prepared]:
+    """What single-pass products of these rows become, as `accurate_products` gives it.
+
+    They are returned as they are unless the effects explain nearly all of the response.
+    """
     if prepared.share_left(enough=CANCELLATION) > CANCELLATION:
         return source.basis, products, prepared
     rows = source.rows()

@@ -13,7 +13,7 @@ Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.2.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from multilevel.likelihood.algebra.level_blocks import (
     cholesky_solve_rows,
     level_gram,
     semidefinite_rows,
+    semidefinite_solve_rows,
     summed_gram,
 )
 from multilevel.likelihood.linear.profiled import (
@@ -64,10 +65,18 @@ class RotatedLevels:
         # nothing large subtracted.
         left, between = products.second_pass, rotated
         if left is not None:
-            _, between = semidefinite_rows(products.diagonal[0], left.ZtXy[0])
+            between = semidefinite_solve_rows(R, left.ZtXy[0])
         within = (left or products).XytXy - summed_gram(between, between)
         rows = np.concatenate([R, rotated], axis=1)
         return cls(rows, within, products.n_rows, len(R))
+
+    def with_response(self, products: CrossProducts) -> RotatedLevels:
+        """The same rotations for another response."""
+        rows, R = self.rows.copy(), self.rows[:, : self.size]
+        rows[:, -1:] = semidefinite_solve_rows(R, products.ZtXy[0][:, -1:])
+        rotated = rows[:, self.size :]
+        within = products.XytXy - summed_gram(rotated, rotated)
+        return replace(self, rows=rows, within=within)
 
     def point(self, lams: Sequence[FloatMatrix], *, reml: bool) -> SingleFactorPoint:
         """Profiled deviance at the relative covariance factor (S, S)."""

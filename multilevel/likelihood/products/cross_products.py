@@ -10,11 +10,11 @@ pieces.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,30 @@ class SecondPass:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseProducts:
+    """Products of one response with all columns and itself.
+
+    Parameters
+    ----------
+    Zty : one (S_k, J_k) for each factor
+    Xty : (p,)
+    yty : float
+    """
+
+    Zty: tuple[FloatMatrix, ...]
+    Xty: FloatVector
+    yty: float
+
+    def __add__(self, other: ResponseProducts) -> ResponseProducts:
+        """Products of the rows of both."""
+        return ResponseProducts(
+            tuple(a + b for a, b in zip(self.Zty, other.Zty, strict=True)),
+            self.Xty + other.Xty,
+            self.yty + other.yty,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CrossProducts:
     """Products of one data set, or of one part of it.
 
@@ -136,6 +160,16 @@ class CrossProducts:
             self.XytXy + other.XytXy,
             _over_both(self.second_pass, other.second_pass),
         )
+
+    def with_response(self, response: ResponseProducts) -> CrossProducts:
+        """Products of the same columns with another response, by a single pass."""
+        ZtXy = tuple(block.copy() for block in self.ZtXy)
+        for block, own in zip(ZtXy, response.Zty, strict=True):
+            block[:, -1] = own
+        XytXy = self.XytXy.copy()
+        XytXy[-1, :-1] = XytXy[:-1, -1] = response.Xty
+        XytXy[-1, -1] = response.yty
+        return replace(self, ZtXy=ZtXy, XytXy=XytXy, second_pass=None)
 
 
 def _over_both(one: SecondPass | None, other: SecondPass | None) -> SecondPass | None:

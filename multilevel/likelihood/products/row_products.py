@@ -9,7 +9,11 @@ from functools import reduce
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
-from multilevel.likelihood.products.cross_products import CrossProducts, PairProducts
+from multilevel.likelihood.products.cross_products import (
+    CrossProducts,
+    PairProducts,
+    ResponseProducts,
+)
 from multilevel.likelihood.products.level_patterns import FactorPatterns
 from multilevel.likelihood.rows.column_basis import CHUNK, row_slices
 from multilevel.likelihood.rows.row_source import RowSource
@@ -123,8 +127,7 @@ def source_products(
     source: RowSource, patterns: FactorPatterns, factor_of_term: Sequence[int]
 ) -> CrossProducts:
     """All products of a data set, a slice of its rows at a time."""
-    # Each slice costs a pass over the levels, so it has more rows than there are.
-    slices = row_slices(source.n_rows, max(CHUNK, 8 * patterns.largest))
+    slices = _slices(source, patterns)
     if len(slices) == 1:
         return cross_products(source.rows(), patterns, factor_of_term)
     parts = (
@@ -132,3 +135,52 @@ def source_products(
         for part in slices
     )
     return reduce(operator.add, parts)
+
+
+def response_products(
+    sources: Sequence[RowSource],
+    patterns: FactorPatterns,
+    factor_of_term: Sequence[int],
+) -> tuple[ResponseProducts, ...]:
+    """What another response adds to products of columns that are known already.
+
+    Parameters
+    ----------
+    sources : sources of the same columns, one for each response
+    patterns : FactorPatterns
+    factor_of_term : grouping factor of each term
+    """
+    totals: list[ResponseProducts | None] = [None] * len(sources)
+    for part in _slices(sources[0], patterns):
+        rows, levels = sources[0].rows(part), patterns.part(part)
+        for j, source in enumerate(sources):
+            y = source.working_response(part, rows.fixed[:, :-1])
+            own, before = _of_response(y, rows, levels, factor_of_term), totals[j]
+            totals[j] = own if before is None else before + own
+    return tuple(total for total in totals if total is not None)
+
+
+def _of_response(
+    y: FloatVector,
+    rows: WorkingRows,
+    patterns: FactorPatterns,
+    factor_of_term: Sequence[int],
+) -> ResponseProducts:
+    column, weights = WorkingColumn(rows.fixed.shape[1], y), rows.weights
+    stacked = stacked_columns(rows, factor_of_term, len(patterns.codes))
+    weighted = y if weights is None else y * weights
+    return ResponseProducts(
+        tuple(
+            _level_blocks(columns, [column], weights, codes, n_levels, {})[:, 0]
+            for columns, codes, n_levels in zip(
+                stacked, patterns.codes, patterns.n_levels, strict=True
+            )
+        ),
+        rows.fixed[:, :-1].T @ weighted,
+        float(y @ weighted),
+    )
+
+
+def _slices(source: RowSource, patterns: FactorPatterns) -> list[slice]:
+    # Each slice costs a pass over the levels, so it has more rows than there are.
+    return row_slices(source.n_rows, max(CHUNK, 8 * patterns.largest))

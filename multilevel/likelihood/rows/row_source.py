@@ -60,11 +60,8 @@ class RowSource:
     def rows(self, part: slice = slice(None)) -> WorkingRows:
         """Working rows of a slice of the data, all by default."""
         basis = self.basis
-        fixed = _fixed_columns(self.X[part], self.y[part], basis)
-        response = fixed[:, -1]
-        if len(basis.response_fit):
-            response -= fixed[:, :-1] @ basis.response_fit
-        response /= basis.response_scale
+        fixed = _fixed_columns(self.X[part], basis)
+        fixed[:, -1] = self.working_response(part, fixed[:, :-1])
         constant = _fixed_constant(basis)
         random = []
         key = fixed.shape[1]
@@ -83,14 +80,40 @@ class RowSource:
         weights = None if self.weights is None else self.weights[part]
         return WorkingRows(fixed, constant, tuple(random), weights, basis)
 
+    def working_response(self, part: slice, fixed: FloatMatrix) -> FloatVector:
+        """Working response of a slice, given its working fixed columns (n, p)."""
+        basis = self.basis
+        response = self.y[part] - basis.response_mean
+        if len(basis.response_fit):
+            response -= fixed @ basis.response_fit
+        response /= basis.response_scale
+        return response
 
-def _fixed_columns(X: FloatMatrix, y: FloatVector, basis: WorkingBasis) -> FloatMatrix:
-    """Working fixed columns and the centred response, Fortran order."""
+    def with_responses(self, Y: FloatMatrix) -> tuple[RowSource, ...]:
+        """The same columns with other responses.
+
+        Parameters
+        ----------
+        Y : (n, r)
+            Less any offset.
+        """
+        centred = self.basis.constant[0] >= 0
+        basis = replace(
+            self.basis, response_fit=np.zeros(self.X.shape[1]), response_scale=1.0
+        )
+        plain = []
+        for y in Y.T:
+            mean = weighted_mean(y, self.weights) if centred else 0.0
+            plain.append(replace(self, y=y, basis=replace(basis, response_mean=mean)))
+        return _with_reduced_responses(plain)
+
+
+def _fixed_columns(X: FloatMatrix, basis: WorkingBasis) -> FloatMatrix:
+    """Working fixed columns and, last, room for the response; Fortran order."""
     n_rows, n_fixed = X.shape
     fixed = np.empty((n_rows, n_fixed + 1), order="F")
     if n_fixed:
         basis.fixed.apply(_ordered(X, basis), fixed[:, :-1])
-    np.subtract(y, basis.response_mean, out=fixed[:, -1])
     return fixed
 
 
@@ -137,42 +160,55 @@ def row_source(
     basis = WorkingBasis(
         np.asarray(order, dtype=np.intp),
         fixed,
-        weighted_mean(y, weights) if constant >= 0 else 0.0,
+        0.0,
         1.0,
         np.zeros(X.shape[1]),
         (0, float(X[0, constant])) if constant >= 0 else (-1, 0.0),
         transforms,
     )
     source = RowSource(y, X, tuple(terms), weights, basis, own)
-    return _with_reduced_response(source)
+    return source.with_responses(y[:, None])[0]
 
 
-def _with_reduced_response(source: RowSource) -> RowSource:
-    """The same rows with the response less its fit on X, scaled to unit mean square."""
-    n_rows = source.n_rows
-    fit, squares = np.zeros(source.X.shape[1]), 0.0
-    fixed = source.basis.fixed
+def _with_reduced_responses(sources: Sequence[RowSource]) -> tuple[RowSource, ...]:
+    """The same rows with responses less their fit on X, scaled to unit mean square.
+
+    Parameters
+    ----------
+    sources : sources of the same columns whose responses are centred only
+    """
+    first, n_rows = sources[0], sources[0].n_rows
+    fixed = first.basis.fixed
+    fits, squares = np.zeros((len(sources), first.X.shape[1])), np.zeros(len(sources))
     for part in row_slices(n_rows):
-        response = source.y[part] - source.basis.response_mean
-        weighted = _weighted(response, source.weights, part)
-        fit += weighted @ fixed.centred(_ordered(source.X[part], source.basis))
-        squares += float(response @ weighted)
-    fit = fixed.inner.T @ fit
-    fit /= n_rows
-    left = squares - n_rows * float(fit @ fit)
+        columns = fixed.centred(_ordered(first.X[part], first.basis))
+        for j, source in enumerate(sources):
+            response = source.y[part] - source.basis.response_mean
+            weighted = _weighted(response, first.weights, part)
+            fits[j] += weighted @ columns
+            squares[j] += response @ weighted
+    return tuple(
+        _less_fit(source, fixed.inner.T @ fit / n_rows, float(total))
+        for source, fit, total in zip(sources, fits, squares, strict=True)
+    )
+
+
+def _less_fit(source: RowSource, fit: FloatVector, squares: float) -> RowSource:
+    """With the fit (p,) removed from a response with that sum of squares."""
+    left = squares - source.n_rows * float(fit @ fit)
+    less = replace(source, basis=replace(source.basis, response_fit=fit))
     # The difference has lost six digits: once more from residuals, row by row.
     if left < 1e-6 * squares:
-        left = _residual_squares(source, fit)
-    scale = float(np.sqrt(left / n_rows)) if left > 0 else 1.0
-    basis = replace(source.basis, response_fit=fit, response_scale=scale)
-    return replace(source, basis=basis)
+        left = _residual_squares(less)
+    scale = float(np.sqrt(left / source.n_rows)) if left > 0 else 1.0
+    return replace(less, basis=replace(less.basis, response_scale=scale))
 
 
-def _residual_squares(source: RowSource, fit: FloatVector) -> float:
+def _residual_squares(source: RowSource) -> float:
     squares = 0.0
     for part in row_slices(source.n_rows):
-        rows = _fixed_columns(source.X[part], source.y[part], source.basis)
-        left = rows[:, -1] - rows[:, :-1] @ fit
+        fixed = _fixed_columns(source.X[part], source.basis)
+        left = source.working_response(part, fixed[:, :-1])
         squares += float(left @ _weighted(left, source.weights, part))
     return squares
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from multilevel.array_types import FloatMatrix
+from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.stacked_terms import StackedTerms
 
 if TYPE_CHECKING:
     from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.linear.prepared import LikelihoodPoint, Prepared
-from multilevel.likelihood.linear.second_pass import accurate_products
+from multilevel.likelihood.linear.second_pass import (
+    accurate_products,
+    second_pass_if_needed,
+)
 from multilevel.likelihood.products.cross_products import CrossProducts
 from multilevel.likelihood.products.level_patterns import (
     FactorPatterns,
     factor_patterns,
 )
+from multilevel.likelihood.products.row_products import response_products
 from multilevel.likelihood.rows.row_source import RowSource, row_source
 from multilevel.likelihood.rows.working_rows import RandomColumns, WorkingBasis
 from multilevel.optimize.common.blas_threads import blas_threads
@@ -28,7 +32,9 @@ from multilevel.optimize.common.working_terms import WorkingProblem, WorkingTerm
 
 @dataclass(frozen=True)
 class LinearProblem(WorkingProblem):
-    """Everything that fitting and inference need; the rows are not needed again.
+    """Everything that fitting and inference need.
+
+    The rows are needed again only where another response is put in place of this one.
 
     Parameters
     ----------
@@ -38,6 +44,10 @@ class LinearProblem(WorkingProblem):
     terms : StackedTerms
     basis : WorkingBasis
         How working estimates are carried back.
+    source : RowSource
+        The rows, with the response by which they were given.
+    patterns : FactorPatterns
+        Of the levels of the rows.
     effect_names : names of the effects of each term
     factor_names : name of each grouping factor
     undetermined : names of the standard deviations and correlations left open
@@ -48,6 +58,8 @@ class LinearProblem(WorkingProblem):
     prepared: Prepared
     terms: StackedTerms
     basis: WorkingBasis
+    source: RowSource
+    patterns: FactorPatterns
     effect_names: tuple[tuple[str, ...], ...]
     factor_names: tuple[str, ...]
     undetermined: frozenset[str] = frozenset()
@@ -83,6 +95,44 @@ class LinearProblem(WorkingProblem):
     def point(self, lams: Sequence[FloatMatrix], *, reml: bool) -> LikelihoodPoint:
         """Evaluate the deviance at relative covariance factors of working columns."""
         return self.prepared.point(lams, reml=reml)
+
+    def with_response(self, y: FloatVector) -> LinearProblem:
+        """The same model of another response (n,), less any offset."""
+        return next(self.with_responses(y[:, None]))
+
+    def with_responses(self, responses: FloatMatrix) -> Iterator[LinearProblem]:
+        """The same model of one response after another.
+
+        It costs the products with the responses only: nothing of the columns of X and
+        Z is computed again, and the rows are walked over once for all responses. Take
+        as many at a time as their n r numbers fit into memory.
+
+        Parameters
+        ----------
+        responses : (n, r)
+            Less any offset.
+        """
+        terms = self.terms.factor_of_term
+        with blas_threads(0):
+            sources = self.source.with_responses(responses)
+            found = response_products(sources, self.patterns, terms)
+        for source, response in zip(sources, found, strict=True):
+            products = self.products.with_response(response)
+            with blas_threads(0):
+                basis, products, prepared = second_pass_if_needed(
+                    source,
+                    self.patterns,
+                    terms,
+                    products,
+                    self.prepared.with_response(products),
+                )
+            yield replace(
+                self,
+                products=products,
+                prepared=prepared,
+                basis=basis,
+                source=source,
+            )
 
 
 def build_problem(design: ModelDesign) -> LinearProblem:
@@ -122,10 +172,12 @@ def _reduce(design: ModelDesign) -> LinearProblem:
         source, patterns, terms.factor_of_term
     )
     return LinearProblem(
-        products,
-        prepared,
-        terms,
-        basis,
-        tuple(term.effects for term in design.terms),
-        tuple(factor.name for factor in design.factors),
+        products=products,
+        prepared=prepared,
+        terms=terms,
+        basis=basis,
+        source=source,
+        patterns=patterns,
+        effect_names=tuple(term.effects for term in design.terms),
+        factor_names=tuple(factor.name for factor in design.factors),
     )
