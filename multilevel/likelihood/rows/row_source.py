@@ -98,14 +98,23 @@ class RowSource:
             Less any offset.
         """
         centred = self.basis.constant[0] >= 0
+        means = [weighted_mean(y, self.weights) if centred else 0.0 for y in Y.T]
+        fits, squares = _fits_and_squares(self, Y, means)
+        return tuple(map(self._less_fit, Y.T, means, fits, squares))
+
+    def _less_fit(
+        self, y: FloatVector, mean: float, fit: FloatVector, squares: float
+    ) -> RowSource:
+        """With a response less its fit (p,) on X, scaled to unit mean square."""
+        left = squares - self.n_rows * float(fit @ fit)
+        # The difference has lost six digits: once more from residuals, row by row.
+        if left < 1e-6 * squares:
+            left = _residual_squares(self, y - mean, fit)
+        scale = float(np.sqrt(left / self.n_rows)) if left > 0 else 1.0
         basis = replace(
-            self.basis, response_fit=np.zeros(self.X.shape[1]), response_scale=1.0
+            self.basis, response_mean=mean, response_fit=fit, response_scale=scale
         )
-        plain = []
-        for y in Y.T:
-            mean = weighted_mean(y, self.weights) if centred else 0.0
-            plain.append(replace(self, y=y, basis=replace(basis, response_mean=mean)))
-        return _with_reduced_responses(plain)
+        return replace(self, y=y, basis=basis)
 
 
 def _fixed_columns(X: FloatMatrix, basis: WorkingBasis) -> FloatMatrix:
@@ -170,45 +179,29 @@ def row_source(
     return source.with_responses(y[:, None])[0]
 
 
-def _with_reduced_responses(sources: Sequence[RowSource]) -> tuple[RowSource, ...]:
-    """The same rows with responses less their fit on X, scaled to unit mean square.
-
-    Parameters
-    ----------
-    sources : sources of the same columns whose responses are centred only
-    """
-    first, n_rows = sources[0], sources[0].n_rows
-    fixed = first.basis.fixed
-    fits, squares = np.zeros((len(sources), first.X.shape[1])), np.zeros(len(sources))
+def _fits_and_squares(
+    source: RowSource, Y: FloatMatrix, means: Sequence[float]
+) -> tuple[FloatMatrix, FloatVector]:
+    """Coefficients (r, p) and sums of squares (r,) of the centred responses."""
+    basis, n_rows = source.basis, source.n_rows
+    fits, squares = np.zeros((len(means), source.X.shape[1])), np.zeros(len(means))
     for part in row_slices(n_rows):
-        columns = fixed.centred(_ordered(first.X[part], first.basis))
-        for j, source in enumerate(sources):
-            response = source.y[part] - source.basis.response_mean
-            weighted = _weighted(response, first.weights, part)
+        columns = basis.fixed.centred(_ordered(source.X[part], basis))
+        for j, mean in enumerate(means):
+            response = Y[part, j] - mean
+            weighted = _weighted(response, source.weights, part)
             fits[j] += weighted @ columns
             squares[j] += response @ weighted
-    return tuple(
-        _less_fit(source, fixed.inner.T @ fit / n_rows, float(total))
-        for source, fit, total in zip(sources, fits, squares, strict=True)
-    )
+    return fits @ basis.fixed.inner / n_rows, squares
 
 
-def _less_fit(source: RowSource, fit: FloatVector, squares: float) -> RowSource:
-    """With the fit (p,) removed from a response with that sum of squares."""
-    left = squares - source.n_rows * float(fit @ fit)
-    less = replace(source, basis=replace(source.basis, response_fit=fit))
-    # The difference has lost six digits: once more from residuals, row by row.
-    if left < 1e-6 * squares:
-        left = _residual_squares(less)
-    scale = float(np.sqrt(left / source.n_rows)) if left > 0 else 1.0
-    return replace(less, basis=replace(less.basis, response_scale=scale))
-
-
-def _residual_squares(source: RowSource) -> float:
+def _residual_squares(
+    source: RowSource, centred: FloatVector, fit: FloatVector
+) -> float:
     squares = 0.0
     for part in row_slices(source.n_rows):
         fixed = _fixed_columns(source.X[part], source.basis)
-        left = source.working_response(part, fixed[:, :-1])
+        left = centred[part] - fixed[:, :-1] @ fit
         squares += float(left @ _weighted(left, source.weights, part))
     return squares
 
