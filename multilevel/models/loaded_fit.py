@@ -17,8 +17,8 @@ from multilevel.models.mixedglm import MixedGLM
 from multilevel.models.mixedlm import MixedLM
 from multilevel.models.saved_checks import refuse_wrong_design, refuse_wrong_fit
 from multilevel.models.saved_fit import PARTS, record_kinds
-from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.generalized.fit_record import GLMMFit
+from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.results.saved.container import Container
 from multilevel.results.saved.replaced_file import file_path
 from multilevel.results.saved.values import Reader

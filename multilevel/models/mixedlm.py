@@ -22,10 +22,10 @@ from multilevel.inference.denominator_df import known_ddf
 from multilevel.models.given_numbers import read_params, read_start
 from multilevel.models.mixed_model import MixedModel
 from multilevel.models.progress_lines import progress_writer
-from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.identification.identified_entries import refuse_unidentified
 from multilevel.optimize.linear import joint_likelihood
 from multilevel.optimize.linear.fit import fit_design
+from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
 from multilevel.option_values import as_switch
 from multilevel.results.labelled_results import LabelledResults

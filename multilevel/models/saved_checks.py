@@ -11,8 +11,8 @@ from multilevel.covariance.registry import STRUCTURES
 from multilevel.design.design_record import DesignEncoding, ModelDesign
 from multilevel.design.fixed_effects import ColumnPlan
 from multilevel.errors import DataError
-from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.generalized.fit_record import GLMMFit
+from multilevel.optimize.linear.fit_record import LMMFit
 
 
 def refuse_wrong_design(design: ModelDesign) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from multilevel import __version__
 from multilevel.design.design_record import ModelDesign
 from multilevel.models.saved_checks import refuse_wrong_design, refuse_wrong_fit
-from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.generalized.fit_record import GLMMFit
+from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.results.saved.container import write_container
 from multilevel.results.saved.expressions import expression_kinds
 from multilevel.results.saved.record_types import records_within

@@ -18,9 +18,9 @@ from dense_likelihood import GroupedData
 from stress_designs import N_DESIGNS, stress_design
 
 from multilevel.errors import ConvergenceWarning, SingularFitWarning
-from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear import other_minima
 from multilevel.optimize.linear.fit import fit_lmm
+from multilevel.optimize.linear.fit_record import LMMFit
 
 LOWEST = json.loads((Path(__file__).parent / "lowest.json").read_text())
 TOLERANCE = 1e-6  # of deviance

@@ -8,7 +8,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
-from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem
 
 

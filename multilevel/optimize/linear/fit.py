@@ -14,7 +14,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
 from multilevel.likelihood.linear.dense_system import n_random_effects
 from multilevel.optimize.common.blas_threads import blas_threads
-from multilevel.optimize.common.fit_record import LMMFit, OptimizationReport
+from multilevel.optimize.common.fit_record import OptimizationReport
 from multilevel.optimize.common.singularity import (
     boundary_parameters,
     is_singular,
@@ -22,6 +22,7 @@ from multilevel.optimize.common.singularity import (
 from multilevel.optimize.common.trust_region import Minimum
 from multilevel.optimize.linear.estimates import estimates_at
 from multilevel.optimize.linear.exact_fit import refuse_exact_fit
+from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.other_minima import (
     lowest_minimum,
     may_have_other_minima,

@@ -16,10 +16,10 @@ from multilevel.likelihood.families.registry import family_of
 from multilevel.likelihood.families.traits import Family
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.methods import ModelKind
-from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.estimates import fixed_root
 from multilevel.optimize.linear.fit import fit_design
+from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.group_loglike import loglike_groups
 from multilevel.optimize.linear.problem import LinearProblem, build_problem
 

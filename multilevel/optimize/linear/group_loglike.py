@@ -7,7 +7,7 @@ import numpy as np
 from multilevel.array_types import FloatVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.linear.profiled import LOG_2PI
-from multilevel.optimize.common.fit_record import LMMFit
+from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem
 
 

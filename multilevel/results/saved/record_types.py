@@ -60,7 +60,7 @@ def records_within(*kinds: type) -> dict[str, type]:
 
     Examples
     --------
-    >>> from multilevel.optimize.common.fit_record import LMMFit
+    >>> from multilevel.optimize.linear.fit_record import LMMFit
     >>> sorted(records_within(LMMFit))
     ['LMMFit', 'OptimizationReport']
     """

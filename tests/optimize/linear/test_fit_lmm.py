@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose
 import multilevel as ml
 from multilevel.errors import FitError, SingularFitWarning
 from multilevel.models.mixedlm import MixedLM
-from multilevel.optimize.common.fit_record import LMMFit
 from multilevel.optimize.linear.fit import fit_lmm
+from multilevel.optimize.linear.fit_record import LMMFit
 from small_data import balanced_groups
 
 COUNTED = {
