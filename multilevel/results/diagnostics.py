@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatVector
@@ -17,7 +16,7 @@ class Diagnostics(Predictions):
     @kept_value
     def resid(self) -> FloatVector:
         """Response less `fittedvalues`."""
-        return np.asarray(self.model.endog - self.fittedvalues)
+        return self._fitted.design.y - self.fittedvalues
 
     @property
     def resid_pearson(self) -> FloatVector:
@@ -45,4 +44,4 @@ class Diagnostics(Predictions):
         Series
         """
         values = residuals(self._fitted, kind, seed=seed)
-        return pd.Series(values, index=self.model.design.index, name=kind)
+        return pd.Series(values, index=self._fitted.design.index, name=kind)

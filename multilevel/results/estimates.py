@@ -11,7 +11,7 @@ from multilevel.inference.denominator_df import DDF_METHODS, Denominators
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from multilevel.optimize.common.fitted_model import FittedModel
+    from multilevel.optimize.common.fitted_model import FitRecord, FittedModel
 
 
 class Estimates:
@@ -22,7 +22,7 @@ class Estimates:
     """
 
     model: Any
-    fit_record: Any
+    fit_record: FitRecord
     ddf_method: str
     use_t: bool
     # statsmodels' constructor and cached attributes provide these.

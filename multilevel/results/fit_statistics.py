@@ -20,7 +20,7 @@ class FitStatistics(Estimates):
     @property
     def llf(self) -> float:
         """Maximized log-likelihood; the restricted one for REML."""
-        return float(self._fitted.llf)
+        return self._fitted.llf
 
     @kept_value
     def llf_groups(self) -> pd.Series:
@@ -44,7 +44,7 @@ class FitStatistics(Estimates):
     @property
     def nobs(self) -> int:
         """Number of rows used."""
-        return int(self.model.nobs)
+        return self._fitted.design.nobs
 
     @property
     def df_model(self) -> int:
@@ -69,18 +69,17 @@ class FitStatistics(Estimates):
     @property
     def aicc(self) -> float:
         """`aic` with the small-sample correction of Hurvich and Tsai."""
-        k, left = self.df_model, self.nobs - self.df_model - 1
-        return self.aic + 2.0 * k * (k + 1) / left if left > 0 else float("inf")
+        return self._fitted.aicc
 
     @property
     def ngroups(self) -> dict[str, int]:
         """Grouping factor -> number of levels."""
-        return {f.name: len(f.levels) for f in self.model.design.factors}
+        return {f.name: len(f.levels) for f in self._fitted.design.factors}
 
     @property
     def n_dropped(self) -> int:
         """Rows that were dropped because something in them is missing."""
-        return int(self.model.design.dropped.n)
+        return self._fitted.design.dropped.n
 
     @property
     def formula(self) -> str:
@@ -90,15 +89,15 @@ class FitStatistics(Estimates):
     @property
     def optimization(self) -> OptimizationReport:
         """How the optimizer ended: evaluations, gradient, boundary, in plain words."""
-        report: OptimizationReport = self._fitted.fit.report
+        report = self._fitted.fit.report
         return replace(report, boundary=dict(report.boundary))
 
     @property
     def converged(self) -> bool:
         """Whether the optimizer can show that it is done."""
-        return bool(self._fitted.fit.report.converged)
+        return self._fitted.fit.report.converged
 
     @property
     def is_singular(self) -> bool:
         """Whether an estimated covariance matrix is singular."""
-        return bool(self._fitted.fit.is_singular)
+        return self._fitted.fit.is_singular

@@ -52,7 +52,7 @@ class FixedEffects(Estimates):
     @kept_value
     def ddf(self) -> FloatVector:
         """Denominator degrees of freedom of each fixed effect's test."""
-        design = self.model.design
+        design = self._fitted.design
         own = self._denominators.df(np.eye(len(design.kept)))
         return np.asarray(design.with_aliased(own))
 
@@ -92,5 +92,5 @@ class FixedEffects(Estimates):
             Columns `lower` and `upper`.
         """
         limits = intervals(self._fitted, self.ddf, alpha=alpha, method=method)
-        names = self.model.exog_names
+        names = list(self._fitted.design.exog_names)
         return pd.DataFrame(limits, index=names, columns=["lower", "upper"])

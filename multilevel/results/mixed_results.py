@@ -21,6 +21,8 @@ from multilevel.results.tests import Tests
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from multilevel.optimize.common.fitted_model import FitRecord
+
 
 class MixedResults(
     Tables,
@@ -37,12 +39,12 @@ class MixedResults(
     Parameters
     ----------
     model : MixedModel
-    fit : frozen record of the estimates
+    fit : FitRecord
     ddf_method : str
         How denominator degrees of freedom of tests are computed.
     """
 
-    def __init__(self, model: Any, fit: Any, ddf_method: str) -> None:
+    def __init__(self, model: Any, fit: FitRecord, ddf_method: str) -> None:
         params = model.design.with_aliased(fit.beta)
         covariance = model.design.with_aliased(fit.cov_beta)
         read_only((params, covariance, fit))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from statsmodels.base.wrapper import ResultsWrapper
 
     from multilevel.likelihood.families.traits import Family
+    from multilevel.optimize.generalized.fit_record import GLMMFit
 
 
 class MixedGLMResults(MixedResults):
@@ -41,6 +42,8 @@ class MixedGLMResults(MixedResults):
      Group  Effect     Variance  Std.Dev.
      herd   Intercept    0.4125    0.6423
     """
+
+    fit_record: GLMMFit
 
     @cached_property
     def _fitted(self) -> GeneralizedFittedModel:

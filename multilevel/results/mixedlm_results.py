@@ -13,6 +13,8 @@ from multilevel.results.mixed_results import MixedResults
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper
 
+    from multilevel.optimize.common.fit_record import LMMFit
+
 
 class MixedLMResults(MixedResults):
     """What `MixedLM.fit` returns, with labels put on by `LabelledResults`.
@@ -35,6 +37,8 @@ class MixedLMResults(MixedResults):
     >>> round(float(result.t_test("Days = 10").pvalue), 3)
     0.766
     """
+
+    fit_record: LMMFit
 
     @cached_property
     def _fitted(self) -> LinearFittedModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatArray, FloatVector
@@ -23,7 +22,7 @@ class RandomEffects(Estimates):
     @property
     def theta(self) -> FloatVector:
         """Entries of the relative covariance factors, unit-free."""
-        return np.asarray(self.fit_record.theta)
+        return self._fitted.fit.theta
 
     @property
     def full_params(self) -> FloatVector:
@@ -37,7 +36,7 @@ class RandomEffects(Estimates):
     @property
     def sigma(self) -> float:
         """Square root of `scale`: in a linear model the sd of the residuals."""
-        return float(self._fitted.sigma)
+        return self._fitted.sigma
 
     @property
     def scale(self) -> float:
@@ -69,7 +68,7 @@ class RandomEffects(Estimates):
     @kept_value
     def random_effects_cov(self) -> dict[str, FloatArray]:
         """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
-        names = self.model.design.factor_names
+        names = self._fitted.design.factor_names
         return dict(zip(names, self._fitted.conditional_covariances(), strict=True))
 
     @kept_value

@@ -28,14 +28,14 @@ class Tests(Estimates):
 
     @cached_property
     def _estimability(self) -> Estimability:
-        design = self.model.design
+        design = self._fitted.design
         return estimability(design.exog, design.kept)
 
     def _covariance_root(self, covariance: Any) -> FloatMatrix:
         """Square root of the fit's covariance, or of the kept part of a given one."""
         if covariance is None:
             return self._fitted.fixed_root
-        kept = self.model.design.kept
+        kept = self._fitted.design.kept
         whole = np.asarray(covariance, dtype=float)
         return covariance_root(whole[np.ix_(kept, kept)])
 
@@ -62,9 +62,9 @@ class Tests(Estimates):
         """
         contrasts, values = self.model.linear_constraints(r_matrix)
         return t_tests(
-            contrasts[:, self.model.design.kept],
+            contrasts[:, self._fitted.design.kept],
             values,
-            self.fit_record.beta,
+            self._fitted.beta,
             self._covariance_root(cov_p),
             self._denominators,
             use_t=self.use_t if use_t is None else use_t,
@@ -107,7 +107,7 @@ class Tests(Estimates):
         return wald_test(
             contrasts,
             values,
-            self.fit_record.beta,
+            self._fitted.beta,
             self._covariance_root(cov_p),
             self._denominators,
             use_f=self.use_t if use_f is None else use_f,

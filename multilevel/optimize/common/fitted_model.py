@@ -135,6 +135,12 @@ class FittedModel(ABC):
         return float(self.deviance + np.log(self.design.nobs) * self.n_parameters)
 
     @property
+    def aicc(self) -> float:
+        """AIC with the small-sample correction of Hurvich and Tsai."""
+        k, left = self.n_parameters, self.design.nobs - self.n_parameters - 1
+        return self.aic + 2.0 * k * (k + 1) / left if left > 0 else float("inf")
+
+    @property
     def formula(self) -> str:
         """The formula as written, or one that says what the arrays were."""
         return formula_text(self.design)
