@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel.likelihood.elimination.penalized_layout import penalized_layout
+from multilevel.likelihood.elimination.weighted_rows import effect_layout
 from multilevel.likelihood.families.registry import family_of
 from multilevel.likelihood.families.row_likelihood import RowLikelihood
 from multilevel.likelihood.families.traits import bind_rows
@@ -200,7 +200,7 @@ def draw_case(
     drawn = [lam @ rng.normal(size=size) for lam, size in zip(lams, sizes, strict=True)]
     eta = X @ beta + offset + effects.spread(drawn)
     likelihood = draw_rows(rng, family, link, np.clip(eta, -3.0, 3.0))
-    rows = GeneralizedRows(likelihood, penalized_layout(effects))
+    rows = GeneralizedRows(likelihood, effect_layout(effects))
     return RandomCase(
         rows, X, offset, beta, lams, np.full(likelihood.n_shapes, np.log(0.8))
     )

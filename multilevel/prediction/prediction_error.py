@@ -25,10 +25,13 @@ from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.triangular import lower_factor
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import FitError
-from multilevel.likelihood.elimination.penalized_factor import penalized_factor
-from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
-from multilevel.likelihood.elimination.penalized_layout import penalized_layout
-from multilevel.likelihood.elimination.penalized_products import weighted_products
+from multilevel.likelihood.elimination.eliminate import eliminate
+from multilevel.likelihood.elimination.solve import solve
+from multilevel.likelihood.elimination.weighted_rows import (
+    effect_layout,
+    row_inverse,
+    weighted_products,
+)
 from multilevel.likelihood.rows.column_basis import orthonormal_basis
 from multilevel.likelihood.rows.effect_rows import EffectRows, FactorRows, LevelIndex
 from multilevel.optimize.common.fitted_model import FittedModel
@@ -172,19 +175,19 @@ def prediction_variance(
     effects, lams = _in_working_columns(
         _stacked_rows(design, rows), _stacked_factors(design, covariance.factors), n
     )
-    layout = penalized_layout(effects)
+    layout = effect_layout(effects)
     nothing = np.zeros(len(rows.X))
     weights = np.concatenate([covariance.information, nothing])
-    factor = penalized_factor(weighted_products(layout, weights), lams)
+    elimination = eliminate(weighted_products(layout, weights), lams)
     # z'K z of all rows at once: their levels meet in the
     # elimination as those of the fit.
-    conditional = pattern_inverse(factor).leverages()[n:]
+    conditional = row_inverse(layout, elimination).leverages[n:]
     # x less what the modes take up of it: (K Z'W X)'z, by a
     # solve for each fixed column.
     moved = rows.X.copy()
     for j, column in enumerate(design.X.T):
         weighted = np.concatenate([covariance.information * column, nothing])
-        moved[:, j] -= effects.spread(factor.solve(effects.collect(weighted)))[n:]
+        moved[:, j] -= effects.spread(solve(elimination, effects.collect(weighted)))[n:]
     return np.maximum(conditional, 0.0) + fixed_variance(moved, covariance.root)
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg as sla
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 
 SEVERAL = 8
 """Up to so many columns, products one by one were measured to be twice to eight times
@@ -36,6 +36,8 @@ class DenseInverse:
 
     def times(self, columns: FloatMatrix) -> FloatMatrix:
         """K @ columns, (m, r)."""
+        if not len(columns):
+            return columns
         scaled = self.scale[:, None] * columns
         return self.scale[:, None] * symmetric_product(self.lower, scaled)
 
@@ -50,16 +52,11 @@ class DenseInverse:
         columns, rows = np.divmod(cells, m)
         return np.asarray(values * self.scale[rows] * self.scale[columns])
 
-    def diagonal_sum(self, start: int, end: int, size: int) -> FloatMatrix:
-        """Sum over levels of the (size, size) diagonal blocks of rows start:end."""
-        out = np.empty((size, size))
-        for a in range(size):
-            for b in range(a + 1):
-                rows = np.arange(start + a, end, size)
-                cols = np.arange(start + b, end, size)
-                scale = self.scale[rows] * self.scale[cols]
-                out[a, b] = out[b, a] = self.lower[rows, cols] @ scale
-        return out
+    def diagonal_blocks(self, own: slice, size: int) -> FloatArray:
+        """The (size, size) diagonal blocks of some rows, (size, size, J)."""
+        scale = self.scale[own].reshape(-1, size).T
+        blocks = diagonal_blocks(self.lower, own, size)
+        return blocks * scale[:, None] * scale[None, :]
 
     @cached_property
     def full(self) -> FloatMatrix:
@@ -89,6 +86,16 @@ def invert_dense(M: FloatMatrix) -> tuple[float, FloatMatrix]:
     log_det = 2.0 * float(np.log(np.diag(factor)).sum())
     inverse, _ = sla.lapack.dpotri(factor, lower=1, overwrite_c=1)
     return log_det, inverse
+
+
+def diagonal_blocks(lower: FloatMatrix, own: slice, size: int) -> FloatArray:
+    """Diagonal blocks of some rows of a symmetric matrix, (size, size, J)."""
+    first = np.arange(own.start, own.stop, size)
+    blocks = np.empty((size, size, len(first)))
+    for a in range(size):
+        for b in range(a + 1):
+            blocks[a, b] = blocks[b, a] = lower[first + a, first + b]
+    return blocks
 
 
 def symmetric(lower: FloatMatrix) -> FloatMatrix:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.likelihood.algebra.covariance_inverse import covariance_inverse
+
+NOT_POSITIVE = "a level's block is not positive definite"
 
 
 def semidefinite_rows(
@@ -73,7 +76,7 @@ def cholesky_solve_rows(
     for k in range(len(blocks)):
         pivot = blocks[k, k]
         if not pivot.min(initial=1.0) > 0.0:
-            raise np.linalg.LinAlgError("a level's block is not positive definite")
+            raise np.linalg.LinAlgError(NOT_POSITIVE)
         determinant *= pivot
         # A logarithm costs as much as many multiplications;
         # four pivots do not overflow.
@@ -108,13 +111,66 @@ def summed_gram(left: FloatArray, right: FloatArray) -> FloatMatrix:
     return total
 
 
+def level_product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """left_j right_j for every level: (a, s, J), (s, b, J) -> (a, b, J)."""
+    if left.shape[1] == 1:
+        return np.asarray(left[:, 0][:, None] * right[0][None, :])
+    return np.asarray(np.einsum("asj,sbj->abj", left, right))
+
+
 def absorb_levels(
     diagonal: FloatArray, lam: FloatMatrix
 ) -> tuple[FloatVector, FloatArray]:
-    """log determinants (J,) and K (S, S, J) of a block-diagonal factor."""
-    size, _, n_levels = diagonal.shape
-    N = np.einsum("ba,bcj,cd->adj", lam, diagonal, lam, optimize=size > 1)
-    N[np.arange(size), np.arange(size)] += 1.0
-    rhs = np.repeat(lam.T[:, :, None], n_levels, axis=2)
-    log_det, root = cholesky_solve_rows(N, rhs)
+    """log|N_j| and K_j = lam N_j^-1 lam' with N_j = lam'P_j lam + I.
+
+    Parameters
+    ----------
+    diagonal : (S, S, J)
+        P of each level.
+    lam : (S, S)
+
+    Returns
+    -------
+    (J,) and (S, S, J)
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the N of a level is not positive definite.
+    """
+    if len(lam) == 1:
+        variance = lam[0, 0] ** 2
+        grown = variance * diagonal[0, 0]
+        if not (grown > -1.0).all():
+            raise np.linalg.LinAlgError(NOT_POSITIVE)
+        return np.log1p(grown), np.asarray(variance / (1.0 + grown))[None, None]
+    size, n_levels = len(lam), diagonal.shape[2]
+    half = (lam.T @ diagonal.reshape(size, -1)).reshape(diagonal.shape)
+    N = np.matmul(lam.T, half)
+    # L^-1 lam' below, by the same elimination.
+    root = np.repeat(lam.T[:, :, None], n_levels, axis=2)
+    product, log_det = np.ones(n_levels), np.zeros(n_levels)
+    for k in range(size):
+        pivot = N[k, k] + 1.0
+        if not (pivot > 0.0).all():
+            raise np.linalg.LinAlgError(NOT_POSITIVE)
+        product *= pivot
+        if k % 4 == 3 or k + 1 == size:  # as in `cholesky_solve_rows`
+            log_det += np.log(product)
+            product.fill(1.0)
+        for i in range(k + 1, size):
+            ratio = N[k, i] / pivot
+            N[i, i:] -= ratio * N[k, i:]
+            root[i] -= ratio * root[k]
+        root[k] /= np.sqrt(pivot)
     return log_det, level_gram(root, root)
+
+
+def left_over(diagonal: FloatArray, K: FloatArray, lam: FloatMatrix) -> FloatArray:
+    """I - P K of every level, (S, S, J), as G^-1 K, which keeps digits, if it can."""
+    if len(lam) == 1:
+        return np.asarray(1.0 / (1.0 + lam[0, 0] ** 2 * diagonal))
+    G_inverse = covariance_inverse(lam)
+    if G_inverse is not None:
+        return np.asarray(np.einsum("st,tuj->suj", G_inverse, K))
+    return np.asarray(np.eye(len(lam))[:, :, None] - level_product(diagonal, K))

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.elimination.penalized_factor import (
-    PenalizedFactor,
-    penalized_factor,
+from multilevel.likelihood.elimination.eliminate import Elimination, eliminate
+from multilevel.likelihood.elimination.solve import solve
+from multilevel.likelihood.elimination.weighted_rows import (
+    EffectLayout,
+    weighted_products,
 )
-from multilevel.likelihood.elimination.penalized_layout import PenalizedLayout
-from multilevel.likelihood.elimination.penalized_products import weighted_products
 from multilevel.likelihood.families.row_likelihood import RowLikelihood
 
 MAX_PULLS = 25
@@ -27,18 +27,18 @@ MAX_PULLS = 25
 
 def feasible_effects(
     likelihood: RowLikelihood,
-    layout: PenalizedLayout,
+    layout: EffectLayout,
     base: FloatVector,
     inside: FloatVector,
     lams: Sequence[FloatMatrix],
     shapes: FloatVector,
-) -> tuple[PenalizedFactor, list[FloatMatrix]] | None:
+) -> tuple[Elimination, list[FloatMatrix]] | None:
     """Where the likelihood is finite; None if that is not found.
 
     Parameters
     ----------
     likelihood : RowLikelihood
-    layout : PenalizedLayout
+    layout : EffectLayout
     base : (n,)
         Fixed part of eta, offset included.
     inside : (n,)
@@ -48,9 +48,9 @@ def feasible_effects(
 
     Returns
     -------
-    factor : PenalizedFactor
+    elimination : Elimination
     rhs : one (S, J) for each factor
-        The effects are ``factor.solve(rhs)``.
+        The effects are ``solve(elimination, rhs)``.
     """
     told = likelihood.expected_weight(inside, shapes)
     told = np.where(np.isfinite(told) & (told > 0.0), told, 1.0)
@@ -64,7 +64,7 @@ def feasible_effects(
         # Only rows still outside are pulled: one that is inside is left where the
         # others put it, or effects would follow every response.
         weight = np.where(outside, np.maximum(4.0 * weight, told), weight)
-        factor = penalized_factor(weighted_products(layout, weight), lams)
-        found = factor, layout.rows.collect(weight * (inside - base))
-        eta = layout.rows.spread(factor.solve(found[1])) + base
+        elimination = eliminate(weighted_products(layout, weight), lams)
+        found = elimination, layout.rows.collect(weight * (inside - base))
+        eta = layout.rows.spread(solve(*found)) + base
     return None

@@ -28,10 +28,8 @@ from multilevel.likelihood.algebra.covariance_inverse import (
     SINGULAR,
     covariance_inverse,
 )
-from multilevel.likelihood.elimination.penalized_inverse import (
-    PatternInverse,
-    pattern_inverse,
-)
+from multilevel.likelihood.elimination.solve import solve
+from multilevel.likelihood.elimination.weighted_rows import RowInverse, row_inverse
 from multilevel.likelihood.generalized.pirls import ConditionalModes, GeneralizedRows
 
 
@@ -74,25 +72,27 @@ def laplace_deviance(
 ) -> ApproximateDeviance:
     """f at converged modes."""
     normalizer = float(rows.likelihood.normalizer(shapes).sum())
-    value = modes.deviance + modes.factor.log_det - 2.0 * normalizer
+    value = modes.deviance + modes.elimination.log_det - 2.0 * normalizer
     return ApproximateDeviance(value, modes, shapes)
 
 
 def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> DevianceSlopes:
     """Exact gradient of f."""
     modes, shapes = point.modes, point.shapes
-    inverse = pattern_inverse(modes.factor)
-    s = inverse.leverages()
+    inverse = row_inverse(rows.layout, modes.elimination)
+    s = inverse.leverages
     # log|M| changes by the sum of s dw, and w changes with eta: directly, by t, and
     # through the modes, which one more solve with the same factor carries.
     t = rows.likelihood.third(modes.eta, shapes) * s
     effects = rows.layout.rows
-    a = modes.factor.solve(effects.collect(t))
+    a = solve(modes.elimination, effects.collect(t))
     fitted = effects.spread(a)
     e = t - modes.terms.weight * fitted
     gammas = _covariance_slopes(rows, modes, inverse, e)
     # dG = dlam lam' + lam dlam', and the slope in G is symmetric.
-    lams = [2.0 * g @ lam for g, lam in zip(gammas, modes.factor.lams, strict=True)]
+    lams = [
+        2.0 * g @ lam for g, lam in zip(gammas, modes.elimination.lams, strict=True)
+    ]
     terms = rows.likelihood.shape_terms(modes.eta, shapes)
     in_shapes = terms.weight @ s + terms.score @ fitted - 2.0 * terms.total
     in_eta = e - 2.0 * modes.terms.score
@@ -102,7 +102,7 @@ def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> Devianc
 def _covariance_slopes(
     rows: GeneralizedRows,
     modes: ConditionalModes,
-    inverse: PatternInverse,
+    inverse: RowInverse,
     e: FloatVector,
 ) -> list[FloatMatrix]:
     """df/dG for each factor, (S, S)."""
@@ -125,12 +125,12 @@ def _steady_slopes(modes: ConditionalModes) -> list[FloatMatrix]:
     They are equal at the modes. The first has less rounding in huge sums, the second
     holds where G has no inverse, and before the modes of a tiny G have been found.
     """
-    factor = modes.factor
+    elimination = modes.elimination
     by_factor = zip(
         modes.slopes,
         modes.gradient,
-        factor.lams,
-        factor.products.diagonal,
+        elimination.lams,
+        elimination.products.diagonal,
         strict=True,
     )
     return [

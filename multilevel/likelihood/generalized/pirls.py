@@ -24,12 +24,12 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.algebra.covariance_inverse import covariance_inverse
-from multilevel.likelihood.elimination.penalized_factor import (
-    PenalizedFactor,
-    penalized_factor,
+from multilevel.likelihood.elimination.eliminate import Elimination, eliminate
+from multilevel.likelihood.elimination.solve import solve
+from multilevel.likelihood.elimination.weighted_rows import (
+    EffectLayout,
+    weighted_products,
 )
-from multilevel.likelihood.elimination.penalized_layout import PenalizedLayout
-from multilevel.likelihood.elimination.penalized_products import weighted_products
 from multilevel.likelihood.families.row_likelihood import RowLikelihood, RowTerms
 from multilevel.likelihood.generalized.feasible_effects import feasible_effects
 
@@ -57,13 +57,13 @@ class GeneralizedRows:
     Parameters
     ----------
     likelihood : RowLikelihood
-    layout : PenalizedLayout
+    layout : EffectLayout
     inside : callable, optional
         Gives an eta (n,) for which each row has a mean.
     """
 
     likelihood: RowLikelihood
-    layout: PenalizedLayout
+    layout: EffectLayout
     inside: Callable[[], FloatVector] | None = None
 
 
@@ -82,8 +82,8 @@ class ConditionalModes:
         Z'l', which v is equal to where G is not singular.
     terms : RowTerms
         At eta.
-    factor : PenalizedFactor
-        Elimination at eta, with the observed weights if `observed`.
+    elimination : Elimination
+        At eta, with the observed weights if `observed`.
     deviance : float
         D less the normalizer of the rows.
     decrement : float
@@ -98,7 +98,7 @@ class ConditionalModes:
     slopes: list[FloatMatrix]
     gradient: list[FloatMatrix]
     terms: RowTerms
-    factor: PenalizedFactor
+    elimination: Elimination
     deviance: float
     decrement: float
     steps: int
@@ -164,10 +164,10 @@ def _modes_from(
     last, steps, crawls = np.inf, 0, 0
     while True:
         steps += 1
-        factor, observed = _eliminate(rows, position, lams, shapes)
+        elimination, observed = _eliminate(rows, position, lams, shapes)
         gradient = rows.layout.rows.collect(position.terms.score)
         r = [g - v for g, v in zip(gradient, position.slopes, strict=True)]
-        change = factor.solve(r)
+        change = solve(elimination, r)
         decrement = inner_product(r, change)
         # Rounding ends the fall before the tolerance does if counts are huge.
         stalled = decrement < 1e-9 and decrement > 0.25 * last
@@ -175,7 +175,7 @@ def _modes_from(
             break
         last = decrement
         sure = decrement < SURE
-        moved = _move(rows, base, shapes, position, r, change, factor, sure)
+        moved = _move(rows, base, shapes, position, r, change, elimination, sure)
         if moved is None:
             break
         # Against the edge of a link's domain the steps become ever shorter.
@@ -188,16 +188,15 @@ def _modes_from(
     if decrement > max(tolerance, FAILED + FAILED_SHARE * abs(position.deviance)):
         raise np.linalg.LinAlgError("the conditional modes were not found")
     if not observed:
-        factor = penalized_factor(
-            weighted_products(rows.layout, position.terms.weight), lams
-        )
+        products = weighted_products(rows.layout, position.terms.weight)
+        elimination = eliminate(products, lams)
     return ConditionalModes(
         position.eta,
         position.effects,
         position.slopes,
         gradient,
         position.terms,
-        factor,
+        elimination,
         position.deviance,
         decrement,
         steps,
@@ -229,12 +228,12 @@ def _position_of(
     base: FloatVector,
     lams: Sequence[FloatMatrix],
     shapes: FloatVector,
-    factor: PenalizedFactor,
+    elimination: Elimination,
     rhs: Sequence[FloatMatrix],
 ) -> _Position:
     """Where the working linear model with these products has its modes."""
-    effects = factor.solve(rhs)
-    slopes = _slope_parts(rhs, effects, factor, lams)
+    effects = solve(elimination, rhs)
+    slopes = _slope_parts(rhs, effects, elimination, lams)
     return _position_at(rows, base, shapes, effects, slopes)
 
 
@@ -256,7 +255,8 @@ def _first_position(
             predicted = None
         if predicted is not None and np.isfinite(predicted.deviance):
             return predicted
-    sizes = zip(rows.layout.sizes, rows.layout.levels, strict=True)
+    pattern = rows.layout.pattern
+    sizes = zip(pattern.sizes, pattern.levels, strict=True)
     none = [np.zeros(size) for size in sizes]
     position = _position_at(rows, base, shapes, none, none)
     if not np.isfinite(position.deviance):
@@ -283,8 +283,7 @@ def _drawn_inside(
     )
     if found is None:
         return None
-    factor, rhs = found
-    return _position_of(rows, base, lams, shapes, factor, rhs)
+    return _position_of(rows, base, lams, shapes, *found)
 
 
 def _by_responses(
@@ -300,9 +299,9 @@ def _by_responses(
     weight = rows.likelihood.expected_weight(inside, shapes)
     if not np.isfinite(weight).all():
         return None
-    factor = penalized_factor(weighted_products(rows.layout, weight), lams)
+    elimination = eliminate(weighted_products(rows.layout, weight), lams)
     rhs = rows.layout.rows.collect(weight * (inside - base))
-    position = _position_of(rows, base, lams, shapes, factor, rhs)
+    position = _position_of(rows, base, lams, shapes, elimination, rhs)
     return position if np.isfinite(position.deviance) else None
 
 
@@ -314,20 +313,20 @@ def _predicted(
     start: ConditionalModes,
 ) -> _Position:
     """One working-response step from the start's eta: second-order accurate."""
-    terms, products = start.terms, start.factor.products
+    terms, products = start.terms, start.elimination.products
     if rows.likelihood.n_shapes:
         terms = rows.likelihood.terms(start.eta, shapes)
         products = weighted_products(rows.layout, terms.weight)
-    factor = penalized_factor(products, lams)
+    elimination = eliminate(products, lams)
     response = terms.score + terms.weight * (start.eta - base)
     rhs = rows.layout.rows.collect(response)
-    return _position_of(rows, base, lams, shapes, factor, rhs)
+    return _position_of(rows, base, lams, shapes, elimination, rhs)
 
 
 def _slope_parts(
     rhs: Sequence[FloatMatrix],
     effects: Sequence[FloatMatrix],
-    factor: PenalizedFactor,
+    elimination: Elimination,
     lams: Sequence[FloatMatrix],
 ) -> list[FloatMatrix]:
     """G^-1 b for b = K rhs, as rhs - A b where G has no inverse."""
@@ -335,7 +334,7 @@ def _slope_parts(
     if all(inverse is not None for inverse in inverses):
         rest = list(rhs)
     else:
-        fitted = factor.products.times(effects)
+        fitted = elimination.products.times_vector(effects)
         rest = [g - a for g, a in zip(rhs, fitted, strict=True)]
     return [
         r if inverse is None else inverse @ b
@@ -348,14 +347,14 @@ def _eliminate(
     position: _Position,
     lams: Sequence[FloatMatrix],
     shapes: FloatVector,
-) -> tuple[PenalizedFactor, bool]:
+) -> tuple[Elimination, bool]:
     """By the observed weights, or by the expected ones where D is not convex."""
     try:
         products = weighted_products(rows.layout, position.terms.weight)
-        return penalized_factor(products, lams), True
+        return eliminate(products, lams), True
     except np.linalg.LinAlgError:
         weights = rows.likelihood.expected_weight(position.eta, shapes)
-        return penalized_factor(weighted_products(rows.layout, weights), lams), False
+        return eliminate(weighted_products(rows.layout, weights), lams), False
 
 
 def _move(
@@ -365,14 +364,14 @@ def _move(
     position: _Position,
     r: Sequence[FloatMatrix],
     change: Sequence[FloatMatrix],
-    factor: PenalizedFactor,
+    elimination: Elimination,
     sure: bool,
 ) -> _Position | None:
     """Along the Newton step, halved until D does not rise; None if it always does.
 
     Rounding in D must not hold up a step that is `sure` to be a good one.
     """
-    slope_change = _slope_parts(r, change, factor, factor.lams)
+    slope_change = _slope_parts(r, change, elimination, elimination.lams)
     slack = np.inf if sure else 1e-10 + 1e-13 * abs(position.deviance)
     length = 1.0
     for _ in range(40):

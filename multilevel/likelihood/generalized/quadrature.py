@@ -24,7 +24,6 @@ import numpy as np
 from scipy.special import roots_hermitenorm
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
-from multilevel.likelihood.elimination.penalized_products import block_times
 from multilevel.likelihood.generalized.laplace import (
     ApproximateDeviance,
     DevianceSlopes,
@@ -91,8 +90,8 @@ class _Spread:
 
 
 def _spread(modes: ConditionalModes) -> _Spread:
-    (lam,) = modes.factor.lams
-    A = modes.factor.products.diagonal[0].transpose(2, 0, 1)
+    (lam,) = modes.elimination.lams
+    A = modes.elimination.products.diagonal[0].transpose(2, 0, 1)
     M = lam.T @ A @ lam + np.eye(len(lam))
     L = np.linalg.cholesky(M)
     # An explicit inverse of a small triangle: every node, and the adjoint
@@ -192,7 +191,7 @@ def level_log_integrals(
     """Log-likelihood of every level less the normalizer, (J,)."""
     spread = _spread(modes)
     sums = _node_sums(rows, base, shapes, spread, n_nodes)
-    return np.asarray(sums.logs - 0.5 * modes.factor.absorbed[0].log_det)
+    return np.asarray(sums.logs - 0.5 * modes.elimination.absorbed[0].log_det)
 
 
 def quadrature_deviance(
@@ -219,7 +218,7 @@ def quadrature_deviance(
     spread = _spread(modes)
     sums = _node_sums(rows, base, shapes, spread, n_nodes)
     normalizer = float(rows.likelihood.normalizer(shapes).sum())
-    value = modes.factor.log_det - 2.0 * (float(sums.logs.sum()) + normalizer)
+    value = modes.elimination.log_det - 2.0 * (float(sums.logs.sum()) + normalizer)
     point = ApproximateDeviance(value, modes, shapes)
     return point, _slopes(rows, modes, shapes, spread, sums)
 
@@ -302,7 +301,7 @@ def _slopes(
 ) -> DevianceSlopes:
     """Add what moves the nodes to what the nodes see directly."""
     lam, root, u = spread.lam, spread.root, spread.modes
-    A, (v,) = modes.factor.products.diagonal[0], modes.gradient
+    A, (v,) = modes.elimination.products.diagonal[0], modes.gradient
     inverse = root @ root.transpose(0, 2, 1)
     # The adjoint of the Cholesky factor: its triangle with half the diagonal.
     half = np.tril(sums.turn.transpose(0, 2, 1) @ root)
@@ -322,7 +321,9 @@ def _slopes(
     a = lam @ y
     fitted = factor.spread(a)
     lam_slope = (
-        -2.0 * sums.lam.sum(axis=0) + (collected - block_times(A, a)) @ u.T + v @ y.T
+        -2.0 * sums.lam.sum(axis=0)
+        + (collected - np.einsum("abj,bj->aj", A, a)) @ u.T
+        + v @ y.T
     )
     lam_slope += 2.0 * np.einsum("abj,bc,jcd->ad", A, lam, M_slope)
     terms = rows.likelihood.shape_terms(modes.eta, shapes)

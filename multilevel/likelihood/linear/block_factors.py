@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
-from multilevel.likelihood.elimination.block_elimination import eliminate, sum_by_parent
-from multilevel.likelihood.elimination.block_solve import (
-    RandomVectors,
-    random_gram_product,
-)
-from multilevel.likelihood.elimination.block_system import BlockSystem, block_system
-from multilevel.likelihood.linear.second_pass_columns import vectors_by_factor
+from multilevel.likelihood.elimination.effect_products import sum_by_parent
+from multilevel.likelihood.elimination.eliminate import eliminate
+from multilevel.likelihood.elimination.vectors import EffectVectors
+from multilevel.likelihood.linear.block_products import BlockProducts, block_products
 from multilevel.likelihood.linear.several_factors import (
     SeveralFactorsPoint,
     several_factors_point,
@@ -29,54 +26,52 @@ class BlockFactors:
 
     Parameters
     ----------
-    system : BlockSystem
+    products : BlockProducts
     """
 
-    system: BlockSystem
+    products: BlockProducts
 
     has_exact_hessian = False
 
     @classmethod
     def from_products(cls, products: CrossProducts) -> BlockFactors:
         """Arrange the products of several grouping factors for elimination."""
-        return cls(block_system(products))
+        return cls(block_products(products))
 
     @property
     def n_dense(self) -> int:
         """Effects of the factors that cross the chain of nested ones."""
-        return len(self.system.dense)
+        return self.products.effects.pattern.n_dense
 
     @property
     def independent_factor(self) -> int | None:
         """The coarsest of nested factors; None if no partition of the rows is free."""
-        plan = self.system.plan
+        plan = self.products.effects.pattern.plan
         return None if plan.rest else plan.chain[-1]
 
     def point(self, lams: Sequence[FloatMatrix], *, reml: bool) -> SeveralFactorsPoint:
         """Profiled deviance at relative covariance factors (S, S), one a factor."""
-        return several_factors_point(self.system, lams, reml=reml)
+        return several_factors_point(self.products, lams, reml=reml)
 
     def share_left(self, *, enough: float) -> float:
         """Residual sum of squares of all effects, fitted freely, as a share of y'Wy."""
-        total = float(self.system.XytXy[-1, -1])
-        return share_left_of(_equations(self.system), total, enough=enough)
+        total = float(self.products.XytXy[-1, -1])
+        return share_left_of(_equations(self.products), total, enough=enough)
 
     def with_response(self, products: CrossProducts) -> BlockFactors:
         """The same arrangement of the random columns for another response."""
-        right = vectors_by_factor(self.system, products.ZtXy)
-        return BlockFactors(
-            replace(
-                self.system,
-                ZtXy=right.chain,
-                ZtXy_rest=right.dense,
-                XytXy=products.XytXy,
-                second_pass=None,
-            )
+        again = replace(
+            self.products,
+            ZtXy=EffectVectors.of(self.products.effects.pattern, products.ZtXy),
+            XytXy=products.XytXy,
+            second_pass=None,
         )
+        return BlockFactors(again)
 
     def level_log_dets(self, lams: Sequence[FloatMatrix]) -> FloatVector:
         """log|M| of every level of the independent factor, (J,)."""
-        plan, elimination = self.system.plan, eliminate(self.system, lams)
+        elimination = eliminate(self.products.effects, lams)
+        plan = elimination.pattern.plan
         *finer, coarsest = plan.chain
         total = elimination.absorbed[coarsest].log_det.copy()
         # M is block triangular after elimination: determinants of finer levels multiply
@@ -87,50 +82,38 @@ class BlockFactors:
         return total
 
 
-def _equations(system: BlockSystem) -> NormalEquations:
-    n_fixed = len(system.XytXy) - 1
-    columns = RandomVectors(
-        {c: block[:, :-1] for c, block in system.ZtXy.items()}, system.ZtXy_rest[:, :-1]
-    )
-    response = RandomVectors(
-        {c: block[:, -1:] for c, block in system.ZtXy.items()}, system.ZtXy_rest[:, -1:]
-    )
-    squares = RandomVectors(
-        {c: np.einsum("aaj->aj", b)[:, None] for c, b in system.diagonal.items()},
-        np.diag(system.dense)[:, None],
-    )
+def _equations(products: BlockProducts) -> NormalEquations:
+    A, XytXy = products.effects, products.XytXy
+    n_fixed, pattern = len(XytXy) - 1, products.effects.pattern
+    choice = np.eye(n_fixed + 1)
+    columns = products.ZtXy.combined(choice[:, :-1])
+    response = products.ZtXy.combined(choice[:, -1:])
+    squares = [np.einsum("aaj->aj", block)[:, None] for block in A.diagonal]
 
     def times(effects: FloatVector) -> FloatVector:
         beta, random = effects[:n_fixed], _unflatten(effects[n_fixed:], response)
-        fixed = system.XytXy[:-1, :-1] @ beta + columns.gram(random)[:, 0]
-        spread = np.concatenate(
-            [
-                *(
-                    np.einsum("spj,p->sj", b, beta).ravel()
-                    for b in columns.chain.values()
-                ),
-                columns.dense @ beta,
-            ]
-        )
-        own = _flatten(random_gram_product(system, random))
-        return np.concatenate([fixed, own + spread])
+        fixed = XytXy[:-1, :-1] @ beta + columns.gram(random)[:, 0]
+        spread = columns.combined(beta[:, None])
+        return np.concatenate([fixed, _flatten(A.times(random)) + _flatten(spread)])
 
     return NormalEquations(
         times,
-        np.concatenate([np.diag(system.XytXy)[:-1], _flatten(squares)]),
-        np.concatenate([system.XytXy[:-1, -1], _flatten(response)]),
+        np.concatenate(
+            [np.diag(XytXy)[:-1], _flatten(EffectVectors.of(pattern, squares))]
+        ),
+        np.concatenate([XytXy[:-1, -1], _flatten(response)]),
     )
 
 
-def _flatten(vectors: RandomVectors) -> FloatVector:
+def _flatten(vectors: EffectVectors) -> FloatVector:
     return np.concatenate(
         [*(block.ravel() for block in vectors.chain.values()), vectors.dense.ravel()]
     )
 
 
-def _unflatten(flat: FloatVector, like: RandomVectors) -> RandomVectors:
+def _unflatten(flat: FloatVector, like: EffectVectors) -> EffectVectors:
     chain, start = {}, 0
     for c, block in like.chain.items():
         chain[c] = flat[start : start + block.size].reshape(block.shape)
         start += block.size
-    return RandomVectors(chain, flat[start:].reshape(like.dense.shape))
+    return EffectVectors(chain, flat[start:].reshape(like.dense.shape))

@@ -17,18 +17,10 @@ import numpy as np
 import scipy.linalg as sla
 
 from multilevel.array_types import FloatArray, FloatMatrix
-from multilevel.likelihood.algebra.dense_inverse import symmetric
-from multilevel.likelihood.elimination.block_elimination import (
-    AbsorbedColumns,
-    Elimination,
-    level_product,
-    scale_dense,
-)
-from multilevel.likelihood.elimination.block_solve import (
-    RandomVectors,
-    random_gram_product,
-)
-from multilevel.likelihood.elimination.block_system import BlockSystem
+from multilevel.likelihood.elimination.dense_block import penalized_dense, scale_dense
+from multilevel.likelihood.elimination.eliminate import Elimination
+from multilevel.likelihood.elimination.solve import less_known
+from multilevel.likelihood.elimination.vectors import EffectVectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +29,27 @@ class SecondPassColumns:
 
     Parameters
     ----------
-    effects : RandomVectors
+    effects : EffectVectors
         B0, (q, r).
-    ZtC : RandomVectors
+    ZtC : EffectVectors
         Z'W C', (q, r).
     CtC : (r, r)
         C''W C'.
     """
 
-    effects: RandomVectors
-    ZtC: RandomVectors
+    effects: EffectVectors
+    ZtC: EffectVectors
     CtC: FloatMatrix
 
-    def beside(self, vectors: RandomVectors) -> SecondPassColumns:
+    def beside(self, vectors: EffectVectors) -> SecondPassColumns:
         """With the columns Z v in front, which nothing is left of: (q, m + r)."""
         nothing = vectors.minus(vectors)
         size = vectors.dense.shape[1] + len(self.CtC)
         gram = np.zeros((size, size))
         gram[-len(self.CtC) :, -len(self.CtC) :] = self.CtC
         return SecondPassColumns(
-            side_by_side(vectors, self.effects),
-            side_by_side(nothing, self.ZtC),
+            vectors.beside(self.effects),
+            nothing.beside(self.ZtC),
             gram,
         )
 
@@ -70,44 +62,32 @@ class WhitenedColumns:
     ----------
     whitened : (r, r)
         C'V0^-1 C.
-    shrunken : RandomVectors
+    shrunken : EffectVectors
         B = Lam M^-1 Lam'Z'W C.
-    score : RandomVectors
+    score : EffectVectors
         Z'V0^-1 C.
     """
 
     whitened: FloatMatrix
-    shrunken: RandomVectors
-    score: RandomVectors
-
-
-def vectors_by_factor(
-    system: BlockSystem, blocks: tuple[FloatArray, ...]
-) -> RandomVectors:
-    """Arrays (S, r, J), one for each grouping factor, in elimination order."""
-    plan, r = system.plan, blocks[0].shape[1]
-    dense = [blocks[k].transpose(2, 0, 1).reshape(-1, r) for k in plan.rest]
-    return RandomVectors(
-        {c: blocks[c] for c in plan.chain},
-        np.concatenate(dense) if dense else np.zeros((0, r)),
-    )
+    shrunken: EffectVectors
+    score: EffectVectors
 
 
 def whiten_columns(
-    elimination: Elimination, columns: AbsorbedColumns, left: SecondPassColumns
+    elimination: Elimination, columns: EffectVectors, left: SecondPassColumns
 ) -> WhitenedColumns:
     """Whiten columns whose effects B0 were taken off the rows.
 
     Parameters
     ----------
     elimination : Elimination
-    columns : AbsorbedColumns
+    columns : EffectVectors
         Of C itself.
     left : SecondPassColumns
     """
     spherical, shrunken = _solve(elimination, columns)
     change = shrunken.minus(left.effects)
-    fitted = random_gram_product(elimination.system, change)
+    fitted = elimination.products.times(change)
     cross = change.gram(left.ZtC)
     # All terms are of the size of what is left, not of the columns; and as the smallest
     # value of its form the sum forgives errors of `spherical` in first order.
@@ -118,36 +98,24 @@ def whiten_columns(
     )
 
 
-def side_by_side(left: RandomVectors, right: RandomVectors) -> RandomVectors:
-    """The columns of both."""
-    chain = {
-        c: np.concatenate([left.chain[c], right.chain[c]], axis=1) for c in left.chain
-    }
-    return RandomVectors(chain, np.hstack([left.dense, right.dense]))
-
-
 def _solve(
-    elimination: Elimination, columns: AbsorbedColumns
-) -> tuple[RandomVectors, RandomVectors]:
+    elimination: Elimination, columns: EffectVectors
+) -> tuple[EffectVectors, EffectVectors]:
     """U = M^-1 Lam'Z'W C and B = Lam U.
 
     By triangular solves: an explicit inverse is less accurate by the condition of M.
     """
-    system, lams = elimination.system, elimination.lams
+    pattern, lams = elimination.pattern, elimination.lams
     U_dense = _solve_dense(elimination, columns.dense)
-    dense = scale_dense(system, U_dense, [lam.T for lam in lams])
+    dense = scale_dense(pattern, U_dense, [lam.T for lam in lams])
     spherical: dict[int, FloatArray] = {}
     shrunken: dict[int, FloatArray] = {}
-    for c in reversed(system.plan.chain):
-        step, rhs = elimination.absorbed[c], columns.chain[c]
-        for b, P in step.upward.items():
-            parent = system.plan.parents[c, b]
-            rhs = rhs - level_product(P, shrunken[b][:, :, parent])
-        if step.rest is not None:
-            rhs = rhs - step.rest.times(dense)
-        spherical[c] = _solve_levels(step.diagonal, lams[c], rhs)
+    for c in reversed(pattern.plan.chain):
+        rhs = less_known(elimination, c, columns.chain[c], shrunken, dense)
+        P = elimination.absorbed[c].diagonal
+        spherical[c] = _solve_levels(P, lams[c], rhs)
         shrunken[c] = np.einsum("ab,brj->arj", lams[c], spherical[c])
-    return RandomVectors(spherical, U_dense), RandomVectors(shrunken, dense)
+    return EffectVectors(spherical, U_dense), EffectVectors(shrunken, dense)
 
 
 def _solve_levels(
@@ -161,12 +129,10 @@ def _solve_levels(
 
 def _solve_dense(elimination: Elimination, rhs: FloatMatrix) -> FloatMatrix:
     """(I + Lam'S Lam)^-1 Lam' rhs for the dense rest, (m, r)."""
-    system, lams = elimination.system, elimination.lams
-    if not system.plan.rest:
+    pattern, lams = elimination.pattern, elimination.lams
+    if not pattern.plan.rest:
         return rhs
-    half = scale_dense(system, symmetric(elimination.dense), lams)
-    M = scale_dense(system, np.ascontiguousarray(half.T), lams)
-    M.flat[:: len(M) + 1] += 1.0
+    M = penalized_dense(pattern, elimination.dense, lams)
     factor = sla.cho_factor(M, lower=True, overwrite_a=True, check_finite=False)
-    scaled = scale_dense(system, rhs, lams)
+    scaled = scale_dense(pattern, rhs, lams)
     return np.asarray(sla.cho_solve(factor, scaled, check_finite=False))

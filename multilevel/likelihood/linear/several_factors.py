@@ -9,23 +9,19 @@ from functools import cached_property
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix
-from multilevel.likelihood.elimination.block_elimination import (
-    AbsorbedColumns,
-    Elimination,
+from multilevel.likelihood.elimination.eliminate import Elimination, eliminate
+from multilevel.likelihood.elimination.pattern import EffectPattern
+from multilevel.likelihood.elimination.selected_inverse import (
+    LevelInverse,
+    inverse_by_level,
+)
+from multilevel.likelihood.elimination.solve import (
     absorb_columns,
-    eliminate,
+    back_substitute,
     reduced_products,
 )
-from multilevel.likelihood.elimination.block_inverse import (
-    conditional_blocks,
-    shrunken_sums,
-)
-from multilevel.likelihood.elimination.block_solve import (
-    RandomVectors,
-    back_substitute,
-    random_gram_product,
-)
-from multilevel.likelihood.elimination.block_system import BlockSystem
+from multilevel.likelihood.elimination.vectors import EffectVectors
+from multilevel.likelihood.linear.block_products import BlockProducts
 from multilevel.likelihood.linear.profiled import (
     ProfiledDeviance,
     profile_deviance,
@@ -34,85 +30,69 @@ from multilevel.likelihood.linear.profiled import (
 from multilevel.likelihood.linear.second_pass_columns import (
     SecondPassColumns,
     WhitenedColumns,
-    side_by_side,
-    vectors_by_factor,
     whiten_columns,
 )
-from multilevel.likelihood.products.cross_products import SecondPass
 
 
 @dataclass(frozen=True)
 class SeveralFactorsPoint:
     """The deviance at one set of covariance factors, with what derivatives need."""
 
+    products: BlockProducts
     elimination: Elimination
-    columns: AbsorbedColumns
+    columns: EffectVectors
     profiled: ProfiledDeviance
     whitened_again: WhitenedColumns | None = None
 
     @property
-    def system(self) -> BlockSystem:
-        """The products before elimination."""
-        return self.elimination.system
+    def _pattern(self) -> EffectPattern:
+        return self.elimination.pattern
 
     @cached_property
-    def shrunken(self) -> RandomVectors:
+    def shrunken(self) -> EffectVectors:
         """Random effects of every column of [X y], (q, p + 1)."""
         if self.whitened_again is not None:
             return self.whitened_again.shrunken
         return back_substitute(self.elimination, self.columns)
 
-    def _fixed_columns(self) -> RandomVectors:
-        return RandomVectors(dict(self.system.ZtXy), self.system.ZtXy_rest)
-
     @cached_property
-    def whitened(self) -> RandomVectors:
+    def whitened(self) -> EffectVectors:
         """E = Z'V0^-1 [X y], (q, p + 1)."""
         if self.whitened_again is not None:
             return self.whitened_again.score
-        fitted = random_gram_product(self.system, self.shrunken)
-        return self._fixed_columns().minus(fitted)
+        return self.products.ZtXy.minus(self.products.effects.times(self.shrunken))
+
+    @cached_property
+    def inverse(self) -> LevelInverse:
+        """K = Lam M^-1 Lam' and A - A K A by level."""
+        return inverse_by_level(self.elimination)
 
     def modes(self) -> list[FloatArray]:
         """Conditional modes b / (working scale), (S, J) for each factor."""
-        return self._by_factor(_times(self.shrunken, self.profiled.residual))
+        return self._of_residual(self.shrunken)
 
     def score(self) -> list[FloatArray]:
         """g = Z'V0^-1 (y - X beta), (S, J) for each factor."""
-        return self._by_factor(_times(self.whitened, self.profiled.residual))
+        return self._of_residual(self.whitened)
+
+    def _of_residual(self, vectors: EffectVectors) -> list[FloatArray]:
+        combined = vectors.combined(self.profiled.residual[:, None])
+        return [block[:, 0] for block in combined.by_factor(self._pattern)]
 
     def whitened_fixed(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], (S, p + 1, J) for each factor."""
-        return self._blocks(self.whitened)
+        return self.whitened.by_factor(self._pattern)
 
     def column_effects(self) -> tuple[FloatArray, ...]:
         """Random effects of X and of y - X beta, (S, p + 1, J) for each factor."""
-        blocks = [block.copy() for block in self._blocks(self.shrunken)]
+        blocks = [block.copy() for block in self.shrunken.by_factor(self._pattern)]
         for block, modes in zip(blocks, self.modes(), strict=True):
             block[:, -1] = modes
         return tuple(blocks)
 
     def conditional_blocks(self) -> list[FloatArray]:
         """Blocks of Lam M^-1 Lam' by level, (S, S, J) for each factor."""
-        return conditional_blocks(self.elimination)
-
-    def _by_factor(self, vector: RandomVectors) -> list[FloatArray]:
-        return [block[:, 0] for block in self._blocks(vector)]
-
-    def _blocks(self, vectors: RandomVectors) -> list[FloatArray]:
-        """Vectors (q, r) as (S, r, J) for each factor."""
-        system = self.system
-        plan = system.plan
-        out: list[FloatArray] = [np.zeros(0)] * len(system.sizes)
-        for c, block in vectors.chain.items():
-            out[c] = block
-        for k, start, end in zip(
-            plan.rest, plan.offsets, plan.offsets[1:], strict=False
-        ):
-            rows = vectors.dense[start:end]
-            shape = (system.levels[k], system.sizes[k], -1)
-            out[k] = rows.reshape(shape).transpose(1, 2, 0)
-        return out
+        return self.inverse.blocks
 
     def gradients(self) -> list[FloatMatrix]:
         """Gamma: derivative of the deviance in the entries of each G."""
@@ -120,11 +100,10 @@ class SeveralFactorsPoint:
         # deviance depends on G through [X y]'V0^-1 [X y], whose derivative is
         # -E_j'dG E_j, level by level.
         outer = self.profiled.outer()
+        by_factor = zip(self.inverse.shrunken, self.whitened_fixed(), strict=True)
         return [
-            D - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
-            for D, E in zip(
-                shrunken_sums(self.elimination), self.whitened_fixed(), strict=True
-            )
+            D.sum(axis=2) - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
+            for D, E in by_factor
         ]
 
     def hessian(self, directions: Sequence[FloatArray]) -> FloatMatrix:
@@ -148,86 +127,60 @@ class SeveralFactorsPoint:
     ) -> tuple[FloatMatrix, FloatMatrix]:
         """f_a'V0^-1 f_b and f_a'V0^-1 [X y] with f_a = Z dG_a g."""
         vectors = self._working_variates(directions)
-        if self.system.second_pass is not None:
-            return self._second_pass_working_products(vectors, self.system.second_pass)
-        products = random_gram_product(self.system, vectors)
-        columns = absorb_columns(self.elimination, products.chain, products.dense)
+        if self.products.second_pass is not None:
+            return self._second_pass_products(vectors, self.products.second_pass)
+        products = self.products.effects.times(vectors)
+        columns = absorb_columns(self.elimination, products)
         quadratic = vectors.gram(products) - reduced_products(
             self.elimination, columns, columns
         )
-        cross = vectors.gram(self._fixed_columns()) - reduced_products(
+        cross = vectors.gram(self.products.ZtXy) - reduced_products(
             self.elimination, columns, self.columns
         )
         return quadratic, cross
 
-    def _second_pass_working_products(
-        self, vectors: RandomVectors, second_pass: SecondPass
+    def _second_pass_products(
+        self, vectors: EffectVectors, second_pass: SecondPassColumns
     ) -> tuple[FloatMatrix, FloatMatrix]:
-        left = _second_pass_columns(self.system, second_pass).beside(vectors)
-        products = random_gram_product(self.system, vectors)
-        both = side_by_side(products, self._fixed_columns())
-        columns = absorb_columns(self.elimination, both.chain, both.dense)
+        both = self.products.effects.times(vectors).beside(self.products.ZtXy)
+        columns = absorb_columns(self.elimination, both)
+        left = second_pass.beside(vectors)
         whitened = whiten_columns(self.elimination, columns, left).whitened
         size = vectors.dense.shape[1]
         return whitened[:size, :size], whitened[:size, size:]
 
-    def _working_variates(self, directions: Sequence[FloatArray]) -> RandomVectors:
+    def _working_variates(self, directions: Sequence[FloatArray]) -> EffectVectors:
         """dG_a g for every direction a, as vectors of random effects (q, m)."""
-        system, g = self.system, self.score()
-        plan = system.plan
-        chain = {c: np.einsum("mab,bj->amj", directions[c], g[c]) for c in plan.chain}
-        blocks = [
-            np.einsum("mab,bj->jam", directions[k], g[k]).reshape(
-                -1, len(directions[k])
-            )
-            for k in plan.rest
+        moved = [
+            np.einsum("mab,bj->amj", dG, g)
+            for dG, g in zip(directions, self.score(), strict=True)
         ]
-        empty = np.zeros((0, len(directions[0])))
-        return RandomVectors(chain, np.concatenate(blocks) if blocks else empty)
-
-
-def _times(vectors: RandomVectors, coefficients: FloatArray) -> RandomVectors:
-    chain = {
-        c: np.einsum("srj,r->sj", block, coefficients)[:, None]
-        for c, block in vectors.chain.items()
-    }
-    return RandomVectors(chain, (vectors.dense @ coefficients)[:, None])
-
-
-def _second_pass_columns(
-    system: BlockSystem, second_pass: SecondPass
-) -> SecondPassColumns:
-    return SecondPassColumns(
-        vectors_by_factor(system, second_pass.effects),
-        vectors_by_factor(system, second_pass.ZtXy),
-        second_pass.XytXy,
-    )
+        return EffectVectors.of(self._pattern, moved)
 
 
 def several_factors_point(
-    system: BlockSystem, lams: Sequence[FloatMatrix], *, reml: bool
+    products: BlockProducts, lams: Sequence[FloatMatrix], *, reml: bool
 ) -> SeveralFactorsPoint:
     """Evaluate the profiled deviance.
 
     Parameters
     ----------
-    system : BlockSystem
+    products : BlockProducts
     lams : one (S, S) relative covariance factor for each grouping factor
     reml : bool
     """
-    elimination = eliminate(system, lams)
-    columns = absorb_columns(elimination, dict(system.ZtXy), system.ZtXy_rest)
+    elimination = eliminate(products.effects, lams)
+    columns = absorb_columns(elimination, products.ZtXy)
     whitened_again = None
-    if system.second_pass is not None:
-        left = _second_pass_columns(system, system.second_pass)
-        whitened_again = whiten_columns(elimination, columns, left)
+    if products.second_pass is not None:
+        whitened_again = whiten_columns(elimination, columns, products.second_pass)
         whitened = whitened_again.whitened
     else:
-        whitened = system.XytXy - reduced_products(elimination, columns, columns)
+        whitened = products.XytXy - reduced_products(elimination, columns, columns)
     profiled = profile_deviance(
         (whitened + whitened.T) / 2.0,
         elimination.log_det,
-        system.n_rows,
+        products.n_rows,
         reml=reml,
     )
-    return SeveralFactorsPoint(elimination, columns, profiled, whitened_again)
+    return SeveralFactorsPoint(products, elimination, columns, profiled, whitened_again)

@@ -74,7 +74,7 @@ def fit_glmm(
     """
     began = time.perf_counter()
     n_nodes = checked_nodes(problem, nagq)
-    with blas_threads(problem.rows.layout.n_dense):
+    with blas_threads(problem.rows.layout.pattern.n_dense):
         search = ApproximateSearch(problem, n_nodes, on_step)
         end = None if start is None else _end_from(search, start)
         end = end or search.run(_starting_point(problem))
@@ -100,7 +100,7 @@ def checked_nodes(problem: GeneralizedProblem, nagq: int) -> int:
             f"nagq={nagq!r}; it is the number of quadrature nodes for each random "
             "effect: a whole number, 1 for the Laplace approximation"
         )
-    sizes = problem.rows.layout.sizes
+    sizes = problem.rows.layout.pattern.sizes
     if n_nodes > 1 and len(sizes) > 1:
         raise FitError(
             f"nagq={n_nodes} needs one grouping factor; this model has "

@@ -13,7 +13,7 @@ from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.square_root import covariance_root
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
-from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
+from multilevel.likelihood.elimination.selected_inverse import inverse_by_level
 from multilevel.likelihood.families.traits import Family, bind_rows
 from multilevel.methods import ModelKind
 from multilevel.optimize.common.fitted_model import FittedModel
@@ -91,7 +91,7 @@ class GeneralizedFittedModel(FittedModel):
     def conditional_covariances(self) -> tuple[FloatArray, ...]:
         """Cov(b_j | y) by the curvature at the modes, one for each grouping factor."""
         modes = modes_of(self.problem, self.fit)
-        blocks = pattern_inverse(modes.factor).blocks
+        blocks = inverse_by_level(modes.elimination).blocks
         return self.problem.working_terms.user_covariances(blocks)
 
     def loglike_groups(self) -> FloatVector:

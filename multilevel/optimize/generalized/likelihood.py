@@ -13,7 +13,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.likelihood.elimination.penalized_products import sum_by_parent
+from multilevel.likelihood.elimination.effect_products import sum_by_parent
 from multilevel.likelihood.generalized.pirls import ConditionalModes
 from multilevel.likelihood.generalized.quadrature import level_log_integrals
 from multilevel.optimize.generalized.estimates import (
@@ -206,9 +206,9 @@ def loglike_groups(problem: GeneralizedProblem, fit: GLMMFit) -> FloatVector:
     # levels of finer factors add what is theirs to the level that they lie in.
     density, _ = rows.likelihood.density(modes.eta, shapes)
     total = -2.0 * index.sums(density)
-    plan = rows.layout.plan
+    plan = rows.layout.pattern.plan
     for c in plan.chain:
         own = (modes.effects[c] * modes.slopes[c]).sum(axis=0)
-        own = own + modes.factor.absorbed[c].log_det
-        total += own if c == k else sum_by_parent(own, rows.layout, c, k)
+        own = own + modes.elimination.absorbed[c].log_det
+        total += own if c == k else sum_by_parent(own, plan.parents[c, k], len(total))
     return np.asarray(normalizer - 0.5 * total)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatVector
+from multilevel.likelihood.elimination.solve import solve
 from multilevel.likelihood.generalized.laplace import (
     DevianceSlopes,
     laplace_deviance,
@@ -146,7 +147,7 @@ def _steady_slopes(
     rest = slopes.eta + 2.0 * score
     out = np.empty(problem.n_fixed)
     for j, column in enumerate(problem.X.T):
-        c = modes.factor.solve(effects.collect(modes.terms.weight * column))
+        c = solve(modes.elimination, effects.collect(modes.terms.weight * column))
         left = column - effects.spread(c)
         out[j] = column @ rest - 2.0 * (left @ score + inner_product(c, modes.slopes))
     return out

@@ -10,7 +10,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.stacked_terms import StackedTerms
-from multilevel.likelihood.elimination.penalized_layout import penalized_layout
+from multilevel.likelihood.elimination.weighted_rows import effect_layout
 from multilevel.likelihood.families.row_chunks import in_chunks
 from multilevel.likelihood.families.traits import Family, bind_rows
 from multilevel.likelihood.generalized.pirls import GeneralizedRows
@@ -90,7 +90,7 @@ class GeneralizedProblem(WorkingProblem):
 
     @property
     def _outermost_factor(self) -> int | None:
-        plan = self.rows.layout.plan
+        plan = self.rows.layout.pattern.plan
         return None if plan.rest else plan.chain[-1]
 
 
@@ -123,7 +123,7 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
     # Sorted first: equal rows are then looked for within groups, and sums by group are
     # sweeps over consecutive rows.
     rows = rows.sorted().merged()
-    layout = penalized_layout(rows.effects(terms))
+    layout = effect_layout(rows.effects(terms))
     inside = partial(eta_inside, family.link, rows.likelihood)
     return GeneralizedProblem(
         family,

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
-from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
-from multilevel.likelihood.elimination.penalized_products import (
-    WeightedProducts,
-    squared_sums,
-    weighted_products,
-)
+from multilevel.likelihood.elimination.effect_products import EffectProducts
+from multilevel.likelihood.elimination.selected_inverse import inverse_by_level
+from multilevel.likelihood.elimination.solve import solve
+from multilevel.likelihood.elimination.weighted_rows import weighted_products
 from multilevel.likelihood.generalized.pirls import ConditionalModes, find_modes
 from multilevel.likelihood.linear.theta_derivatives import (
     ThetaMap,
@@ -157,13 +155,13 @@ def moment_theta(problem: GeneralizedProblem, pooled: PooledFit) -> FloatVector:
 
 
 def _moment_variances(
-    products: WeightedProducts, scores: list[FloatMatrix], unit: float
+    products: EffectProducts, scores: list[FloatMatrix], unit: float
 ) -> list[FloatVector]:
     """Variance of every effect in a unit, (S,) for each factor, kept away from zero.
 
     Zero is a stationary point of the deviance whatever the data.
     """
-    matrix = squared_sums(products)
+    matrix = products.squared_sums()
     information = np.concatenate(
         [np.einsum("aaj->a", block) for block in products.diagonal]
     )
@@ -249,7 +247,7 @@ def _fixed_information(
     information = problem.X.T @ weighted
     collected = [effects.collect(column) for column in weighted.T]
     if collected:
-        solved = [modes.factor.solve(rhs) for rhs in collected]
+        solved = [solve(modes.elimination, rhs) for rhs in collected]
         information = information - _flat(collected) @ _flat(solved).T
     return np.asarray((information + information.T) / 2.0)
 
@@ -269,10 +267,10 @@ def _covariance_information(
     jacobians: Sequence[FloatArray], modes: ConditionalModes
 ) -> FloatMatrix:
     """Sum over levels of tr(D dG_a D dG_b), D = A - A K A by level, (m, m)."""
-    shrunken = pattern_inverse(modes.factor).shrunken
+    shrunken = inverse_by_level(modes.elimination).shrunken
     m = len(jacobians[0])
     total = np.zeros((m, m))
-    directions = covariance_directions(modes.factor.lams, jacobians)
+    directions = covariance_directions(modes.elimination.lams, jacobians)
     for blocks, changes in zip(shrunken, directions, strict=True):
         total += _level_traces(blocks, changes)
     return total

@@ -1,4 +1,4 @@
-"""Crowded, paired and plain sparse rows are three ways to the same sums."""
+"""Sparse, paired and full rows are three ways to the same sums."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from numpy.testing import assert_allclose
 
 from multilevel.array_types import FloatArray
 from multilevel.likelihood.algebra.dense_inverse import DenseInverse, symmetric
-from multilevel.likelihood.elimination.crowded_rows import crowded_rows
-from multilevel.likelihood.elimination.level_pair_sums import level_pair_sums
-from multilevel.likelihood.elimination.sparse_block import SparseBlock, SparseRows
+from multilevel.likelihood.elimination.full_rows import FullRows
+from multilevel.likelihood.elimination.paired_rows import paired_rows
+from multilevel.likelihood.elimination.pattern import CellPattern
+from multilevel.likelihood.elimination.sparse_rows import SparseRows
 
-ARRANGEMENTS = {
-    "plain": SparseBlock,
-    "pairs": level_pair_sums,
-    "crowded": crowded_rows,
-}
+ARRANGEMENTS = {"sparse": SparseRows, "paired": paired_rows, "full": FullRows}
 
 
-def _rows(seed: int, n_levels: int, m: int, size: int) -> tuple[SparseRows, FloatArray]:
-    """Sparse rows of random shape, some of them empty, and their values."""
+def _rows(
+    seed: int, n_levels: int, m: int, size: int, *, full: bool
+) -> tuple[CellPattern, FloatArray]:
+    """Rows of random shape, some of them empty, and their values."""
     rng = np.random.default_rng(seed)
-    stored = rng.random((n_levels, m)) < rng.uniform(0.1, 0.9)
+    stored = full | (rng.random((n_levels, m)) < rng.uniform(0.1, 0.9))
     level, column = np.nonzero(stored)
     starts = np.concatenate([[0], np.cumsum(stored.sum(axis=1))])
-    return SparseRows(level, column, starts, m), rng.normal(size=(size, len(level)))
+    return CellPattern(level, column, starts, m), rng.normal(size=(size, len(level)))
 
 
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
@@ -40,11 +39,14 @@ def _rows(seed: int, n_levels: int, m: int, size: int) -> tuple[SparseRows, Floa
 def test_sums_are_those_of_full_matrices(
     arrangement: str, seed: int, n_levels: int, m: int, size: int
 ) -> None:
-    pattern, values = _rows(seed, n_levels, m, size)
-    block = ARRANGEMENTS[arrangement](pattern, values)
+    full = arrangement == "full"
+    cells, values = _rows(seed, n_levels, m, size, full=full)
+    block = ARRANGEMENTS[arrangement](cells, values)
     rng = np.random.default_rng(seed + 1)
-    P = np.zeros((n_levels, size, m))
-    P[pattern.level, :, pattern.column] = values.T
+    P, other = np.zeros((2, n_levels, size, m))
+    entries = rng.normal(size=values.shape)
+    P[cells.level, :, cells.column] = values.T
+    other[cells.level, :, cells.column] = entries.T
     root = rng.normal(size=(n_levels, size, size))
     K = root @ np.swapaxes(root, 1, 2)
     columns, blocks = rng.normal(size=(m, 2)), rng.normal(size=(size, 2, n_levels))
@@ -63,3 +65,11 @@ def test_sums_are_those_of_full_matrices(
     inverse = DenseInverse(np.asfortranarray(np.tril(S @ S.T)), scale)
     expected = np.einsum("jsm,m,ml,l,jtl->stj", P, scale, S @ S.T, scale, P)
     assert_allclose(block.quadratics(inverse), expected, atol=1e-11)
+    PK = np.einsum("jsm,m,ml,l->jsl", P, scale, S @ S.T, scale)
+    stored = PK[cells.level, :, cells.column].T
+    assert_allclose(block.sampled(inverse), stored, atol=1e-11)
+    sums = np.einsum("jsm,jtm->stj", P, other)
+    assert_allclose(block.level_sums(entries), sums, atol=1e-12)
+    mixed = np.einsum("jst,jtm->jsm", K, other)[cells.level, :, cells.column].T
+    products = block.level_products(K.transpose(1, 2, 0), entries)
+    assert_allclose(products, mixed, atol=1e-12)

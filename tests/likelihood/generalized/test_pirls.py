@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import optimize
 
-import multilevel.likelihood.elimination.penalized_layout as layout_module
+import multilevel.likelihood.elimination.pattern as pattern_module
 from generalized_cases import STRUCTURES, UNBOUNDED, draw_case, flat
-from multilevel.likelihood.elimination.penalized_factor import penalized_factor
-from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
-from multilevel.likelihood.elimination.penalized_layout import penalized_layout
-from multilevel.likelihood.elimination.penalized_products import (
-    squared_sums,
+from multilevel.likelihood.elimination.eliminate import eliminate
+from multilevel.likelihood.elimination.selected_inverse import inverse_by_level
+from multilevel.likelihood.elimination.solve import solve
+from multilevel.likelihood.elimination.weighted_rows import (
+    effect_layout,
+    row_inverse,
     weighted_products,
 )
 from multilevel.likelihood.families.registry import family_of
@@ -31,8 +32,8 @@ NO_SHAPES = np.zeros(0)
 def storage(request, monkeypatch):
     """Both ways of keeping the products of crossed factors."""
     if request.param == "cells that occur":
-        monkeypatch.setattr(layout_module, "ALWAYS_FULL", 0)
-        monkeypatch.setattr(layout_module, "CROWDED", 2.0)
+        monkeypatch.setattr(pattern_module, "ALWAYS_FULL", 0)
+        monkeypatch.setattr(pattern_module, "CROWDED", 2.0)
     return request.param
 
 
@@ -52,15 +53,17 @@ def test_elimination_agrees_with_dense_algebra(structure, singular, seed, storag
     A, Lam, M = dense_products(case, weights)
     K = Lam @ np.linalg.inv(M) @ Lam.T
     products = weighted_products(case.rows.layout, weights)
-    factor = penalized_factor(products, case.lams)
+    factor = eliminate(products, case.lams)
     assert_allclose(factor.log_det, np.linalg.slogdet(M)[1], rtol=1e-12)
     vectors = [rng.normal(size=d.shape[1:]) for d in products.diagonal]
-    assert_allclose(flat(products.times(vectors)), A @ flat(vectors), atol=1e-11)
-    assert_allclose(flat(factor.solve(vectors)), K @ flat(vectors), atol=1e-11)
-    inverse = pattern_inverse(factor)
+    assert_allclose(flat(products.times_vector(vectors)), A @ flat(vectors), atol=1e-11)
+    assert_allclose(flat(solve(factor, vectors)), K @ flat(vectors), atol=1e-11)
+    inverse = inverse_by_level(factor)
     Z = case.dense()
     leverages = np.einsum("ij,jk,ik->i", Z, K, Z)
-    assert_allclose(inverse.leverages(), leverages, atol=1e-11)
+    assert_allclose(
+        row_inverse(case.rows.layout, factor).leverages, leverages, atol=1e-11
+    )
     start, D = 0, A - A @ K @ A
     for blocks, shrunken in zip(inverse.blocks, inverse.shrunken, strict=True):
         size, _, n_levels = blocks.shape
@@ -77,13 +80,13 @@ def test_small_rests_of_much_information_keep_their_digits(structure, amount):
     """A - A K A = Lam^-T (I - M^-1) Lam^-1 is of unit size, A is huge."""
     case = draw_case(3, structure=structure)
     weights = np.random.default_rng(0).uniform(0.1, 2.0, len(case.offset)) * amount
-    factor = penalized_factor(weighted_products(case.rows.layout, weights), case.lams)
+    factor = eliminate(weighted_products(case.rows.layout, weights), case.lams)
     Lam, Z = case.dense_lam(), case.dense()
     M = Lam.T @ (Z.T @ (weights[:, None] * Z)) @ Lam + np.eye(len(Lam))
     inverse = np.linalg.inv(Lam)
     D = inverse.T @ (np.eye(len(Lam)) - np.linalg.inv(M)) @ inverse
     start = 0
-    for shrunken in pattern_inverse(factor).shrunken:
+    for shrunken in inverse_by_level(factor).shrunken:
         size, _, n_levels = shrunken.shape
         for j in range(n_levels):
             own = slice(start + j * size, start + (j + 1) * size)
@@ -104,7 +107,7 @@ def test_squared_sums_of_products(structure, storage):
         first += size
     expected = np.zeros((first, first))
     np.add.at(expected, np.ix_(owner, owner), A**2)
-    actual = squared_sums(weighted_products(case.rows.layout, weights))
+    actual = weighted_products(case.rows.layout, weights).squared_sums()
     assert_allclose(actual, expected, rtol=1e-12)
 
 
@@ -161,7 +164,7 @@ def test_negative_weights_on_the_way_are_survived():
     assert case.rows.likelihood.terms(base, np.array([-3.0])).weight.min() < 0
     modes = find_modes(case.rows, base, case.lams, np.array([-3.0]))
     assert modes.decrement < 1e-9
-    assert np.isfinite(modes.factor.log_det)
+    assert np.isfinite(modes.elimination.log_det)
 
 
 def test_a_maximum_of_the_penalized_deviance_is_no_mode():
@@ -171,13 +174,13 @@ def test_a_maximum_of_the_penalized_deviance_is_no_mode():
     """
     effects = EffectRows((FactorRows(LevelIndex(np.zeros(6, int), 1), (None,)),))
     likelihood = bind_rows(family_of("gaussian", "sqrt"), np.full(6, 4.0), None)
-    rows = GeneralizedRows(likelihood, penalized_layout(effects))
+    rows = GeneralizedRows(likelihood, effect_layout(effects))
     assert (likelihood.expected_weight(np.zeros(6), np.zeros(1)) == 0.0).all()
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
         find_modes(rows, np.zeros(6), [np.array([[3.0]])], np.zeros(1))
     modes = find_modes(rows, np.full(6, 0.1), [np.array([[3.0]])], np.zeros(1))
     weight = likelihood.terms(modes.eta, np.zeros(1)).weight.sum()
-    assert_allclose(modes.factor.log_det, np.log1p(9.0 * weight), rtol=1e-12)
+    assert_allclose(modes.elimination.log_det, np.log1p(9.0 * weight), rtol=1e-12)
 
 
 def test_steps_that_rounding_keeps_from_the_tolerance_end():
@@ -187,9 +190,9 @@ def test_steps_that_rounding_keeps_from_the_tolerance_end():
     y = 1e9 + rng.normal(size=20)[g] + rng.normal(size=200)
     effects = EffectRows((FactorRows(LevelIndex(g, 20), (None,)),))
     rows = GeneralizedRows(
-        bind_rows(family_of("gaussian"), y, None), penalized_layout(effects)
+        bind_rows(family_of("gaussian"), y, None), effect_layout(effects)
     )
-    modes = find_modes(rows, np.full(200, 1e9), [np.eye(1)], 0.0)
+    modes = find_modes(rows, np.full(200, 1e9), [np.eye(1)], np.zeros(1))
     assert modes.steps <= 5
     assert_allclose(modes.effects[0][0], np.bincount(g, y - 1e9) / 11.0, atol=1e-6)
 
@@ -205,7 +208,7 @@ def test_one_row_to_a_group_and_one_group():
     for index in (LevelIndex(codes, 6), LevelIndex(codes * 0, 1)):
         effects = EffectRows((FactorRows(index, (None,)),))
         likelihood = bind_rows(family_of("poisson"), np.arange(6.0), None)
-        rows = GeneralizedRows(likelihood, penalized_layout(effects))
+        rows = GeneralizedRows(likelihood, effect_layout(effects))
         modes = find_modes(rows, np.zeros(6), [np.array([[0.7]])], NO_SHAPES)
         score = np.bincount(index.codes, likelihood.terms(modes.eta, NO_SHAPES).score)
         assert_allclose(modes.effects[0][0], 0.49 * score, atol=1e-9)

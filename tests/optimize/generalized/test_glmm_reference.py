@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from generalized_fits import fitted, sds
-from multilevel.likelihood.elimination.penalized_inverse import pattern_inverse
+from multilevel.likelihood.elimination.selected_inverse import inverse_by_level
 from multilevel.optimize.generalized.likelihood import modes_of
 from reference_cases import ReferenceCase, load_references
 
@@ -112,7 +112,7 @@ def test_variances_agree_with_r(case):
 def test_conditional_modes_and_covariances_agree_with_lme4(name):
     case = next(case for case in REFERENCES if case.id == name)
     problem, fit = reference_fit(case)
-    inverse = pattern_inverse(modes_of(problem, fit).factor)
+    inverse = inverse_by_level(modes_of(problem, fit).elimination)
     blocks = problem.working_terms.user_covariances(inverse.blocks)
     for group, entry in case["ranef"].items():
         wanted = set(group.split(":"))

@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 
 from multilevel.array_types import IntVector
-from multilevel.likelihood.products.cross_products import CrossProducts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,7 @@ class LevelPairs(Protocol):
         """Level of the second factor, (n_pairs,)."""
 
 
-def elimination_plan(products: CrossProducts) -> EliminationPlan:
-    """Choose the chain with the most effects."""
-    sizes = [block.shape[0] for block in products.diagonal]
-    levels = [block.shape[2] for block in products.diagonal]
-    return plan_elimination(sizes, levels, products.pairs)
-
-
-def plan_elimination(
+def elimination_plan(
     sizes: Sequence[int],
     levels: Sequence[int],
     pairs: Mapping[tuple[int, int], LevelPairs],

@@ -20,7 +20,8 @@ from multilevel.array_types import (
     SmallIntVector,
 )
 from multilevel.likelihood.algebra.dense_inverse import DenseInverse
-from multilevel.likelihood.elimination.sparse_block import SparseBlock, SparseRows
+from multilevel.likelihood.elimination.pattern import CellPattern
+from multilevel.likelihood.elimination.sparse_rows import SparseRows
 
 MAX_PAIRS = 12_000_000
 """More products of two entries than this are not stored: 16 bytes each."""
@@ -30,20 +31,21 @@ MAX_COLUMNS = 20_000
 
 
 @dataclass(frozen=True)
-class LevelPairSums(SparseBlock):
+class PairedRows(SparseRows):
     """Sparse rows with the products of pairs of their entries, lower triangle only.
 
     Parameters
     ----------
-    cells : (n_cells,)
-        ``row + m * column`` of every cell that is met, row >= column.
-    products : sparse (C J, n_cells)
+    met : (n_met,)
+        ``row + m * column`` of every place of the dense block that is met, row >=
+        column.
+    products : sparse (C J, n_met)
         For each of the C = S (S + 1) / 2 pairs of effects, all levels.
-    double : (n_cells,)
+    double : (n_met,)
         2 off the diagonal, 1 on it.
     """
 
-    cells: IntVector
+    met: IntVector
     products: sp.csr_array
     double: FloatVector
 
@@ -58,13 +60,13 @@ class LevelPairSums(SparseBlock):
         """
         rows, cols = np.triu_indices(len(self.values))
         flat = dense.T.reshape(-1)
-        flat[self.cells] -= self.products.T @ K[rows, cols].ravel()
+        flat[self.met] -= self.products.T @ K[rows, cols].ravel()
 
     def quadratics(self, K: DenseInverse) -> FloatArray:
         """P_j K P_j' for every level, (S, S, J)."""
-        values = K.entries(self.cells) * self.double
+        values = K.entries(self.met) * self.double
         # Each pair of different effects was added both ways round.
-        size, n_levels = len(self.values), self.pattern.n_levels
+        size, n_levels = len(self.values), self.cells.n_levels
         sums = (self.products @ values).reshape(-1, n_levels)
         out = np.empty((size, size, n_levels))
         rows, cols = np.triu_indices(size)
@@ -73,21 +75,15 @@ class LevelPairSums(SparseBlock):
         return out
 
 
-def count_pairs(starts: IntVector) -> int:
-    """Number of pairs of entries in the same level, each counted once."""
-    sizes = np.diff(starts)
-    return int((sizes * (sizes + 1) // 2).sum())
-
-
 def _entry_pairs(
-    pattern: SparseRows,
+    cells: CellPattern,
 ) -> tuple[SmallIntVector, SmallIntVector, IntVector]:
     """First and second entry of every pair within a level, and the pairs before each.
 
     Entries pair with those from their own place to the end of their level.
     """
-    entries = np.arange(len(pattern.level), dtype=np.int32)
-    partners = pattern.starts[pattern.level + 1].astype(np.int32) - entries
+    entries = np.arange(len(cells.level), dtype=np.int32)
+    partners = cells.starts[cells.level + 1].astype(np.int32) - entries
     ends = np.cumsum(partners)
     n_pairs = int(ends[-1]) if len(ends) else 0
     first = np.repeat(entries, partners)
@@ -96,33 +92,32 @@ def _entry_pairs(
     return first, second, np.concatenate([[0], ends]).astype(np.intp)
 
 
-def level_pair_sums(pattern: SparseRows, values: FloatArray) -> LevelPairSums:
+def paired_rows(cells: CellPattern, values: FloatMatrix) -> PairedRows:
     """Form all products of two entries of one level; values (S, nnz)."""
-    column, n_columns = pattern.column.astype(np.int32), pattern.n_columns
-    first, second, before = _entry_pairs(pattern)
+    column, n_columns = cells.column.astype(np.int32), cells.n_columns
+    first, second, before = _entry_pairs(cells)
     # Columns rise within a level, so the second entry is never above the diagonal.
-    cell = column[second] + n_columns * column[first]
-    met = np.zeros(n_columns * n_columns, dtype=bool)
-    met[cell] = True
-    cells = np.flatnonzero(met)
-    position = np.cumsum(met, dtype=np.int32) - 1
-    size, n_levels = len(values), pattern.n_levels
+    place = column[second] + n_columns * column[first]
+    is_met = np.zeros(n_columns * n_columns, dtype=bool)
+    is_met[place] = True
+    met = np.flatnonzero(is_met)
+    position = np.cumsum(is_met, dtype=np.int32) - 1
     parts = []
-    for s, t in zip(*np.triu_indices(size), strict=True):
+    for s, t in zip(*np.triu_indices(len(values)), strict=True):
         product = values[s][first] * values[t][second]
         if s != t:
             product = product + values[t][first] * values[s][second]
         parts.append(product)
     # Entries are sorted by level, so the rows of the sparse matrix are ready made.
-    ends = before[pattern.starts[1:]]
+    ends = before[cells.starts[1:]]
     starts_of = [ends + k * len(first) for k in range(len(parts))]
     products = sp.csr_array(
         (
             np.concatenate(parts) if len(parts) > 1 else parts[0],
-            np.tile(position[cell], len(parts)),
+            np.tile(position[place], len(parts)),
             np.concatenate([[0], *starts_of]),
         ),
-        shape=(len(parts) * n_levels, len(cells)),
+        shape=(len(parts) * cells.n_levels, len(met)),
     )
-    double = np.where(cells // n_columns == cells % n_columns, 1.0, 2.0)
-    return LevelPairSums(pattern, values, cells, products, double)
+    double = np.where(met // n_columns == met % n_columns, 1.0, 2.0)
+    return PairedRows(cells, values, met, products, double)
