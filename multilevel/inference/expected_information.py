@@ -17,7 +17,6 @@ Gilmour, Thompson & Cullis (1995), Biometrics 51, 1440-1450 (average information
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.linear.dense_factors import DenseFactors
 from multilevel.likelihood.linear.dense_system import n_random_effects
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
-from multilevel.optimize.linear.problem import LinearProblem, build_problem
+from multilevel.optimize.linear.problem import LinearProblem
 
 MAX_DENSE = 3000
 """Up to so many random effects traces are formed from full matrices."""
@@ -98,7 +97,7 @@ def _drawn_products(
     total = np.zeros((len(directions[0]),) * 2)
     for _ in range(_PROBES):
         y = _drawn_response(problem, design, lams, rng)
-        drawn = build_problem(replace(design, y=y, offset=None))
+        drawn = problem.with_response(y)
         scale = drawn.basis.response_scale
         point = drawn.point(lams, reml=reml)
         quadratic, cross = point.working_products(list(directions))

@@ -8,7 +8,7 @@ what their optimizers found, which in a linear model is relative to sigma.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -273,9 +273,9 @@ class FittedModel(ABC):
         """The same model of another response (n,), at these estimates until `refit`."""
         return self._of(replace(self.design, y=np.array(y, dtype=float)))
 
-    def with_responses(self, responses: FloatMatrix) -> tuple[Self, ...]:
+    def with_responses(self, responses: FloatMatrix) -> Iterator[Self]:
         """`with_response` of each column of `responses` (n, r)."""
-        return tuple(self.with_response(y) for y in np.asarray(responses).T)
+        return map(self.with_response, np.asarray(responses).T)
 
     def with_offset(self, offset: FloatVector | None) -> Self:
         """The same model with another offset (n,), at these estimates until `refit`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import ClassVar
@@ -21,7 +21,7 @@ from multilevel.optimize.linear.estimates import fixed_root
 from multilevel.optimize.linear.fit import fit_design
 from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.group_loglike import loglike_groups
-from multilevel.optimize.linear.problem import LinearProblem, build_problem
+from multilevel.optimize.linear.problem import LinearProblem
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -111,9 +111,21 @@ class LinearFittedModel(FittedModel):
         return loglike_groups(self.problem, self.design, self.fit)
 
     def _of(self, design: ModelDesign) -> LinearFittedModel:
-        # What the design can tell of variances no response changes.
-        prepare = partial(_prepared, design, self.problem.undetermined)
+        prepare = partial(_with_response_of, self.problem, design)
         return replace(self, design=read_only(design), prepare=prepare)
+
+    def with_responses(self, responses: FloatMatrix) -> Iterator[LinearFittedModel]:
+        """`with_response` of each column of `responses` (n, r), read in one pass."""
+        columns = np.asarray(responses, dtype=float).T
+        designs = [replace(self.design, y=y.copy()) for y in columns]
+        centred = np.column_stack([_less_offset(design) for design in designs])
+        problems = self.problem.with_responses(centred)
+        for design, problem in zip(designs, problems, strict=True):
+            yield replace(
+                self,
+                design=read_only(design),
+                prepare=partial(read_only, problem),
+            )
 
     def refit(self) -> LinearFittedModel:
         """Fitted by the same criterion again, from theta on.
@@ -128,5 +140,13 @@ class LinearFittedModel(FittedModel):
         return replace(self, fit=read_only(fit))
 
 
-def _prepared(design: ModelDesign, undetermined: frozenset[str]) -> LinearProblem:
-    return read_only(replace(build_problem(design), undetermined=undetermined))
+def _with_response_of(problem: LinearProblem, design: ModelDesign) -> LinearProblem:
+    """The cross-products of a design that has another response or offset.
+
+    What the design can tell of variances no response changes.
+    """
+    return read_only(problem.with_response(_less_offset(design)))
+
+
+def _less_offset(design: ModelDesign) -> FloatVector:
+    return design.y if design.offset is None else design.y - design.offset

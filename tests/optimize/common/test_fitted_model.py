@@ -118,8 +118,9 @@ def test_another_response_is_a_fresh_fit(frame, reml, seed):
     again = fitted.with_response(y).refit()
     assert_allclose(again.fit.llf, fresh.llf, rtol=1e-9)
     assert_allclose(again.beta, fresh.fe_params, rtol=1e-4, atol=1e-5)
-    both = fitted.with_responses(np.column_stack([frame["y"], y]))
+    both = list(fitted.with_responses(np.column_stack([frame["y"], y])))
     assert_allclose(both[1].refit().fit.llf, fresh.llf, rtol=1e-9)
+    assert_allclose(both[0].refit().fit.llf, fitted.llf, rtol=1e-9)
 
 
 @pytest.mark.parametrize("options", [{}, {"nagq": 3}], ids=["laplace", "quadrature"])
@@ -131,3 +132,15 @@ def test_another_count_response_is_a_fresh_fit(options):
     fresh = ml.mixedglm(formula, FRAME.assign(count=y), family="poisson")
     again = fitted.with_response(y).refit()
     assert_allclose(again.fit.llf, fresh.fit(**options).llf, rtol=1e-9)
+
+
+def test_another_response_keeps_the_offset():
+    offset = np.linspace(-2.0, 2.0, len(FRAME))
+    y = np.random.default_rng(8).permutation(FRAME["normal"].to_numpy())
+    formula = "normal ~ x + (x | g) + (1 | h)"
+    fitted = ml.mixedlm(formula, FRAME).fit()._fitted
+    expected = ml.mixedlm(formula, FRAME.assign(normal=y), offset=offset).fit().llf
+    again = next(fitted.with_offset(offset).with_responses(y[:, None])).refit()
+    assert_allclose(again.fit.llf, expected, rtol=1e-9)
+    other = fitted.with_response(y).with_offset(offset).refit()
+    assert_allclose(other.fit.llf, expected, rtol=1e-9)
