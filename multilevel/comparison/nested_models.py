@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix
+from multilevel.array_types import FloatMatrix
 from multilevel.comparison.column_space import (
-    coefficients_of,
     column_space,
     log_volume,
 )
 from multilevel.comparison.covariance_change import (
     CovarianceChange,
-    EffectBlock,
     covariance_change,
 )
+from multilevel.comparison.nested_directions import nested_directions
 from multilevel.comparison.same_rows import SameRows, match_rows
 from multilevel.comparison.working_model import working_design
 from multilevel.design.model_design import ModelDesign
@@ -27,10 +24,9 @@ from multilevel.inference.null_distribution import (
     NullDistribution,
     null_distribution,
 )
-from multilevel.inference.pooled_cone import cone_coordinates
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
-from multilevel.optimize.linear.problem import LinearProblem, build_problem
+from multilevel.optimize.linear.problem import build_problem
 
 
 def compare_nested(restricted: FittedModel, full: FittedModel) -> LRTest:
@@ -195,125 +191,8 @@ def _information(
         design = working_design(family, design, eta, np.log(restricted.shape_values))
         problem = build_problem(design)
         scale_known = not family.has_scale
-    lams, directions = _coordinates(problem, design, restricted, change, rows)
+    lams, directions = nested_directions(problem, design, restricted, change, rows)
     return expected_information(
         problem, design, lams, directions,
         reml=full.criterion == "REML", scale_known=scale_known,
     )  # fmt: skip
-
-
-def _coordinates(
-    problem: LinearProblem,
-    design: ModelDesign,
-    restricted: FittedModel,
-    change: CovarianceChange,
-    rows: SameRows,
-) -> tuple[list[FloatMatrix], list[FloatArray]]:
-    """Relative factors at the restricted estimates, and directions to move along.
-
-    In each block the working columns are turned so that the first r span the effects
-    that the restricted model has. Entries among these and between them and the others
-    may move either way (Shapiro 1988; Stram & Lee 1994): the Schur complement of the
-    new effects differs from their own block by squares of covariances only, so that to
-    first order that block alone has to be semidefinite.
-
-    Returns
-    -------
-    lams : one (S, S) for each factor
-    directions : one (m, S, S) for each factor
-        Those without an edge first, then the new blocks.
-    """
-    terms, sizes = problem.terms, problem.terms.block_sizes
-    covariances = [np.zeros((size, size)) for size in sizes]
-    linear: list[tuple[int, FloatMatrix]] = []
-    cones: list[tuple[int, FloatMatrix]] = []
-    for block, inside in zip(change.blocks, change.retained, strict=True):
-        factor = terms.factor_of_term[block.term]
-        where = np.ix_(*[terms.blocks[block.term].start + block.effects] * 2)
-        working = design.terms[block.term].columns @ problem.basis.terms[block.term]
-        spans = [coefficients_of(working[:, block.effects], s.columns) for s in inside]
-        for s, span in zip(inside, spans, strict=True):
-            own = restricted.fit.factors[s.term][s.effects]
-            # Relative to sigma^2 over the full model's weights.
-            root = span @ own / np.sqrt(rows.weight_ratio)
-            covariances[factor][where] += root @ root.T
-        along, away = _moves(problem, restricted, block, inside, spans)
-        for moves, found in ((linear, along), (cones, away)):
-            for move in found:
-                whole = np.zeros((sizes[factor],) * 2)
-                whole[where] = move
-                moves.append((factor, whole))
-    every = [*linear, *cones]
-    directions: list[FloatArray] = [np.zeros((len(every), s, s)) for s in sizes]
-    for a, (factor, move) in enumerate(every):
-        directions[factor][a] = move
-    return [_root(G) for G in covariances], directions
-
-
-def _moves(
-    problem: LinearProblem,
-    restricted: FittedModel,
-    block: EffectBlock,
-    inside: Sequence[EffectBlock],
-    spans: Sequence[FloatMatrix],
-) -> tuple[list[FloatMatrix], list[FloatMatrix]]:
-    """Moves of a block without an edge, and those away from zero."""
-    if block.tied is None:
-        return _free_moves(spans, len(block.names))
-    if inside:
-        return _tied_moves(restricted, inside[0], spans[0]), []
-    return [], _new_moves(problem, block)
-
-
-def _free_moves(
-    spans: Sequence[FloatMatrix], size: int
-) -> tuple[list[FloatMatrix], list[FloatMatrix]]:
-    """Moves of a free covariance among and towards effects in place, and among new."""
-    turned = _turned(spans, size)
-    n_retained = sum(span.shape[1] for span in spans)
-    along: list[FloatMatrix] = []
-    away: list[FloatMatrix] = []
-    for c in range(size):
-        for d in range(c, size):
-            outer = np.outer(turned[:, d], turned[:, c])
-            move = outer if c == d else outer + outer.T
-            (along if c < n_retained else away).append(move)
-    return along, away
-
-
-def _tied_moves(
-    restricted: FittedModel, block: EffectBlock, span: FloatMatrix
-) -> list[FloatMatrix]:
-    """How the parameters of a structure that both models have move its covariance."""
-    terms = restricted.design.stacked_terms
-    theta = restricted.fit.theta[terms.slices[block.term]]
-    moves = terms.structures[block.term].moves(theta)
-    return list(span @ moves @ span.T)
-
-
-def _new_moves(problem: LinearProblem, block: EffectBlock) -> list[FloatMatrix]:
-    """Coordinates of the cones of a structure that only the larger model has."""
-    terms, where = problem.terms, problem.terms.blocks[block.term]
-    factor = problem.products.diagonal[terms.factor_of_term[block.term]]
-    gram = factor[where, where].sum(axis=2)
-    transform = problem.basis.terms[block.term]
-    return [
-        move
-        for cone in terms.structures[block.term].cone()
-        for move in cone_coordinates(cone, transform, gram)[1]
-    ]
-
-
-def _turned(spans: Sequence[FloatMatrix], size: int) -> FloatMatrix:
-    """An orthonormal basis (size, size) that begins with the span of some columns."""
-    if not spans:
-        return np.eye(size)
-    together = np.column_stack(spans)
-    together = together / np.linalg.norm(together, axis=0)
-    return np.asarray(np.linalg.qr(together, mode="complete")[0])
-
-
-def _root(covariance: FloatMatrix) -> FloatMatrix:
-    """A square root of a semidefinite matrix."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

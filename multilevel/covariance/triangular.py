@@ -1,10 +1,27 @@
-"""Lower-triangular factors of covariance matrices."""
+"""Lower triangles of covariance matrices, and lower-triangular factors."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
-from multilevel.array_types import FloatMatrix
+from multilevel.array_types import FloatMatrix, IntVector
+
+
+@cache
+def triangle_indices(size: int) -> tuple[IntVector, IntVector]:
+    """Rows and columns of a lower triangle, column by column.
+
+    Examples
+    --------
+    >>> rows, columns = triangle_indices(2)
+    >>> list(zip(rows.tolist(), columns.tolist()))
+    [(0, 0), (1, 0), (1, 1)]
+    """
+    # The upper triangle row by row is the lower one column by column.
+    columns, rows = np.triu_indices(size)
+    return rows, columns
 
 
 def lower_factor(square_root: FloatMatrix) -> FloatMatrix:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import ClassVar
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.covariance.cone import ConeBlock
 from multilevel.covariance.structure import ColumnFreedom, CovarianceStructure
-from multilevel.covariance.triangular import lower_factor
-
-
-@cache
-def _triangle(size: int) -> tuple[IntVector, IntVector]:
-    """Rows and columns of the lower triangle, column by column."""
-    # The upper triangle row by row is the lower one column by column.
-    columns, rows = np.triu_indices(size)
-    return rows, columns
+from multilevel.covariance.triangular import lower_factor, triangle_indices
 
 
 @dataclass(frozen=True)
@@ -48,12 +39,12 @@ class Unstructured(CovarianceStructure):
     def factor(self, theta: FloatVector) -> FloatMatrix:
         """Lower-triangular factor (k, k)."""
         factor = np.zeros((self.n_effects, self.n_effects))
-        factor[_triangle(self.n_effects)] = theta
+        factor[triangle_indices(self.n_effects)] = theta
         return factor
 
     def jacobian(self, theta: FloatVector) -> FloatArray:
         """One unit matrix for each entry of the triangle, (m, k, k)."""
-        rows, columns = _triangle(self.n_effects)
+        rows, columns = triangle_indices(self.n_effects)
         jacobian: FloatArray = np.zeros((self.n_theta, *(self.n_effects,) * 2))
         jacobian[np.arange(self.n_theta), rows, columns] = 1.0
         return jacobian
@@ -64,11 +55,11 @@ class Unstructured(CovarianceStructure):
 
     def theta_of(self, factor: FloatMatrix) -> FloatVector:
         """Parameters of the lower-triangular factor of ``factor factor'``."""
-        return lower_factor(factor)[_triangle(self.n_effects)]
+        return lower_factor(factor)[triangle_indices(self.n_effects)]
 
     def start(self, variances: FloatVector) -> FloatVector:
         """Square roots of the variances on the diagonal, zero below."""
-        return np.diag(np.sqrt(variances))[_triangle(self.n_effects)]
+        return np.diag(np.sqrt(variances))[triangle_indices(self.n_effects)]
 
     def cone(self) -> tuple[ConeBlock, ...]:
         """Any semidefinite matrix."""

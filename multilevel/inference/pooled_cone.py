@@ -8,7 +8,7 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix
 from multilevel.covariance.cone import ConeBlock
-from multilevel.inference.psd_cone import triangle_indices
+from multilevel.covariance.triangular import triangle_indices
 from multilevel.likelihood.products.cross_products import CrossProducts
 from multilevel.likelihood.products.entry_products import Direction
 from multilevel.optimize.common.working_terms import WorkingTerms

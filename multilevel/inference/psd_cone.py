@@ -13,15 +13,10 @@ from itertools import pairwise
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+from multilevel.covariance.triangular import triangle_indices
 
 _TOLERANCE = 1e-7
 _MAX_STEPS = 500
-
-
-def triangle_indices(size: int) -> tuple[IntVector, IntVector]:
-    """Rows and columns of a lower triangle, column by column."""
-    columns, rows = np.triu_indices(size)
-    return rows, columns
 
 
 def triangle_length(size: int) -> int:
