@@ -34,6 +34,7 @@ from multilevel.likelihood.products.row_products import (
     cross_products,
     stacked_columns,
 )
+from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.common.working_terms import WorkingTerms
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.linear.problem import level_patterns, working_source
@@ -204,11 +205,11 @@ def _shape_information(
 ) -> FloatMatrix:
     """Observed information of the shapes, (s, s), by differences of their slopes."""
     likelihood, step = bind_rows(family, design.y, design.weights, design.trials), 1e-4
-    slopes = [
-        likelihood.shape_terms(eta, shapes - move).total
-        - likelihood.shape_terms(eta, shapes + move).total
-        for move in step * np.eye(len(shapes))
-    ]
-    found = np.reshape(slopes, (len(shapes),) * 2) / (2.0 * step)
+    changes = central_differences(
+        lambda moved: np.asarray(likelihood.shape_terms(eta, moved).total),
+        shapes,
+        step * np.eye(len(shapes)),
+    )
+    found = -np.reshape(changes, (len(shapes),) * 2) / step
     found[np.diag_indices_from(found)] = np.maximum(np.diag(found), 1e-12)
     return np.asarray((found + found.T) / 2.0)

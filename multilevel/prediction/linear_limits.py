@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.linear.estimates import fixed_root
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.theta_hessian import theta_scales
@@ -92,12 +93,10 @@ class LinearLimits:
         """Derivatives (2, n, m + 1) of mean and sum in (working theta, sigma)."""
         theta, working = self.fitted.fit.working_theta, self.fitted.problem.working
         out = np.empty((2, len(self._total), len(theta) + 1))
-        for a, scale in enumerate(theta_scales(self.fitted.point(), working, theta)):
-            shift = np.zeros(len(theta))
-            shift[a] = _STEP * scale
-            change = self._variances_at(theta + shift)
-            change -= self._variances_at(theta - shift)
-            out[..., a] = change / (2.0 * shift[a])
+        steps = _STEP * theta_scales(self.fitted.point(), working, theta)
+        changes = central_differences(self._variances_at, theta, np.diag(steps))
+        for a, (change, step) in enumerate(zip(changes, steps, strict=True)):
+            out[..., a] = change / step
         variances = np.stack([self.means.variance, self._total])
         # Every variance of a prediction is sigma^2 times a function of theta.
         out[..., -1] = 2.0 * variances / self.fitted.sigma

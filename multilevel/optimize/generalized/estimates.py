@@ -8,6 +8,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
+from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.generalized.objective import split_parameters
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
@@ -50,17 +51,12 @@ def theta_jacobian(
     `units` (m,) are those of theta's entries; one for each if they are not given.
     """
     m = len(theta)
-    jacobian = np.empty((m, m))
     units = np.ones(m) if units is None else units
     # The change of columns is smooth and of order one in these units, so that a fixed
     # step loses half of the digits at most; standard errors need fewer.
     steps = 1e-6 * units * (np.abs(theta / units).max(initial=0.0) or 1.0)
-    for a in range(m):
-        shift = np.zeros(m)
-        shift[a] = steps[a]
-        ahead, behind = carry(theta + shift), carry(theta - shift)
-        jacobian[:, a] = (ahead - behind) / (2.0 * steps[a])
-    return jacobian
+    differences = central_differences(carry, theta, np.diag(steps))
+    return np.reshape(differences, (m, m)).T / steps
 
 
 def user_covariance(

@@ -20,6 +20,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
+from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.generalized.objective import GlmPoint, evaluate_at
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
@@ -188,13 +189,9 @@ def _differenced(
     step: float,
 ) -> JointHessian:
     """Central differences of one length along the whitened directions."""
-    size = len(x)
-    differences = np.empty((size, size))
-    for column, shift in zip(
-        differences.T, frame.shift(step * np.eye(size)).T, strict=True
-    ):
-        column[:] = gradient_at(x + shift) - gradient_at(x - shift)
-    rows = frame.slopes(differences).T / (2.0 * step)
+    steps = frame.shift(step * np.eye(len(x))).T
+    differences = np.array(central_differences(gradient_at, x, steps))
+    rows = frame.slopes(differences.T).T / step
     error = float(np.abs(rows - rows.T).max(initial=0.0))
     return JointHessian((rows + rows.T) / 2.0, frame.root, error)
 

@@ -20,8 +20,9 @@ from multilevel.likelihood.linear.theta_derivatives import (
     theta_derivatives,
     theta_gradient,
 )
+from multilevel.optimize.common.differences import difference_hessian
 from multilevel.optimize.linear.problem import LinearProblem
-from multilevel.optimize.linear.theta_hessian import difference_hessian, theta_scales
+from multilevel.optimize.linear.theta_hessian import theta_scales
 
 
 @dataclass(frozen=True, slots=True)

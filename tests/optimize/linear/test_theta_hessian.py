@@ -15,10 +15,11 @@ from multilevel.likelihood.linear.theta_derivatives import (
     theta_derivatives,
     theta_gradient,
 )
+from multilevel.optimize.common.differences import difference_hessian
 from multilevel.optimize.linear.estimates import fitted_point
 from multilevel.optimize.linear.fit import fit_lmm
 from multilevel.optimize.linear.joint_likelihood import hessian, score
-from multilevel.optimize.linear.theta_hessian import difference_hessian, theta_scales
+from multilevel.optimize.linear.theta_hessian import theta_scales
 
 MODELS = {
     "one factor": ("sleepstudy", "Reaction ~ Days + (Days | Subject)"),
@@ -52,19 +53,6 @@ def test_extrapolated_differences_agree_with_the_exact_hessian(name: str) -> Non
     found = difference_hessian(gradient, theta, scales)
     units = np.outer(scales, scales)
     assert_allclose(found * units, exact * units, atol=1e-9)
-
-
-def test_two_halvings_are_enough_for_a_cubic_gradient() -> None:
-    """Its differences are off by h^2 alone: one extrapolation removes it."""
-    asked: list[float] = []
-
-    def gradient(at: FloatVector) -> FloatVector:
-        asked.append(float(at[0]))
-        return at**3
-
-    found = difference_hessian(gradient, np.array([0.7]), np.array([1.0]))
-    assert_allclose(found, [[3 * 0.7**2]], rtol=1e-13)
-    assert_allclose(np.abs(np.array(asked) - 0.7), np.repeat([0.2, 0.1, 0.05], 2))
 
 
 def test_steps_of_differences_follow_the_size_of_the_effects() -> None:
