@@ -7,6 +7,8 @@ the units and the origin of the columns.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import chdtrc
 from statsmodels.stats.contrast import ContrastResults
@@ -35,12 +37,28 @@ class CheckedContrasts(ContrastResults):
         return np.asarray(super().conf_int(as_tail_share(alpha)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UncertainEffects:
+    """Fixed effects, and how well they are known.
+
+    Parameters
+    ----------
+    beta : (p,)
+    root : (p, p)
+        Square root of the covariance of beta.
+    denominators : Denominators
+        Degrees of freedom of contrasts.
+    """
+
+    beta: FloatVector
+    root: FloatMatrix
+    denominators: Denominators
+
+
 def t_tests(
     L: FloatMatrix,
     q: FloatVector,
-    beta: FloatVector,
-    root: FloatMatrix,
-    denominators: Denominators,
+    effects: UncertainEffects,
     *,
     use_t: bool,
     estimable: BoolVector,
@@ -51,11 +69,7 @@ def t_tests(
     ----------
     L : (rows, p)
     q : (rows,)
-    beta : (p,)
-    root : (p, p)
-        Square root of the covariance of beta.
-    denominators : Denominators
-        Degrees of freedom of contrasts.
+    effects : UncertainEffects
     use_t : bool
         t distribution; normal if not.
     estimable : (rows,)
@@ -66,12 +80,12 @@ def t_tests(
     ContrastResults
     """
     unknown = np.where(estimable, 0.0, np.nan)
-    effect = L @ beta + unknown
-    sd = np.linalg.norm(L @ root, axis=1)
+    effect = L @ effects.beta + unknown
+    sd = np.linalg.norm(L @ effects.root, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (effect - q) / sd
     if use_t:
-        df = denominators.df(L) + unknown
+        df = effects.denominators.df(L) + unknown
         return CheckedContrasts(
             effect=effect, t=statistic, sd=sd + unknown, df_denom=df
         )
@@ -83,9 +97,7 @@ def t_tests(
 def wald_test(
     L: FloatMatrix,
     q: FloatVector,
-    beta: FloatVector,
-    root: FloatMatrix,
-    denominators: Denominators,
+    effects: UncertainEffects,
     *,
     use_f: bool,
     scalar: bool = True,
@@ -98,7 +110,7 @@ def wald_test(
 
     Parameters
     ----------
-    L, q, beta, root, denominators
+    L, q, effects
         As for `t_tests`; without rows that have no estimate. Without any row the
         statistic is NaN.
     use_f : bool
@@ -116,6 +128,7 @@ def wald_test(
     """
     if not len(L):
         return _untested(use_f=use_f, scalar=scalar)
+    root = effects.root
     L, q = independent_rows(L, q, np.linalg.norm(root, axis=1))
     rows = L @ root
     # In units of each contrast's standard error, so that the cut below knows no units.
@@ -128,12 +141,12 @@ def wald_test(
         raise FitError("the hypothesis has no row that the data say anything about")
     lengths = np.where(lengths > 0, lengths, 1.0)
     turned = left[:, known].T / lengths
-    chi2 = float(np.sum((turned @ (L @ beta - q) / values[known]) ** 2))
+    chi2 = float(np.sum((turned @ (L @ effects.beta - q) / values[known]) ** 2))
     shaped = chi2 if scalar else np.array([[chi2]])
     if not use_f:
         return _chi_square(shaped, n_tests)
     # Of the same uncorrelated contrasts that the statistic is made of.
-    df = denominators.f_df(turned @ L)
+    df = effects.denominators.f_df(turned @ L)
     test = ContrastResults(F=shaped / n_tests, df_denom=df, df_num=n_tests)
     if np.isinf(df):
         # scipy's F distribution knows no infinite denominator.

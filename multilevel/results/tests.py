@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from multilevel.array_types import FloatMatrix
 from multilevel.comparison.compare_pooled import compare_pooled
 from multilevel.comparison.nested_models import compare_nested
 from multilevel.covariance.square_root import covariance_root
 from multilevel.errors import ComparisonError, FitError, NotForMixedModelsError
 from multilevel.inference.estimability import Estimability, estimability
-from multilevel.inference.hypotheses import t_tests, wald_test
+from multilevel.inference.hypotheses import UncertainEffects, t_tests, wald_test
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.results.estimates import Estimates
 
@@ -31,13 +30,16 @@ class Tests(Estimates):
         design = self._fitted.design
         return estimability(design.exog, design.kept)
 
-    def _covariance_root(self, covariance: Any) -> FloatMatrix:
-        """Square root of the fit's covariance, or of the kept part of a given one."""
-        if covariance is None:
-            return self._fitted.fixed_root
-        kept = self._fitted.design.kept
-        whole = np.asarray(covariance, dtype=float)
-        return covariance_root(whole[np.ix_(kept, kept)])
+    def _effects(self, covariance: Any) -> UncertainEffects:
+        """The fixed effects with the fit's covariance, or with a given one."""
+        fitted = self._fitted
+        root = fitted.fixed_root if covariance is None else None
+        if root is None:
+            whole, kept = np.asarray(covariance, dtype=float), fitted.design.kept
+            root = covariance_root(whole[np.ix_(kept, kept)])
+        return UncertainEffects(
+            beta=fitted.beta, root=root, denominators=self._denominators
+        )
 
     def t_test(
         self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None
