@@ -13,7 +13,7 @@ from multilevel.results.mixed_results import MixedResults
 if TYPE_CHECKING:
     from statsmodels.regression.linear_model import RegressionResultsWrapper
 
-    from multilevel.optimize.common.fit_record import LMMFit
+    from multilevel.optimize.linear.fit_record import LMMFit
 
 
 class MixedLMResults(MixedResults):

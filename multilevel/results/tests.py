@@ -66,9 +66,7 @@ class Tests(Estimates):
         return t_tests(
             contrasts[:, self._fitted.design.kept],
             values,
-            self._fitted.beta,
-            self._covariance_root(cov_p),
-            self._denominators,
+            self._effects(cov_p),
             use_t=self.use_t if use_t is None else use_t,
             estimable=self._estimability.estimable(contrasts),
         )
@@ -109,9 +107,7 @@ class Tests(Estimates):
         return wald_test(
             contrasts,
             values,
-            self._fitted.beta,
-            self._covariance_root(cov_p),
-            self._denominators,
+            self._effects(cov_p),
             use_f=self.use_t if use_f is None else use_f,
             scalar=scalar,
         )
