@@ -173,3 +173,17 @@ def test_effects_that_explain_the_response_exactly_are_refused(sleep):
         ml.mixedlm("own ~ 1 + (1 | Subject)", frame).fit()
     with pytest.raises(FitError, match="explain 'I\\(3 \\* Days\\)' exactly"):
         ml.mixedlm("I(3 * Days) ~ Days + (1 | Subject)", frame).fit()
+
+
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
+@pytest.mark.filterwarnings("ignore::multilevel.errors.ConvergenceWarning")
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
+def test_whether_a_residual_is_rounding_is_not_a_question_of_the_weights_unit(
+    sleep, unit
+):
+    weights, formula = np.full(len(sleep), unit), "Reaction ~ Days + (1 | Subject)"
+    result = ml.mixedlm(formula, sleep, weights=weights).fit()
+    assert_allclose(result.sigma / unit**0.5, 30.99, rtol=1e-3)
+    exact = sleep.assign(Reaction=100.0 + sleep["Days"])
+    with pytest.raises(FitError, match="explain 'Reaction' exactly"):
+        ml.mixedlm(formula, exact, weights=weights).fit()

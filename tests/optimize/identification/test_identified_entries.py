@@ -223,6 +223,20 @@ def test_the_verdict_is_the_rank_of_the_dense_map(seed, sizes, kinds, correlated
         assert silent == (rank == count)
 
 
+def test_few_rows_are_looked_at_by_all_factors_together():
+    """Neither factor alone, nor how they group the rows, shows it: three rows do."""
+    rows = pd.DataFrame({"g": [0, 0, 1, 1, 1], "h": [2, 0, 0, 0, 0]})
+    rng = np.random.default_rng(291)
+    rows[["x", "y"]] = rng.normal(size=(5, 2))
+    with pytest.warns(RankDeficiencyWarning, match=r"sd\(Intercept \| g\), cor"):
+        _ = ml.mixedlm("y ~ x + (x | g) + (1 | h)", rows).problem
+    many = pd.concat([rows.assign(g=rows["g"] + 2 * i) for i in range(4)])
+    many["x"] = rng.normal(size=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RankDeficiencyWarning)
+        _ = ml.mixedlm("y ~ x + (x | g) + (1 | h)", many).problem
+
+
 def test_units_of_a_slope_leave_the_names_alone(frame):
     found = []
     for unit in (1.0, 1e-8, 1e9):
