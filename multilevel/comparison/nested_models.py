@@ -72,7 +72,7 @@ def _compare(
 ) -> LRTest:
     """The test of a model that is nested in the other."""
     smaller, larger = restricted.design, full.design
-    edge = _dispersion_edge(restricted, full)
+    edge = _shape_edge(restricted, full)
     _reject_other_criterion(restricted, full)
     rows = match_rows(smaller, larger, linear=isinstance(full, LinearFittedModel))
     n_fixed, change_of_units = _fixed_part(smaller, larger, rows, full.criterion)
@@ -102,8 +102,8 @@ def _reject_other_criterion(restricted: FittedModel, full: FittedModel) -> None:
         )
 
 
-def _dispersion_edge(restricted: FittedModel, full: FittedModel) -> bool:
-    """Whether the full model adds a dispersion that the restricted one has at its edge.
+def _shape_edge(restricted: FittedModel, full: FittedModel) -> bool:
+    """Whether the full model adds a shape parameter that the other has at its edge.
 
     A Poisson model is a negative binomial one with alpha = 1 / size = 0. Other families
     or links are refused; a linear model has none.
@@ -164,7 +164,7 @@ def _null_distribution(
     free, sizes = n_fixed + change.n_free, change.sizes
     if edge and sizes:
         raise ComparisonError(
-            "the models differ both in the dispersion and in variances that the "
+            "the models differ both in a shape parameter and in variances that the "
             "restricted one has at zero; test one after the other"
         )
     if edge:

@@ -122,7 +122,7 @@ def test_the_file_holds_no_pickle(result, tmp_path):
             if name.endswith(".npy"):
                 with archive.open(name) as file:
                     np.lib.format.read_array(file, allow_pickle=False)
-    assert (header["format"], header["version"]) == ("multilevel fit", 2)
+    assert (header["format"], header["version"]) == ("multilevel fit", 3)
 
 
 def test_a_function_that_changed_is_noticed(sleep, tmp_path):

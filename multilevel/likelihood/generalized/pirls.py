@@ -69,7 +69,7 @@ class GeneralizedRows:
 
 @dataclass(frozen=True, slots=True)
 class ConditionalModes:
-    """The modes at given fixed part, covariance factors and dispersion.
+    """The modes at given fixed part, covariance factors and shapes.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def fit_glmm(
     start: FloatVector | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> GLMMFit:
-    """Minimise the approximate deviance over beta, theta and the dispersion.
+    """Minimise the approximate deviance over beta, theta and the shapes.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def fit_glmm(
         Nodes of the adaptive Gauss-Hermite quadrature for each random effect; one is
         the Laplace approximation.
     start : (m,) or (d,), optional
-        theta, or [beta, theta, dispersion], of the user's columns to start from.
+        theta, or [beta, theta, shape values], of the user's columns to start from.
     on_step : callable, optional
         Told the number of evaluations and the deviance after each.
 

@@ -37,7 +37,7 @@ TOLERATED = 1e-4
 """Error of a Hessian of unit size for which longer steps are taken."""
 
 FLAT = 1e-10
-"""Least curvature of a whitened fixed effect or log dispersion that is inverted."""
+"""Least curvature of a whitened fixed effect or shape that is inverted."""
 
 CONVERGED = 1e-19
 """Decrement of the modes: errors of the gradient are divided by the step."""
@@ -52,7 +52,7 @@ class JointHessian:
     whitened : (d, d)
         ``root^-1 H root^-T``; near the identity where the guess was good.
     root : (d, d)
-        Lower Cholesky factor of the guess, block-diagonal by beta, theta, dispersion.
+        Lower Cholesky factor of the guess, block-diagonal by beta, theta, shapes.
     error : float
         Largest asymmetry of the whitened differences.
     """
@@ -204,7 +204,7 @@ class ParameterCovariance:
     ----------
     matrix : (d, d)
     unknown : (d, r)
-        Directions of [beta, log dispersion] whose curvature is lost in rounding; their
+        Directions of [beta, shapes] whose curvature is lost in rounding; their
         variance is huge.
     """
 

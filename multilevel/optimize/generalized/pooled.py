@@ -150,7 +150,7 @@ def _best_shape(
     def slope(at: float) -> float:
         trial = shapes.copy()
         trial[k] = at
-        return float(problem.rows.likelihood.shape_terms(eta, trial).total[k])
+        return float(problem.rows.likelihood.shape_density(eta, trial)[k].sum())
 
     # By bisection of the slope, which has one sign change where there is a maximum:
     # Newton's method leaves the range from either end.

@@ -23,7 +23,7 @@ from multilevel.errors import DataError
 from multilevel.results.saved.replaced_file import replaced_file
 
 FORMAT = "multilevel fit"
-VERSION = 2
+VERSION = 3
 DOCUMENT = "fit.json"
 TIGHTEST = 20
 """How many times larger than in the file a member may be once it is read."""
