@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -18,60 +18,62 @@ from multilevel.display.number_text import (
     p_text,
 )
 
-ColumnFormat: TypeAlias = Callable[[pd.DataFrame, str, int], Sequence[str]]
-"""Texts of a column of a frame, with so many significant digits if that matters."""
+Columns: TypeAlias = Mapping[Any, pd.Series]
+"""The columns of a data frame by name."""
+ColumnFormat: TypeAlias = Callable[[Columns, Any, int], Sequence[str]]
+"""Texts of one of the columns, with so many significant digits if that matters."""
 
 
-def as_numbers(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def as_numbers(columns: Columns, name: Any, digits: int) -> list[str]:
     """With common decimals where the sizes are comparable."""
-    return column_text(frame[name].to_numpy(dtype=float), digits)
+    return column_text(columns[name].to_numpy(dtype=float), digits)
 
 
-def beside_errors(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def beside_errors(columns: Columns, name: Any, digits: int) -> list[str]:
     """With the decimals that the standard error of the row deserves."""
-    if "se" not in frame:
-        return as_numbers(frame, name, digits)
-    decimals = common_or_own_decimals(frame["se"].to_numpy(dtype=float), digits)
-    pairs = zip(frame[name].tolist(), decimals.tolist(), strict=True)
+    if "se" not in columns:
+        return as_numbers(columns, name, digits)
+    decimals = common_or_own_decimals(columns["se"].to_numpy(dtype=float), digits)
+    pairs = zip(columns[name].tolist(), decimals.tolist(), strict=True)
     return [number_text(value, own) for value, own in pairs]
 
 
-def as_p_values(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def as_p_values(columns: Columns, name: Any, digits: int) -> list[str]:
     """With three decimals, or that they are below 0.001."""
-    return [p_text(p) for p in frame[name]]
+    return [p_text(p) for p in columns[name]]
 
 
-def as_statistics(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def as_statistics(columns: Columns, name: Any, digits: int) -> list[str]:
     """With two decimals."""
-    return [fixed_text(value, 2) for value in frame[name]]
+    return [fixed_text(value, 2) for value in columns[name]]
 
 
-def as_residuals(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def as_residuals(columns: Columns, name: Any, digits: int) -> list[str]:
     """With three decimals."""
-    return [fixed_text(value, 3) for value in frame[name]]
+    return [fixed_text(value, 3) for value in columns[name]]
 
 
-def as_degrees(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def as_degrees(columns: Columns, name: Any, digits: int) -> list[str]:
     """Degrees of freedom."""
-    return [df_text(df) for df in frame[name]]
+    return [df_text(df) for df in columns[name]]
 
 
-def as_texts(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def as_texts(columns: Columns, name: Any, digits: int) -> list[str]:
     """As they are; nothing where there is nothing."""
-    return ["" if _is_missing(value) else str(value) for value in frame[name]]
+    return ["" if _is_missing(value) else str(value) for value in columns[name]]
 
 
-def unrepeated(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def unrepeated(columns: Columns, name: Any, digits: int) -> list[str]:
     """Texts, those left out that are the same as in the row above."""
-    texts = as_texts(frame, name, digits)
+    texts = as_texts(columns, name, digits)
     above = ["", *texts[:-1]]
     pairs = zip(texts, above, strict=True)
     return ["" if text == before else text for text, before in pairs]
 
 
-def given_correlations(frame: pd.DataFrame, name: str, digits: int) -> list[str]:
+def given_correlations(columns: Columns, name: Any, digits: int) -> list[str]:
     """With two decimals; nothing where two effects are independent by the model."""
-    return ["" if value is None else f"{value:.2f}" for value in frame[name]]
+    return ["" if value is None else f"{value:.2f}" for value in columns[name]]
 
 
 def _is_missing(value: Any) -> bool:
@@ -106,14 +108,14 @@ HEADINGS: MappingProxyType[str, str] = MappingProxyType(
 """Name of the column -> what stands above it; the name itself for all others."""
 
 
-def format_of(frame: pd.DataFrame, name: str) -> ColumnFormat:
+def format_of(columns: Columns, name: Any) -> ColumnFormat:
     """How a column is written if nothing else is said.
 
     Parameters
     ----------
-    frame : DataFrame
+    columns : mapping of names to Series
     name : str
-        Of one of its columns.
+        One of them.
 
     Examples
     --------
@@ -123,4 +125,4 @@ def format_of(frame: pd.DataFrame, name: str) -> ColumnFormat:
     """
     if name in COLUMN_FORMATS:
         return COLUMN_FORMATS[name]
-    return as_numbers if is_float_dtype(frame[name]) else as_texts
+    return as_numbers if is_float_dtype(columns[name].dtype) else as_texts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -52,8 +52,8 @@ class FrameTable:
     _frame: pd.DataFrame = field(repr=False)
     title: str = ""
     notes: tuple[str, ...] = ()
-    headings: Mapping[str, str] = field(default_factory=dict, repr=False)
-    formats: Mapping[str, ColumnFormat] = field(default_factory=dict, repr=False)
+    headings: Mapping[Any, str] = field(default_factory=dict, repr=False)
+    formats: Mapping[Any, ColumnFormat] = field(default_factory=dict, repr=False)
     digits: int = field(default=4, repr=False)
 
     def __post_init__(self) -> None:
@@ -67,14 +67,19 @@ class FrameTable:
     @property
     def layout(self) -> TextTable:
         """The same with all cells as text."""
+        columns = dict(self._frame.items())
+        texts = {
+            name: self.formats.get(name, format_of(columns, name))(
+                columns, name, self.digits
+            )
+            for name in columns
+        }
         labels = self._row_labels()
-        columns = {**labels, **{name: self._texts(name) for name in self._frame}}
-        text = [not is_numeric_dtype(self._frame[name]) for name in self._frame]
-        leading = (*text, False).index(False)
+        numeric = (*(is_numeric_dtype(own.dtype) for own in columns.values()), True)
         return TextTable(
-            tuple(map(self._heading, columns)),
-            tuple(zip(*columns.values(), strict=True)),
-            left=len(labels) or leading,
+            tuple(map(self._heading, (*labels, *texts))),
+            tuple(zip(*labels.values(), *texts.values(), strict=True)),
+            left=len(labels) or numeric.index(True),
             title=self.title,
         )
 
@@ -89,10 +94,6 @@ class FrameTable:
             name: list(map(str, level))
             for name, level in zip(names, levels, strict=True)
         }
-
-    def _texts(self, name: Any) -> Sequence[str]:
-        written = self.formats.get(name, format_of(self._frame, name))
-        return written(self._frame, name, self.digits)
 
     def _heading(self, name: Any) -> str:
         return self.headings.get(name, HEADINGS.get(name, str(name))).strip()
