@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg as sla
 
 from multilevel.array_types import BoolVector, FloatMatrix
+from multilevel.likelihood.algebra.orthonormal import orthonormal_columns
 
 _SPAN = 1e-8  # of what is left of a column once a constant is taken out
 _ROUNDING = 64.0 * float(np.finfo(float).eps)  # of the column itself
@@ -52,7 +52,7 @@ class ColumnSpace:
 
 def column_space(columns: FloatMatrix) -> ColumnSpace:
     """The span of columns (n, p)."""
-    basis = _orthonormal(columns)
+    basis = orthonormal_columns(columns)
     ones = np.full(len(columns), 1.0 / np.sqrt(len(columns)))
     left = ones - basis @ (basis.T @ ones)
     if not basis.shape[1] or np.linalg.norm(left) > 1e-10:
@@ -64,18 +64,7 @@ def column_space(columns: FloatMatrix) -> ColumnSpace:
     spread = np.linalg.norm(centred, axis=0) / np.sqrt(len(columns))
     varies = spread > _ROUNDING
     resolution = float((_ROUNDING / spread[varies]).max(initial=0.0))
-    return ColumnSpace(_orthonormal(centred[:, varies]), True, resolution)
-
-
-def _orthonormal(columns: FloatMatrix) -> FloatMatrix:
-    """An orthonormal basis (n, r) of the span."""
-    size = np.linalg.norm(columns, axis=0)
-    scaled = columns[:, size > 0.0] / size[size > 0.0]
-    if not scaled.shape[1]:
-        return np.zeros((len(columns), 0))
-    basis, triangle, _ = sla.qr(scaled, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    return np.asarray(basis[:, diagonal > 1e-12 * diagonal[0]])
+    return ColumnSpace(orthonormal_columns(centred[:, varies]), True, resolution)
 
 
 def log_volume(columns: FloatMatrix) -> float:

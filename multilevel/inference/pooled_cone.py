@@ -9,6 +9,7 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix
 from multilevel.covariance.cone import ConeBlock
 from multilevel.covariance.triangular import triangle_indices
+from multilevel.likelihood.algebra.orthonormal import orthonormal_combinations
 from multilevel.likelihood.products.cross_products import CrossProducts
 from multilevel.likelihood.products.entry_products import Direction
 from multilevel.optimize.common.working_terms import WorkingTerms
@@ -91,27 +92,13 @@ def cone_coordinates(
     if cone.ray is not None:
         carried = np.linalg.solve(transform, own)
         return 1, np.asarray(carried @ cone.ray @ carried.T)[None]
-    basis = own @ _orthonormal(own.T @ gram @ own)
+    # Fewer than the effects where their columns depend on each other: their covariance
+    # matrices then give the data no more distributions than those of a basis.
+    combinations = orthonormal_combinations(
+        own.T @ gram @ own, nothing_left=_NOTHING_LEFT
+    )
+    basis = own @ combinations
     rows, columns = triangle_indices(basis.shape[1])
     half = np.einsum("ia,ja->aij", basis[:, rows], basis[:, columns])
     once = (rows == columns)[:, None, None]
     return basis.shape[1], np.where(once, half, half + half.transpose(0, 2, 1))
-
-
-def _orthonormal(gram: FloatMatrix) -> FloatMatrix:
-    """Combinations (k, r) of columns that are orthonormal, from their products (k, k).
-
-    They are fewer if the columns depend on each other: the covariance matrices of the
-    effects then give the data no more distributions than those of a basis.
-    """
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    unit = gram / np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(unit)
-    if values[0] > _NOTHING_LEFT:
-        # Near the columns themselves, where these are all but orthonormal already: a
-        # basis of eigenvectors would then turn with their rounding.
-        vectors = np.linalg.inv(np.linalg.cholesky(unit)).T
-    else:
-        kept = values > _NOTHING_LEFT
-        vectors = vectors[:, kept] / np.sqrt(values[kept])
-    return np.asarray(vectors / scale[:, None])

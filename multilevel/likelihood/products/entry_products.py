@@ -23,6 +23,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, IntVector
+from multilevel.likelihood.algebra.orthonormal import orthonormal_combinations
 from multilevel.likelihood.products.cross_products import CrossProducts
 from multilevel.likelihood.rows.column_basis import row_slices
 
@@ -134,10 +135,7 @@ def projected_effects(products: CrossProducts, factor: int) -> FloatArray:
 
 def _inverse_root(products: CrossProducts) -> FloatMatrix:
     """Z'X times it is Z'Q, (p, p)."""
-    # n times the identity up to rounding, or, of columns that depend on one another
-    # nearly, not at all: an inverse root serves both.
-    values, vectors = np.linalg.eigh(products.XytXy[:-1, :-1])
-    return np.asarray(vectors / np.sqrt(values))
+    return orthonormal_combinations(products.XytXy[:-1, :-1])
 
 
 def _projected(products: CrossProducts, factor: int, root: FloatMatrix) -> FloatArray:

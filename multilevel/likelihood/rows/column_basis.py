@@ -4,6 +4,9 @@ Cross-products square the condition number of their columns.  So columns are fir
 centred and made orthonormal; estimates are carried back to the user's columns at the
 end.  The basis need not be exactly orthonormal, only well conditioned, because the
 products are then taken of the transformed rows themselves.
+
+Bases of columns at hand are in `likelihood.algebra.orthonormal`. Here rows come in
+slices and only the triangle is kept, and columns that depend on one another are none.
 """
 
 from __future__ import annotations

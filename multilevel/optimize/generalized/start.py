@@ -21,6 +21,7 @@ from multilevel.likelihood.linear.theta_derivatives import (
     ThetaMap,
     covariance_directions,
 )
+from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.generalized.estimates import working_params
 from multilevel.optimize.generalized.objective import split_parameters
 from multilevel.optimize.generalized.pooled import (
@@ -226,14 +227,12 @@ def _shape_information(
 ) -> FloatMatrix:
     """Of -2 log p in the shapes (s, s), by differences of its gradient."""
     likelihood, h = problem.rows.likelihood, 1e-3
-    slopes = [
-        [likelihood.shape_terms(eta, shapes + way * shift).total for way in (-1.0, 1.0)]
-        for shift in h * np.eye(len(shapes))
-    ]
-    # Twice minus the difference quotient, whose step is 2 h.
-    rows = np.reshape(
-        [(left - right) / h for left, right in slopes], (len(shapes),) * 2
+    changes = central_differences(
+        lambda moved: np.asarray(likelihood.shape_terms(eta, moved).total),
+        shapes,
+        h * np.eye(len(shapes)),
     )
+    rows = -2.0 * np.reshape(changes, (len(shapes),) * 2) / h
     values, vectors = np.linalg.eigh((rows + rows.T) / 2.0)
     return np.asarray((vectors * np.maximum(values, 1e-2)) @ vectors.T)
 
