@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
+from multilevel.display.shown import Shown
 from multilevel.display.text_table import TABLE_STYLE, caption, latex_text
 
 _LABEL = "text-align:left;white-space:nowrap;padding:0.15em 0.6em"
@@ -13,7 +14,7 @@ _TEXT = "text-align:left;padding:0.15em 0.6em"
 
 
 @dataclass(frozen=True, slots=True)
-class FactTable:
+class FactTable(Shown):
     """Labels and texts.
 
     Parameters
@@ -50,7 +51,8 @@ class FactTable:
             lines += [" " * stub + line for line in others]
         return lines
 
-    def __str__(self) -> str:
+    def as_text(self) -> str:
+        """The title, and below it the facts."""
         return "\n  ".join([self.title, *self.lines()])
 
     def as_html(self) -> str:

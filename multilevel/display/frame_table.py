@@ -12,6 +12,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from multilevel.display.column_formats import HEADINGS, ColumnFormat, format_of
+from multilevel.display.shown import Shown
 from multilevel.display.text_table import TextTable, latex_text
 
 _WIDTH = 78
@@ -19,7 +20,7 @@ _WIDEST_TABLE = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrameTable:
+class FrameTable(Shown):
     """Numbers in a data frame, and how they are shown; it cannot be changed.
 
     Parameters
@@ -111,9 +112,3 @@ class FrameTable:
     def as_latex(self) -> str:
         """A ``tabular`` environment with the rules of the booktabs package."""
         return "\n\n".join([self.layout.as_latex(), *map(latex_text, self.notes)])
-
-    def __str__(self) -> str:
-        return self.as_text()
-
-    def _repr_html_(self) -> str:
-        return self.as_html()

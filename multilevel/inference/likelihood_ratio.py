@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from scipy.special import chdtrc
 
 from multilevel.display.fact_table import FactTable
+from multilevel.display.shown import ShownAsTable
 from multilevel.inference.null_distribution import NullDistribution
 
 _NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class LRTest:
+class LRTest(ShownAsTable):
     """Likelihood-ratio test of a restricted against a full model.
 
     Attributes
@@ -80,12 +81,6 @@ class LRTest:
             facts.append(("naive p", f"{self.pvalue_chi2:.4g}  chi2({self.df})"))
         facts += [("note", note) for note in self.notes]
         return FactTable(tuple(facts), f"Likelihood-ratio test ({self.criterion})")
-
-    def __str__(self) -> str:
-        return str(self.as_table())
-
-    def _repr_html_(self) -> str:
-        return self.as_table().as_html()
 
 
 def likelihood_ratio_test(

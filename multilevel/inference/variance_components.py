@@ -21,6 +21,7 @@ from multilevel.covariance.standard_deviations import (
 from multilevel.covariance.structure import CovarianceStructure
 from multilevel.display.column_formats import given_correlations
 from multilevel.display.frame_table import FrameTable
+from multilevel.display.shown import ShownAsTable
 from multilevel.errors import DataError
 from multilevel.inference.variance_parameters import (
     VarianceParameters,
@@ -94,7 +95,7 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class VarianceComponents:
+class VarianceComponents(ShownAsTable):
     """Estimated covariance matrices of the random effects, and the residual variance.
 
     Attributes
@@ -288,12 +289,6 @@ class VarianceComponents:
             headings=dict.fromkeys(triangle, "") | {"cor_1": "Corr"},
             formats=dict.fromkeys(triangle, given_correlations),
         )
-
-    def __str__(self) -> str:
-        return self.as_table().as_text()
-
-    def _repr_html_(self) -> str:
-        return self.as_table().as_html()
 
 
 def variance_components(fitted: FittedModel) -> VarianceComponents:

@@ -10,6 +10,8 @@ import pytest
 
 from multilevel.display.fact_table import FactTable
 from multilevel.display.frame_table import FrameTable
+from multilevel.inference.chi_bar_square import ChiBarSquare
+from multilevel.inference.likelihood_ratio import likelihood_ratio_test
 
 
 @pytest.fixture
@@ -98,3 +100,15 @@ def test_long_facts_are_wrapped_where_asked():
     assert len(lines) == 3
     assert max(map(len, lines)) <= 30
     assert lines[1].startswith(" " * 9)
+
+
+def test_what_is_shown_as_a_table_has_its_forms():
+    test = likelihood_ratio_test(
+        -3.0, -1.0, df=1, null=ChiBarSquare((0.5, 0.5)),
+        restricted="y ~ 1", full="y ~ 1 + (1 | g)", criterion="ML",
+    )  # fmt: skip
+    table = test.as_table()
+    assert str(test) == table.as_text()
+    assert test._repr_html_() == table.as_html()
+    assert r"y \textasciitilde{} 1" in test.as_latex()
+    assert not hasattr(test, "__dict__")
