@@ -34,6 +34,7 @@ def penalized_dense(
     pattern: EffectPattern, dense: FloatMatrix, lams: Sequence[FloatMatrix]
 ) -> FloatMatrix:
     """Lam'S Lam + I, (m, m), for S given by its lower triangle."""
+    # From the left, then the transpose once more: S is symmetric.
     half = scale_dense(pattern, symmetric(dense), lams)
     M = scale_dense(pattern, np.ascontiguousarray(half.T), lams)
     M.flat[:: len(M) + 1] += 1.0
@@ -64,9 +65,11 @@ def _absorb_single_effects(
     for k, own in pattern.dense_slices.items():
         scale[own] = lams[k][0, 0]
         for other, theirs in pattern.dense_slices.items():
+            # Blocks on and below the diagonal; of the others nothing is read.
             if theirs.start <= own.start:
                 factor = lams[k][0, 0] * lams[other][0, 0]
                 np.multiply(dense[own, theirs], factor, out=M[own, theirs])
+    # The transpose of a matrix in Fortran order is laid out as C has it: a view.
     M.T.reshape(-1)[:: len(M) + 1] += 1.0
     log_det, inverse = invert_dense(M)
     return log_det, DenseInverse(inverse, scale)

@@ -131,6 +131,7 @@ class _ProductsLeft:
         self.diagonal = list(products.diagonal)
         self.upward = dict(products.upward)
         self.cross = dict(products.cross)
+        # The only array that is changed in place; the products serve many evaluations.
         self.dense = products.dense.copy(order="K")
 
     def take_off(self, c: int, step: AbsorbedFactor) -> None:
@@ -141,10 +142,10 @@ class _ProductsLeft:
             self.diagonal[b] = self.diagonal[b] - sum_by_parent(
                 level_gram(P, KP), parent, levels[b]
             )
-            for d, Q in step.upward.items():
+            for d, P_d in step.upward.items():
                 if (b, d) in self.upward:
                     self.upward[b, d] = self.upward[b, d] - sum_by_parent(
-                        level_gram(KP, Q), parent, levels[b]
+                        level_gram(KP, P_d), parent, levels[b]
                     )
             if step.cross is not None:
                 self._take_off_cross(c, b, KP, step.cross)
@@ -155,6 +156,7 @@ class _ProductsLeft:
         self, c: int, b: int, KP: FloatArray, cross: SparseRows
     ) -> None:
         """P_b,rest -= P_bc K_c P_c,rest on the cells of b."""
+        # At the cells of c, then summed into those of its parents, which have them all.
         terms = cross.level_products(np.swapaxes(KP, 0, 1), cross.values)
         own = self.cross[b]
         sums = sum_by_parent(

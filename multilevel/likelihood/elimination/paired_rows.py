@@ -82,6 +82,7 @@ def _entry_pairs(
 
     Entries pair with those from their own place to the end of their level.
     """
+    # Half the memory of 64 bits, which is what these loops wait for.
     entries = np.arange(len(cells.level), dtype=np.int32)
     partners = cells.starts[cells.level + 1].astype(np.int32) - entries
     ends = np.cumsum(partners)

@@ -92,6 +92,7 @@ def _nested_pairs(
 def _heaviest_chain(
     nested: Mapping[tuple[int, int], IntVector], effects: Sequence[int]
 ) -> tuple[int, ...]:
+    # Grouping factors are few: every chain is looked at.
     best: tuple[int, ...] = ()
     stack: list[tuple[int, ...]] = [(k,) for k in range(len(effects))]
     while stack:

@@ -149,6 +149,7 @@ class _GoingBack:
             return self.blocks[b][:, :, parents[c, b]]
         if (d, b) in self.upward:
             return self.upward[d, b][:, :, parents[c, d]]
+        # Stored from the finer side: there d is the coarser factor.
         return self.upward[b, d].swapaxes(0, 1)[:, :, parents[c, b]]
 
     def _theta_cross(self, c: int) -> FloatMatrix:
@@ -183,6 +184,7 @@ def _is_known(diagonal: FloatArray, G_inverse: FloatMatrix) -> bool:
 
 
 def _symmetric(blocks: FloatArray) -> FloatArray:
+    # Symmetric in exact arithmetic, but R by itself is not.
     return (blocks + blocks.swapaxes(0, 1)) / 2.0
 
 

@@ -25,6 +25,7 @@ def absorb_columns(elimination: Elimination, columns: EffectVectors) -> EffectVe
     pattern = elimination.pattern
     current, dense = dict(columns.chain), columns.dense
     for c, step in elimination.absorbed.items():
+        # The last of a chain that nothing crosses: nobody is left to tell.
         if not step.upward and step.cross is None:
             break
         KP = level_product(step.K, current[c])

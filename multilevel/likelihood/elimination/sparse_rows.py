@@ -83,6 +83,8 @@ class SparseRows:
         """Entries of P K where P is stored, (S, nnz)."""
         cells = self.cells
         out = np.empty_like(self.values)
+        # A dense product of some levels at a time, of which the stored cells are kept:
+        # K has entries everywhere, and picking them one by one is slower.
         step = max(1, BATCH // max(1, cells.n_columns))
         for first in range(0, cells.n_levels, step):
             last = min(first + step, cells.n_levels)

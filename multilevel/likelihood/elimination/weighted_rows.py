@@ -135,5 +135,6 @@ def row_inverse(layout: EffectLayout, elimination: Elimination) -> RowInverse:
     for factor, blocks in zip(layout.rows.factors, by_level.blocks, strict=True):
         total += factor.quadratic(blocks)
     for (k, other), pair in layout.pairs.items():
+        # z'K z has every two factors in both orders.
         total += 2.0 * pair.bilinear(stored.between(k, other))
     return RowInverse(total, by_level.shrunken)

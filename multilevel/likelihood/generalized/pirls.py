@@ -185,6 +185,7 @@ def _modes_from(
         if crawls == MAX_CRAWLS:
             break
         position = moved
+    # Stalled in the rounding of huge counts is converged, with more to gain is not.
     if decrement > max(tolerance, FAILED + FAILED_SHARE * abs(position.deviance)):
         raise np.linalg.LinAlgError("the conditional modes were not found")
     if not observed:
@@ -216,6 +217,7 @@ def _position_at(
     effects: list[FloatMatrix],
     slopes: list[FloatMatrix],
 ) -> _Position:
+    # u'u as b'v below: where G is singular no u belongs to b, and none is needed.
     eta = rows.layout.rows.spread(effects)
     eta += base
     terms = rows.likelihood.terms(eta, shapes)
@@ -313,6 +315,7 @@ def _predicted(
     start: ConditionalModes,
 ) -> _Position:
     """One working-response step from the start's eta: second-order accurate."""
+    # Without shapes the products at the start stay; only the factors have changed.
     terms, products = start.terms, start.elimination.products
     if rows.likelihood.n_shapes:
         terms = rows.likelihood.terms(start.eta, shapes)
