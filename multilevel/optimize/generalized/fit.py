@@ -13,6 +13,7 @@ from multilevel.errors import FitError
 from multilevel.likelihood.families.traits import Family
 from multilevel.likelihood.generalized.quadrature import MAX_EFFECTS
 from multilevel.optimize.common.blas_threads import blas_threads
+from multilevel.optimize.common.counted import Evaluations
 from multilevel.optimize.common.singularity import boundary_parameters, is_singular
 from multilevel.optimize.generalized.estimates import (
     refuse_impossible_shapes,
@@ -75,7 +76,9 @@ def fit_glmm(
     began = time.perf_counter()
     n_nodes = checked_nodes(problem, nagq)
     with blas_threads(problem.rows.layout.pattern.n_dense):
-        search = ApproximateSearch(problem, n_nodes, on_step)
+        search = ApproximateSearch(
+            problem=problem, n_nodes=n_nodes, evaluations=Evaluations(on_step)
+        )
         end = None if start is None else _end_from(search, start)
         end = end or search.run(_starting_point(problem))
         fit = _read_fit(problem, end, n_nodes, began)

@@ -25,6 +25,7 @@ from multilevel.likelihood.generalized.pirls import (
 )
 from multilevel.likelihood.generalized.quadrature import quadrature_deviance
 from multilevel.likelihood.linear.theta_derivatives import ThetaMap
+from multilevel.optimize.common.counted import Evaluations
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
 FARTHEST = 80.0
@@ -161,6 +162,8 @@ class GlmObjective:
     problem : GeneralizedProblem
     n_nodes : int
         Quadrature nodes for each effect; one is the Laplace approximation.
+    evaluations : Evaluations
+        Counts them.
     start : ConditionalModes, optional
     """
 
@@ -168,17 +171,18 @@ class GlmObjective:
         self,
         problem: GeneralizedProblem,
         n_nodes: int,
+        evaluations: Evaluations,
+        *,
         start: ConditionalModes | None = None,
     ) -> None:
         self._problem = problem
         self._n_nodes = n_nodes
         self._modes = start
-        self.evaluations = 0
-        self.mode_steps = 0
+        self._evaluations = evaluations
 
     def __call__(self, x: FloatVector) -> GlmPoint | None:
         """Evaluate at x; None where that is not possible."""
-        self.evaluations += 1
+        self._evaluations.add()
         try:
             point = evaluate_at(
                 self._problem, x, n_nodes=self._n_nodes, start=self._modes
@@ -186,5 +190,4 @@ class GlmObjective:
         except np.linalg.LinAlgError:
             return None
         self._modes = point.modes
-        self.mode_steps += point.modes.steps
         return point

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
+from multilevel.likelihood.generalized.pirls import ConditionalModes
+from multilevel.optimize.common.counted import Evaluations
 from multilevel.optimize.common.quasi_newton import minimize_bfgs
 from multilevel.optimize.common.singularity import nearest_singular
 from multilevel.optimize.generalized.joint_hessian import JointHessian, joint_hessian
@@ -54,33 +55,26 @@ class SearchEnd:
     evaluations: int
 
 
+@dataclass(frozen=True, kw_only=True)
 class ApproximateSearch:
-    """A search that counts its evaluations.
+    """A search for the lowest approximate deviance.
 
     Parameters
     ----------
     problem : GeneralizedProblem
     n_nodes : int
         Quadrature nodes for each effect; one is the Laplace approximation.
-    on_step : callable, optional
-        Told the number of evaluations and the deviance after each step.
+    evaluations : Evaluations
+        Counts those of the deviance.
     """
 
-    def __init__(
-        self,
-        problem: GeneralizedProblem,
-        n_nodes: int,
-        on_step: Callable[[int, float], None] | None,
-    ) -> None:
-        self.problem = problem
-        self._n_nodes = n_nodes
-        self._on_step = on_step
-        self._evaluations = 0
+    problem: GeneralizedProblem
+    n_nodes: int
+    evaluations: Evaluations
 
     def value_at(self, first: StartingPoint) -> float:
         """The approximate deviance at a start; infinite where it cannot be had."""
-        point = GlmObjective(self.problem, self._n_nodes, first.modes)(first.x)
-        self._evaluations += 1
+        point = self._objective(self.n_nodes, first.modes)(first.x)
         return np.inf if point is None else point.value
 
     def run(self, first: StartingPoint) -> SearchEnd:
@@ -89,27 +83,27 @@ class ApproximateSearch:
         # By Laplace first whatever is wanted: an evaluation costs a fraction of one
         # with many nodes, and the optimum is near.
         point, inverse = self._descend(first.x, inverse, 1, first)
-        if self._n_nodes > 1:
+        if self.n_nodes > 1:
             again = replace(first, modes=point.modes)
-            point, _ = self._descend(point.x, inverse, self._n_nodes, again)
+            point, _ = self._descend(point.x, inverse, self.n_nodes, again)
         return self._polish(self._on_the_edge(point), first)
 
     def _descend(
         self, x: FloatVector, inverse: FloatMatrix, n_nodes: int, first: StartingPoint
     ) -> tuple[GlmPoint, FloatMatrix]:
-        objective = GlmObjective(self.problem, n_nodes, first.modes)
+        before = self.evaluations.made
+        objective = self._objective(n_nodes, first.modes)
         point = objective(x)
         if point is None:
             raise FitError(
                 "the approximate deviance cannot be evaluated at the starting values. "
                 "Check that the link suits the response."
             )
-        counted = self._evaluations
 
-        def told(evaluations: int, value: float) -> None:
+        def told(_: int, value: float) -> None:
             # The Laplace approximation is only a start for the quadrature.
-            if self._on_step is not None and n_nodes == self._n_nodes:
-                self._on_step(counted + 1 + evaluations, value)
+            if n_nodes == self.n_nodes:
+                self.evaluations.tell(value)
 
         descent = minimize_bfgs(
             objective,
@@ -118,12 +112,14 @@ class ApproximateSearch:
             inverse,
             gain_tolerance=GAIN,
             reach=self._reach(first),
-            max_evaluations=max(MAX_EVALUATIONS - self._evaluations, 0),
+            max_evaluations=max(MAX_EVALUATIONS - before, 0),
             on_step=told,
         )
-        self._evaluations += objective.evaluations
         assert isinstance(descent.point, GlmPoint)
         return descent.point, descent.inverse_hessian
+
+    def _objective(self, n_nodes: int, modes: ConditionalModes) -> GlmObjective:
+        return GlmObjective(self.problem, n_nodes, self.evaluations, start=modes)
 
     def _reach(self, first: StartingPoint) -> FloatVector:
         """How far each parameter may go in a step, however well it is known, (d,)."""
@@ -146,9 +142,7 @@ class ApproximateSearch:
         # Nothing else is moved: the deviance is even in a factor's column, so the other
         # parameters change by the square of what is set to zero.
         x[p : p + m] = theta
-        objective = GlmObjective(self.problem, self._n_nodes, point.modes)
-        edge = objective(x)
-        self._evaluations += 1
+        edge = self._objective(self.n_nodes, point.modes)(x)
         slack = 1e-8 + 16.0 * np.finfo(float).eps * abs(point.value)
         return edge if edge is not None and edge.value <= point.value + slack else point
 
@@ -161,19 +155,19 @@ class ApproximateSearch:
             # BFGS judges by what it has learnt; the Hessian of
             # the end point judges it anew.
             settled = gain < POLISH and x is point.x
-            if settled or self._evaluations >= MAX_EVALUATIONS:
+            if settled or self.evaluations.made >= MAX_EVALUATIONS:
                 break
             again = replace(first, modes=point.modes)
             inverse = hessian.positive_inverse()
             try:
-                other, _ = self._descend(x, inverse, self._n_nodes, again)
+                other, _ = self._descend(x, inverse, self.n_nodes, again)
             except FitError:
                 # Its modes were found from elsewhere, at the edge of a link's domain.
                 break
             if other.value >= point.value:
                 break
             point = self._on_the_edge(other)
-        return SearchEnd(point, hessian, gain, self._evaluations)
+        return SearchEnd(point, hessian, gain, self.evaluations.made)
 
     def _off_the_saddle(self, point: GlmPoint, hessian: JointHessian) -> FloatVector:
         """x, moved to where the deviance is lower if its curvature is negative.
@@ -183,18 +177,17 @@ class ApproximateSearch:
         direction = hessian.falling_direction()
         if direction is None:
             return point.x
-        objective = GlmObjective(self.problem, self._n_nodes, point.modes)
+        objective = self._objective(self.n_nodes, point.modes)
         found = [objective(point.x + way * direction) for way in (1.0, -1.0)]
-        self._evaluations += 2
         lower = [other for other in found if other is not None]
         best = min([point, *lower], key=lambda other: other.value)
         return best.x
 
     def _hessian(self, point: GlmPoint) -> JointHessian:
         guess = rough_hessian(self.problem, point.x, point.modes, longest=(300.0, 1.0))
-        self._evaluations += 2 * len(guess)
+        self.evaluations.add(2 * len(guess))
         try:
-            return joint_hessian(self.problem, point, guess, n_nodes=self._n_nodes)
+            return joint_hessian(self.problem, point, guess, n_nodes=self.n_nodes)
         except np.linalg.LinAlgError:
             root = np.asarray(np.linalg.cholesky(guess))
             return JointHessian(np.eye(len(guess)), root, np.inf)

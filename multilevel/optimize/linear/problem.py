@@ -10,9 +10,6 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.stacked_terms import StackedTerms
-
-if TYPE_CHECKING:
-    from multilevel.design.model_design import ModelDesign
 from multilevel.likelihood.linear.prepared import LikelihoodPoint, Prepared
 from multilevel.likelihood.linear.second_pass import (
     accurate_products,
@@ -28,6 +25,9 @@ from multilevel.likelihood.rows.row_source import RowSource, row_source
 from multilevel.likelihood.rows.working_rows import RandomColumns, WorkingBasis
 from multilevel.optimize.common.blas_threads import blas_threads
 from multilevel.optimize.common.working_terms import WorkingProblem, WorkingTerms
+
+if TYPE_CHECKING:
+    from multilevel.design.model_design import ModelDesign
 
 
 @dataclass(frozen=True)
