@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 
 import multilevel as ml
 from multilevel.errors import FitError
+from small_data import grouped_responses
 
 links = sm.families.links
 
@@ -87,6 +88,14 @@ def test_a_generalized_fit_does_not_depend_on_its_start(
     result = model.fit(start=start, nagq=nagq)
     assert result.converged
     assert_allclose(result.llf, model.fit(nagq=nagq).llf, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [[3e8, 0.0, 5e7, 60.0], [0.2, -0.2, 0.0, 5e7]])
+def test_where_the_deviance_became_flat_is_not_kept_to(start: list[float]) -> None:
+    """Huge effects or none: both descents end, 150 and 0.15 higher than the fit."""
+    data = grouped_responses()
+    model = ml.mixedglm("overdispersed ~ x + (1 | g)", data, family="negativebinomial")
+    assert_allclose(model.fit(start=start).llf, model.fit().llf, atol=1e-6)
 
 
 @pytest.mark.parametrize("reml", [True, False])

@@ -73,7 +73,7 @@ def test_a_probability_that_is_reached_exactly_is_reached(name):
     for k in counts:
         for row, reached in enumerate(distribution(k)):
             found = observation_quantiles(
-                family, ETA, np.zeros(3), 0.7, weights, reached
+                family, ETA, np.zeros(3), VALUES, weights, reached
             )
             assert_allclose((found * unit)[row], k)
 
