@@ -18,9 +18,9 @@ from multilevel.prediction.one_factor_variance import one_factor_variance
 from multilevel.prediction.prediction_error import (
     FittedCovariance,
     PredictedMeans,
-    prediction_variance,
     unused_variance,
 )
+from multilevel.prediction.row_elimination import RowElimination, fixed_variance
 from multilevel.prediction.student_quantiles import two_sided_quantiles
 
 _STEP = 0.005
@@ -102,6 +102,12 @@ class LinearLimits:
         out[..., -1] = 2.0 * variances / self.fitted.sigma
         return out
 
+    @cached_property
+    def _elimination(self) -> RowElimination:
+        fitted = self.fitted
+        information = fitted.row_information()
+        return RowElimination.of(fitted.design, information, self.means.rows)
+
     def _variances_at(self, theta: FloatVector) -> FloatMatrix:
         """Variances (2, n) of mean and observation at theta of the working columns.
 
@@ -120,7 +126,9 @@ class LinearLimits:
         )
         if len(rows.codes) == 1:
             mean = fitted.scale * one_factor_variance(problem, point, rows)
+        elif not rows.has_effects:
+            mean = fixed_variance(rows.X, covariance.root)
         else:
-            mean = prediction_variance(fitted.design, covariance, rows)
+            mean = self._elimination.variance(covariance.factors, covariance.root)
         own = unused_variance(fitted.design, covariance, rows)
         return np.stack([mean, mean + own + fitted.scale / rows.weights])

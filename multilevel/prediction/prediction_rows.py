@@ -47,6 +47,11 @@ class RowsToPredict:
     missing: BoolVector
     index: pd.Index[Any]
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether the random effects of any level are used."""
+        return any((codes >= 0).any() for codes in self.codes)
+
     def linear_predictor(self, fitted: FittedModel) -> FloatVector:
         """X beta + offset + Z b with the effects that are used, NaN if missing, (n,).
 

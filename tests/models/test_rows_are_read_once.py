@@ -108,7 +108,7 @@ def test_rows_are_walked_over_for_the_products_and_once_for_residuals(
 def test_predictions_of_one_factor_take_the_rows_to_predict_only(data, monkeypatch):
     result = ml.mixedlm("y ~ x + (x | g)", data).fit()
     monkeypatch.setattr(
-        "multilevel.prediction.prediction_error.penalized_layout",
+        "multilevel.prediction.row_elimination.effect_layout",
         lambda effects: pytest.fail("the rows of the fit were eliminated again"),
     )
     frame = result.get_prediction(data.head(3)).summary_frame()

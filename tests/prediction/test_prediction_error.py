@@ -12,13 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 import multilevel as ml
 from multilevel.errors import DataError
 from multilevel.prediction.one_factor_variance import one_factor_variance
-from multilevel.prediction.prediction_error import (
-    FittedCovariance,
-    _filled_codes,
-    prediction_variance,
-)
+from multilevel.prediction.prediction_error import FittedCovariance, prediction_variance
 from multilevel.prediction.prediction_options import PredictionOptions
 from multilevel.prediction.prediction_rows import rows_to_predict
+from multilevel.prediction.row_elimination import _filled_codes
 from small_data import grouped_responses
 
 COLUMNS = [
