@@ -105,6 +105,7 @@ def summed_gram(left: FloatArray, right: FloatArray) -> FloatMatrix:
     """Sum over levels of left_j' right_j: (S, a, J), (S, b, J) -> (a, b)."""
     if len(left) == 1:
         return np.asarray(left[0] @ right[0].T)
+    # By matrix products along the levels, which BLAS does; einsum would not.
     total: FloatMatrix = np.zeros((left.shape[1], right.shape[1]))
     for a, b in zip(left, right, strict=True):
         total += a @ b.T
@@ -143,6 +144,7 @@ def absorb_levels(
         grown = variance * diagonal[0, 0]
         if not (grown > -1.0).all():
             raise np.linalg.LinAlgError(NOT_POSITIVE)
+        # Nothing is rooted or inverted, and a variance near zero keeps all its digits.
         return np.log1p(grown), np.asarray(variance / (1.0 + grown))[None, None]
     size, n_levels = len(lam), diagonal.shape[2]
     half = (lam.T @ diagonal.reshape(size, -1)).reshape(diagonal.shape)
@@ -151,6 +153,8 @@ def absorb_levels(
     root = np.repeat(lam.T[:, :, None], n_levels, axis=2)
     product, log_det = np.ones(n_levels), np.zeros(n_levels)
     for k in range(size):
+        # One is added last: beside it, what the rows tell of a
+        # tiny variance would round off.
         pivot = N[k, k] + 1.0
         if not (pivot > 0.0).all():
             raise np.linalg.LinAlgError(NOT_POSITIVE)

@@ -139,6 +139,7 @@ class _ProductsLeft:
         plan, levels = self.pattern.plan, self.pattern.levels
         for b, P in step.upward.items():
             KP, parent = level_product(step.K, P), plan.parents[c, b]
+            # A new array, not in place: a factor keeps the products of its own turn.
             self.diagonal[b] = self.diagonal[b] - sum_by_parent(
                 level_gram(P, KP), parent, levels[b]
             )

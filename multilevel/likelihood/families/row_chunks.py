@@ -68,6 +68,7 @@ class RowChunks:
         self, eta: FloatArray, shapes: FloatVector
     ) -> tuple[FloatArray, FloatArray]:
         """log p less the normalizer, and l', by row."""
+        # The quadrature has cut the rows into pieces already, times its nodes.
         return self.whole.density(eta, shapes)
 
     def normalizer(self, shapes: FloatVector) -> FloatVector:

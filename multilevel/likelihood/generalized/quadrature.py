@@ -284,6 +284,7 @@ def _node_eta(
 
 def _shares(h: FloatMatrix) -> tuple[FloatMatrix, FloatVector]:
     """Posterior weight of every node (Q, J), and log sum exp h (J,)."""
+    # Outside the domain of a link a node has no density; the others go on without it.
     h = np.where(np.isfinite(h), h, -np.inf)
     # Relative to the largest: the densities of large groups underflow, each by itself.
     top = h.max(axis=0)

@@ -38,6 +38,7 @@ def share_left_of(
     """
     if total <= 0:
         return 1.0
+    # A column of zeros has no part in the fit, rather than an infinite one.
     scale = 1.0 / np.where(equations.diagonal > 0, equations.diagonal, np.inf)
     residual, step = equations.rhs.copy(), np.zeros_like(equations.rhs)
     left, slope = total, np.inf

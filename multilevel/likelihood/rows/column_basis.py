@@ -113,6 +113,7 @@ def _triangle(
     """Upper R with ``R'R = C'W C / n``, C the centred columns; None if deficient."""
     n_rows, n_columns = columns.shape
     slices = row_slices(n_rows)
+    # In units of the largest: squares of columns as they are might over- or underflow.
     peak = np.zeros(n_columns)
     for part in slices:
         np.maximum(peak, np.abs(columns[part] - centre).max(axis=0), out=peak)
@@ -138,6 +139,7 @@ def _triangle(
             root = scaled if weights is None else scaled * np.sqrt(weights)[part, None]
             R = np.asarray(np.linalg.qr(np.vstack([R, root]), mode="r"))
         R = R / np.sqrt(n_rows)
+        # Of unit columns nothing but rounding is left.
         if np.abs(np.diag(R)).min() < 1e-13:
             return None
     return np.asarray(R * (norms * peak))

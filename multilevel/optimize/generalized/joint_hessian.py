@@ -86,6 +86,8 @@ class JointHessian:
     def positive_inverse(self) -> FloatMatrix:
         """Inverse (d, d) with the eigenvalues made positive, for a descent."""
         values, vectors = np.linalg.eigh(self.whitened)
+        # Along negative curvature as far as along positive curvature of that size,
+        # and not for ever along none.
         inverse = (vectors / np.maximum(np.abs(values), 1e-4)) @ vectors.T
         return self.unwhitened(inverse)
 
@@ -263,6 +265,7 @@ def pseudo_inverse(hessian: FloatMatrix) -> FloatMatrix:
         return hessian
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
     values, vectors = np.linalg.eigh(hessian * np.outer(scale, scale))
+    # In units of each parameter's own curvature: flat is flat whatever is measured in.
     kept = values > 1e-9 * max(values[-1], 1e-300)
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
     return np.asarray(inverse * np.outer(scale, scale))

@@ -148,6 +148,7 @@ def hessian(
     guess = _rough_hessian(problem, params, centre.modes)
     steady_at = partial(gradient_at, steady=True)
     found = differenced_hessian(gradient_at, params, guess, steady_at)
+    # A curvature far above one means that the steps were far too long for it.
     known = np.maximum(np.abs(np.diag(found.whitened)), 1.0)
     if known.max(initial=1.0) > 4.0:
         # Where a variance is zero the guess knows nothing of its curvature.

@@ -55,6 +55,7 @@ def fit_pooled(problem: GeneralizedProblem) -> PooledFit:
         # negative far from the optimum.
         if not problem.family.is_canonical:
             weight = likelihood.expected_weight(eta, shapes)
+        # The working response; a row without information has a response without weight.
         response = eta + terms.score / np.maximum(weight, 1e-300)
         target = _weighted_fit(problem, response, weight)
         before = terms.total

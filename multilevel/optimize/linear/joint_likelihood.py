@@ -125,6 +125,7 @@ def hessian(problem: LinearProblem, params: FloatVector) -> FloatMatrix:
     out[p:-1, -1] = -(cross @ profiled.residual) / (sigma2 * sigma * scale)
     squares = profiled.residual @ products
     out[-1, -1] = (problem.n_rows - 3.0 * squares / sigma2) / (sigma2 * scale**2)
+    # Filled above the diagonal only; theta's own block comes last, by its own means.
     out = np.triu(out) + np.triu(out, 1).T
     out[p:-1, p:-1] = _theta_block(problem, joint)
     return out

@@ -32,6 +32,8 @@ def _moment_equations(
         fixed = products.ZtXy[k][:, :-1]
         # What the projection off X takes: with X'WX = n I it is a sum of squares.
         removed = (fixed**2).sum(axis=(1, 2)) / products.n_rows
+        # tr(Z_a Z_a'Z_b Z_b') as sums of squares of the blocks: E(y'Z_a Z_a'y) is
+        # linear in the variances with these coefficients.
         matrix[own, own] = (block**2).sum(axis=2)
         matrix[own, -1] = np.einsum("aaj->a", block) - removed
         rhs[own] = (products.ZtXy[k][:, -1] ** 2).sum(axis=1)
