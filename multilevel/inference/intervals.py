@@ -1,4 +1,4 @@
-"""Tests and confidence limits of single fixed effects, by method."""
+"""Tests and confidence limits of single parameters, by method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import stdtr
 
-from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
 from multilevel.methods import Method, Methods, chosen, methods
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.prediction.student_quantiles import two_sided_quantiles
@@ -50,6 +50,30 @@ def wald_limits(
     """
     reach = two_sided_quantiles(df, alpha) * se
     return np.column_stack([estimate - reach, estimate + reach])
+
+
+def bounded_limits(
+    value: FloatVector, se: FloatVector, is_sd: BoolVector, *, alpha: float
+) -> FloatMatrix:
+    """Limits (n, 2) of standard deviations and correlations, within their ranges.
+
+    They are symmetric for the logarithm of a standard deviation and for Fisher's z of
+    a correlation, by normal quantiles.
+
+    Parameters
+    ----------
+    value, se : (n,)
+    is_sd : (n,)
+        True for a standard deviation, false for a correlation.
+    alpha : float
+        One minus the coverage.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inner = np.where(is_sd, np.log(value), np.arctanh(value))
+        width = np.where(is_sd, se / value, se / (1.0 - value**2))
+    ends = wald_limits(inner, width, np.full(len(value), np.inf), alpha=alpha)
+    with np.errstate(over="ignore"):  # no limit at all is infinite
+        return np.asarray(np.where(is_sd[:, None], np.exp(ends), np.tanh(ends)))
 
 
 def estimates_and_errors(fitted: FittedModel) -> tuple[FloatVector, FloatVector]:

@@ -2,96 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.linalg import block_diag
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.covariance.registry import STRUCTURES
-from multilevel.covariance.standard_deviations import (
-    StandardDeviations,
-    correlation_name,
-    sd_name,
-)
-from multilevel.covariance.structure import CovarianceStructure
-from multilevel.display.column_formats import given_correlations
+from multilevel.covariance.standard_deviations import StandardDeviations
 from multilevel.display.frame_table import FrameTable
 from multilevel.display.shown import ShownAsTable
 from multilevel.errors import DataError
+from multilevel.inference.intervals import bounded_limits
 from multilevel.inference.variance_parameters import (
     VarianceParameters,
     variance_parameters,
 )
+from multilevel.inference.variance_table import variance_table
+from multilevel.inference.variance_terms import Component, TermCovariance
 from multilevel.optimize.common.fitted_model import FittedModel
-from multilevel.option_values import as_switch, as_tail_share
-
-
-@dataclass(frozen=True, slots=True)
-class TermCovariance:
-    """Covariance matrix of the effects of one random term.
-
-    Attributes
-    ----------
-    factor : str
-        Name of the grouping factor.
-    effects : tuple of str
-        k names.
-    structure : str
-        Name of the covariance structure.
-    theta : (m,)
-        Relative parameters.
-    relative_factor : (k, k)
-        Lower triangular; the covariance is sigma^2 times its square.
-    """
-
-    factor: str
-    effects: tuple[str, ...]
-    structure: str
-    theta: FloatVector
-    relative_factor: FloatMatrix
-
-    @property
-    def covariance(self) -> CovarianceStructure:
-        """The structure itself."""
-        return STRUCTURES[self.structure](len(self.effects))
-
-    def relative_covariance(self) -> FloatMatrix:
-        """Covariance matrix (k, k) in units of the residual variance."""
-        return np.asarray(self.relative_factor @ self.relative_factor.T)
-
-    def correlated_pairs(self) -> tuple[tuple[int, int], ...]:
-        """Positions (i, j), i < j, whose covariance is a parameter, not zero."""
-        return self.covariance.correlated_pairs
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One standard deviation or correlation."""
-
-    group: str
-    effect1: str | None
-    effect2: str | None
-    vcov: float
-    sdcor: float
-
-    @property
-    def is_sd(self) -> bool:
-        """Whether it is a standard deviation."""
-        return self.effect2 is None
-
-    @property
-    def name(self) -> str:
-        """As in `conf_int`: ``sd(ses | school)``, ``cor(...)``, ``sigma``."""
-        if self.effect1 is None:
-            return "sigma"
-        if self.effect2 is None:
-            return sd_name(self.effect1, self.group)
-        return correlation_name(self.effect1, self.effect2, self.group)
+from multilevel.option_values import as_switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +83,8 @@ class VarianceComponents(ShownAsTable):
                 f"there is {', '.join(map(repr, self.factors))}"
             )
         names = [name for term in terms for name in term.effects]
-        stacked = np.zeros((len(names), len(names)))
-        start = 0
-        for term in terms:
-            end = start + len(term.effects)
-            block = self.sigma**2 * term.relative_covariance()
-            stacked[start:end, start:end] = block
-            start = end
-        return pd.DataFrame(stacked, index=names, columns=names)
+        blocks = [self.sigma**2 * term.relative_covariance() for term in terms]
+        return pd.DataFrame(block_diag(*blocks), index=names, columns=names)
 
     def to_frame(self, *, se: bool = False, alpha: float = 0.05) -> pd.DataFrame:
         """One row for every variance and every covariance that is a parameter.
@@ -256,82 +182,37 @@ class VarianceComponents(ShownAsTable):
         slopes, covariance = self.slopes(parameters), parameters.covariance
         value = np.array([row.sdcor for row in rows])
         is_sd = np.array([row.is_sd for row in rows])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(invalid="ignore"):
             se = np.sqrt(np.einsum("ia,ab,ib->i", slopes, covariance, slopes))
-            inner = np.where(is_sd, np.log(value), np.arctanh(value))
-            width = np.where(is_sd, se / value, se / (1.0 - value**2))
         # There the likelihood has no quadratic shape, and a delta method no meaning.
         edge = np.where(is_sd, value <= 0, np.abs(value) >= 1)
         edge |= np.array([row.name in parameters.undetermined for row in rows])
-        se[edge] = width[edge] = np.nan
-        reach = ndtri(1.0 - as_tail_share(alpha) / 2.0) * width
-        with np.errstate(over="ignore"):  # no limit at all is infinite
-            ends = [
-                np.where(is_sd, np.exp(inner + step), np.tanh(inner + step))
-                for step in (-reach, reach)
-            ]
-        return {"se": se, "lower": ends[0], "upper": ends[1]}
+        se[edge] = np.nan
+        limits = bounded_limits(value, se, is_sd, alpha=alpha)
+        return {"se": se, "lower": limits[:, 0], "upper": limits[:, 1]}
 
     def as_table(self) -> FrameTable:
         """The table that is printed: variance, standard deviation, correlations."""
-        rows = self.components()
-        shown = [row for row in rows if row.is_sd]
-        columns = {
-            "group": [row.group for row in shown],
-            "effect": [row.effect1 or "" for row in shown],
-            "variance": [row.vcov for row in shown],
-            "sd": [row.sdcor for row in shown],
-        }
-        triangle = _correlation_columns(rows, shown)
-        return FrameTable(
-            pd.DataFrame(columns | triangle),
-            "Random effects:",
-            headings=dict.fromkeys(triangle, "") | {"cor_1": "Corr"},
-            formats=dict.fromkeys(triangle, given_correlations),
-        )
+        return variance_table(self.components())
 
 
 def variance_components(fitted: FittedModel) -> VarianceComponents:
     """Those of a fitted model."""
-    design, fit, terms, start = fitted.design, fitted.fit, [], 0
-    for term, factor in zip(design.terms, fit.factors, strict=True):
-        end = start + STRUCTURES[term.structure](len(term.effects)).n_theta
-        terms.append(
-            TermCovariance(
-                design.factors[term.factor_index].name,
-                term.effects,
-                term.structure,
-                fit.theta[start:end],
-                factor,
-            )
+    design, fit = fitted.design, fitted.fit
+    own = zip(design.terms, design.stacked_terms.slices, fit.factors, strict=True)
+    terms = [
+        TermCovariance(
+            factor=design.factors[term.factor_index].name,
+            effects=term.effects,
+            structure=term.structure,
+            theta=fit.theta[part],
+            relative_factor=factor,
         )
-        start = end
+        for term, part, factor in own
+    ]
     return VarianceComponents(
         tuple(terms),
         fit.sigma,
         has_residual=fitted.kind == "linear",
         parameters=partial(variance_parameters, fitted),
     )
-
-
-def _correlation_columns(
-    rows: Sequence[Component], shown: Sequence[Component]
-) -> dict[str, pd.Series]:
-    """Correlations of each effect with those above it, in as many columns as needed."""
-    pairs = [row for row in rows if not row.is_sd]
-    known = {(row.group, row.effect2, row.effect1): row.sdcor for row in pairs}
-    lines = [
-        [
-            known.get((row.group, row.effect1, other.effect1))
-            for other in shown
-            if other.group == row.group and other.effect1 != row.effect1
-        ]
-        for row in shown
-    ]
-    columns = list(itertools.zip_longest(*lines))
-    while columns and all(value is None for value in columns[-1]):
-        columns.pop()
-    return {
-        f"cor_{i}": pd.Series(column, dtype=object)
-        for i, column in enumerate(columns, 1)
-    }

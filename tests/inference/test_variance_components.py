@@ -12,8 +12,9 @@ from numpy.testing import assert_allclose
 import multilevel as ml
 from multilevel.covariance.registry import STRUCTURES
 from multilevel.errors import DataError
-from multilevel.inference.variance_components import TermCovariance, VarianceComponents
+from multilevel.inference.variance_components import VarianceComponents
 from multilevel.inference.variance_parameters import VarianceParameters
+from multilevel.inference.variance_terms import TermCovariance
 
 
 @pytest.fixture(scope="module")
