@@ -19,6 +19,8 @@ from multilevel.likelihood.families.traits import bind_rows
 from multilevel.likelihood.generalized.laplace import laplace_deviance, laplace_slopes
 from multilevel.likelihood.generalized.pirls import GeneralizedRows, find_modes
 from multilevel.likelihood.generalized.quadrature import quadrature_deviance
+from multilevel.optimize.generalized.likelihood import modes_of
+from multilevel.optimize.generalized.start import rough_hessian
 
 SHAPES = np.array([0.6, -0.4])
 STEP = 1e-5
@@ -135,6 +137,15 @@ def test_standard_errors_are_those_of_the_whole_hessian(result):
     assert_allclose(found / scale, np.array(rows) / scale, atol=1e-4)
     covariance = np.linalg.inv(-found)
     assert_allclose(result.fit_record.cov_params, covariance, rtol=1e-3, atol=1e-7)
+
+
+def test_the_search_starts_with_the_curvature_in_both(result):
+    problem, fit = result.model.problem, result.fit_record
+    modes, shapes = modes_of(problem, fit), np.log(fit.shape_values)
+    guess = rough_hessian(problem, fit.working_params, modes)[-2:, -2:]
+    likelihood = problem.rows.likelihood
+    slopes = differences(lambda s: likelihood.shape_terms(modes.eta, s).total, shapes)
+    assert_allclose(guess, -2.0 * slopes, rtol=1e-4)
 
 
 def test_with_a_power_of_one_it_is_the_gamma_family(data, result):
