@@ -97,6 +97,7 @@ class RowSource:
         Y : (n, r)
             Less any offset.
         """
+        # Without a constant column there is nothing that could give a mean back.
         centred = self.basis.constant[0] >= 0
         means = [weighted_mean(y, self.weights) if centred else 0.0 for y in Y.T]
         fits, squares = _fits_and_squares(self, Y, means)
@@ -186,6 +187,7 @@ def _fits_and_squares(
     basis, n_rows = source.basis, source.n_rows
     fits, squares = np.zeros((len(means), source.X.shape[1])), np.zeros(len(means))
     for part in row_slices(n_rows):
+        # Centred only: the triangle that makes them orthonormal multiplies the sums.
         columns = basis.fixed.centred(_ordered(source.X[part], basis))
         for j, mean in enumerate(means):
             response = Y[part, j] - mean
