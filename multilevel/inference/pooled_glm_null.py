@@ -107,7 +107,7 @@ def _working_columns(design: ModelDesign, weight: FloatVector) -> _WorkingColumn
     along = [(effects[d.factor] @ d.matrix, effects[d.factor]) for d in cone.directions]
     entries = np.column_stack([(moved * z).sum(axis=1) for moved, z in along])
     traces = entry_products(products, cone.directions).unrestricted[1:, 1:]
-    return _WorkingColumns(rows.fixed[:, :-1], entries, cone, traces)
+    return _WorkingColumns(rows.Xy[:, :-1], entries, cone, traces)
 
 
 @dataclass(frozen=True, slots=True)

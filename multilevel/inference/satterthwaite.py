@@ -191,7 +191,7 @@ def contrast_variance(fitted: LinearFittedModel) -> ContrastVariance:
     inverse = point.profiled.RX_inverse
     p, m = len(fitted.beta), len(theta)
     slopes = np.zeros((m + 1, p, p))
-    for E, dG in zip(point.whitened_fixed(), directions, strict=True):
+    for E, dG in zip(point.whitened_columns(), directions, strict=True):
         # d(X'V0^-1 X)^-1 = (X'V0^-1 X)^-1 X'V0^-1 Z dG Z'V0^-1 X (X'V0^-1 X)^-1, with a
         # factor RX^-1 left out on both sides, which `root` puts back.
         fixed = np.einsum("saj,ab->sbj", E[:, :-1], inverse)

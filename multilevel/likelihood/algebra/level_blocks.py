@@ -32,22 +32,22 @@ def semidefinite_rows(
     (S, S, J) and (S, c, J)
     """
     size = len(blocks)
-    factor = np.concatenate([blocks, rhs], axis=1)
+    rows = np.concatenate([blocks, rhs], axis=1)
     diagonal = blocks[np.arange(size), np.arange(size)].copy()
     for k in range(size):
-        pivot = factor[k, k]
+        pivot = rows[k, k]
         # A level with fewer rows than effects has a block of lower rank: a
         # zero row says that nothing more is known of it, where a division
         # would make noise of rounding.
         valid = pivot > tolerance * diagonal[k]
         root = np.sqrt(np.where(valid, pivot, 1.0))
-        factor[k, k:] *= np.where(valid, 1.0 / root, 0.0)
-        factor[k, :k] = 0.0
+        rows[k, k:] *= np.where(valid, 1.0 / root, 0.0)
+        rows[k, :k] = 0.0
         if k + 1 < size:
-            factor[k + 1 :, k + 1 :] -= (
-                factor[k, k + 1 : size, None] * factor[k, None, k + 1 :]
+            rows[k + 1 :, k + 1 :] -= (
+                rows[k, k + 1 : size, None] * rows[k, None, k + 1 :]
             )
-    return factor[:, :size], factor[:, size:]
+    return rows[:, :size], rows[:, size:]
 
 
 def semidefinite_solve_rows(R: FloatArray, rhs: FloatArray) -> FloatArray:

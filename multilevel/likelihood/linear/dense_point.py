@@ -69,7 +69,7 @@ class DensePoint:
         """g = Z'V0^-1 (y - X beta), (S, J) for each factor."""
         return self._single(self.E @ self.profiled.residual)
 
-    def whitened_fixed(self) -> list[FloatArray]:
+    def whitened_columns(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], (S, p + 1, J) for each factor."""
         return self.system.by_factor(self.E)
 

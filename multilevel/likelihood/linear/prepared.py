@@ -34,7 +34,7 @@ class LikelihoodPoint(Protocol):
     def score(self) -> list[FloatArray]:
         """Z'V0^-1 (y - X beta), (S, J) for each factor."""
 
-    def whitened_fixed(self) -> list[FloatArray]:
+    def whitened_columns(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], (S, p + 1, J) for each factor."""
 
     def column_effects(self) -> tuple[FloatArray, ...]:

@@ -125,11 +125,11 @@ def _second_pass(
 
 def _without_fixed_part(rows: WorkingRows, beta: FloatVector) -> WorkingRows:
     """The response less X beta, which the basis adds to the estimates."""
-    fixed = rows.fixed.copy(order="F")
-    fixed[:, -1] -= fixed[:, :-1] @ beta
+    Xy = rows.Xy.copy(order="F")
+    Xy[:, -1] -= Xy[:, :-1] @ beta
     basis = rows.basis
     fit = basis.response_fit + basis.response_scale * beta
-    return replace(rows, fixed=fixed, basis=replace(basis, response_fit=fit))
+    return replace(rows, Xy=Xy, basis=replace(basis, response_fit=fit))
 
 
 def _less_effects(
@@ -141,12 +141,12 @@ def _less_effects(
     """Products of [X y] less Z times the effects."""
     left = _rows_less_effects(rows, patterns, factor_of_term, effects)
     # Keys tell columns apart; those with effects off are no longer those of the terms.
-    first = rows.fixed.shape[1]
+    first = rows.Xy.shape[1]
     random = tuple(
         tuple(replace(column, key=first + column.key) for column in term)
         for term in rows.random
     )
-    less = replace(rows, fixed=left, fixed_constant=0.0, random=random)
+    less = replace(rows, Xy=left, constant=0.0, random=random)
     products = cross_products(less, patterns, factor_of_term)
     return SecondPass(effects, products.ZtXy, products.XytXy)
 
@@ -157,7 +157,7 @@ def _rows_less_effects(
     factor_of_term: Sequence[int],
     effects: tuple[FloatArray, ...],
 ) -> FloatMatrix:
-    left = rows.fixed.copy(order="F")
+    left = rows.Xy.copy(order="F")
     stacked = stacked_columns(rows, factor_of_term, len(effects))
     for columns, codes, own in zip(stacked, patterns.codes, effects, strict=True):
         for column, effect in zip(columns, own, strict=True):

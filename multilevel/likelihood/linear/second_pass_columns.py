@@ -133,6 +133,6 @@ def _solve_dense(elimination: Elimination, rhs: FloatMatrix) -> FloatMatrix:
     if not pattern.plan.rest:
         return rhs
     M = penalized_dense(pattern, elimination.dense, lams)
-    factor = sla.cho_factor(M, lower=True, overwrite_a=True, check_finite=False)
+    L = sla.cho_factor(M, lower=True, overwrite_a=True, check_finite=False)
     scaled = scale_dense(pattern, rhs, lams)
-    return np.asarray(sla.cho_solve(factor, scaled, check_finite=False))
+    return np.asarray(sla.cho_solve(L, scaled, check_finite=False))

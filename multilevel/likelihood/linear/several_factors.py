@@ -79,7 +79,7 @@ class SeveralFactorsPoint:
         combined = vectors.combined(self.profiled.residual[:, None])
         return [block[:, 0] for block in combined.by_factor(self._pattern)]
 
-    def whitened_fixed(self) -> list[FloatArray]:
+    def whitened_columns(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], (S, p + 1, J) for each factor."""
         return self.whitened.by_factor(self._pattern)
 
@@ -100,7 +100,7 @@ class SeveralFactorsPoint:
         # deviance depends on G through [X y]'V0^-1 [X y], whose derivative is
         # -E_j'dG E_j, level by level.
         outer = self.profiled.outer()
-        by_factor = zip(self.inverse.shrunken, self.whitened_fixed(), strict=True)
+        by_factor = zip(self.inverse.shrunken, self.whitened_columns(), strict=True)
         return [
             D.sum(axis=2) - np.einsum("arj,rt,btj->ab", E, outer, E, optimize=True)
             for D, E in by_factor

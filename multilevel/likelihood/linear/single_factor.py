@@ -125,7 +125,7 @@ class SingleFactorPoint:
         """Conditional modes b = G g, one (S, J)."""
         return [self.lam @ (self.lam.T @ self.score()[0])]
 
-    def whitened_fixed(self) -> list[FloatArray]:
+    def whitened_columns(self) -> list[FloatArray]:
         """Z'V0^-1 [X y], one (S, p + 1, J)."""
         return [self.E]
 

@@ -65,10 +65,10 @@ def _level_blocks(
     return blocks
 
 
-def _fixed_as_columns(rows: WorkingRows) -> list[WorkingColumn]:
-    columns = [WorkingColumn(j, rows.fixed[:, j]) for j in range(rows.fixed.shape[1])]
-    if rows.fixed_constant:
-        columns[0] = WorkingColumn(0, None, rows.fixed_constant)
+def _as_columns(rows: WorkingRows) -> list[WorkingColumn]:
+    columns = [WorkingColumn(j, rows.Xy[:, j]) for j in range(rows.Xy.shape[1])]
+    if rows.constant:
+        columns[0] = WorkingColumn(0, None, rows.constant)
     return columns
 
 
@@ -86,7 +86,7 @@ def cross_products(
     rows: WorkingRows, patterns: FactorPatterns, factor_of_term: Sequence[int]
 ) -> CrossProducts:
     """All products of the working rows."""
-    weights, fixed = rows.weights, _fixed_as_columns(rows)
+    weights, Xy = rows.weights, _as_columns(rows)
     stacked = stacked_columns(rows, factor_of_term, len(patterns.codes))
     diagonal, ZtXy = [], []
     for columns, codes, n_levels in zip(
@@ -95,7 +95,7 @@ def cross_products(
         known: dict[tuple[int, int], FloatVector] = {}
         own = _level_blocks(columns, columns, weights, codes, n_levels, known)
         diagonal.append(own)
-        ZtXy.append(_level_blocks(columns, fixed, weights, codes, n_levels, known))
+        ZtXy.append(_level_blocks(columns, Xy, weights, codes, n_levels, known))
     pairs = {
         (k, m): PairProducts(
             pattern.rows,
@@ -111,10 +111,10 @@ def cross_products(
         )
         for (k, m), pattern in patterns.pairs.items()
     }
-    weighted = rows.fixed if weights is None else rows.fixed * weights[:, None]
-    XytXy = rows.fixed.T @ weighted
+    weighted = rows.Xy if weights is None else rows.Xy * weights[:, None]
+    XytXy = rows.Xy.T @ weighted
     return CrossProducts(
-        len(rows.fixed),
+        len(rows.Xy),
         0.0 if weights is None else float(np.log(weights).sum()),
         tuple(diagonal),
         pairs,
@@ -154,7 +154,7 @@ def response_products(
     for part in _slices(sources[0], patterns):
         rows, levels = sources[0].rows(part), patterns.part(part)
         for j, source in enumerate(sources):
-            y = source.working_response(part, rows.fixed[:, :-1])
+            y = source.working_response(part, rows.Xy[:, :-1])
             own, before = _of_response(y, rows, levels, factor_of_term), totals[j]
             totals[j] = own if before is None else before + own
     return tuple(total for total in totals if total is not None)
@@ -166,7 +166,7 @@ def _of_response(
     patterns: FactorPatterns,
     factor_of_term: Sequence[int],
 ) -> ResponseProducts:
-    column, weights = WorkingColumn(rows.fixed.shape[1], y), rows.weights
+    column, weights = WorkingColumn(rows.Xy.shape[1], y), rows.weights
     stacked = stacked_columns(rows, factor_of_term, len(patterns.codes))
     weighted = y if weights is None else y * weights
     return ResponseProducts(
@@ -176,7 +176,7 @@ def _of_response(
                 stacked, patterns.codes, patterns.n_levels, strict=True
             )
         ),
-        rows.fixed[:, :-1].T @ weighted,
+        rows.Xy[:, :-1].T @ weighted,
         float(y @ weighted),
     )
 

@@ -60,14 +60,14 @@ class RowSource:
     def rows(self, part: slice = slice(None)) -> WorkingRows:
         """Working rows of a slice of the data, all by default."""
         basis = self.basis
-        fixed = _fixed_columns(self.X[part], basis)
-        fixed[:, -1] = self.working_response(part, fixed[:, :-1])
+        Xy = _working_columns(self.X[part], basis)
+        Xy[:, -1] = self.working_response(part, Xy[:, :-1])
         constant = _fixed_constant(basis)
         random = []
-        key = fixed.shape[1]
+        key = Xy.shape[1]
         for term, own in zip(self.terms, self.own, strict=True):
             if own is None:
-                random.append(_shared_columns(fixed, constant, len(term.shared)))
+                random.append(_shared_columns(Xy, constant, len(term.shared)))
                 continue
             values = own.apply(term.columns[part])
             random.append(
@@ -78,7 +78,7 @@ class RowSource:
             )
             key += values.shape[1]
         weights = None if self.weights is None else self.weights[part]
-        return WorkingRows(fixed, constant, tuple(random), weights, basis)
+        return WorkingRows(Xy, constant, tuple(random), weights, basis)
 
     def working_response(self, part: slice, fixed: FloatMatrix) -> FloatVector:
         """Working response of a slice, given its working fixed columns (n, p)."""
@@ -118,13 +118,13 @@ class RowSource:
         return replace(self, y=y, basis=basis)
 
 
-def _fixed_columns(X: FloatMatrix, basis: WorkingBasis) -> FloatMatrix:
+def _working_columns(X: FloatMatrix, basis: WorkingBasis) -> FloatMatrix:
     """Working fixed columns and, last, room for the response; Fortran order."""
     n_rows, n_fixed = X.shape
-    fixed = np.empty((n_rows, n_fixed + 1), order="F")
+    Xy = np.empty((n_rows, n_fixed + 1), order="F")
     if n_fixed:
-        basis.fixed.apply(_ordered(X, basis), fixed[:, :-1])
-    return fixed
+        basis.fixed.apply(_ordered(X, basis), Xy[:, :-1])
+    return Xy
 
 
 def _ordered(X: FloatMatrix, basis: WorkingBasis) -> FloatMatrix:
@@ -202,8 +202,8 @@ def _residual_squares(
 ) -> float:
     squares = 0.0
     for part in row_slices(source.n_rows):
-        fixed = _fixed_columns(source.X[part], source.basis)
-        left = centred[part] - fixed[:, :-1] @ fit
+        Xy = _working_columns(source.X[part], source.basis)
+        left = centred[part] - Xy[:, :-1] @ fit
         squares += float(left @ _weighted(left, source.weights, part))
     return squares
 
@@ -244,10 +244,10 @@ def _column_order(
 
 
 def _shared_columns(
-    fixed: FloatMatrix, constant: float, n_columns: int
+    Xy: FloatMatrix, constant: float, n_columns: int
 ) -> tuple[WorkingColumn, ...]:
     first = WorkingColumn(0, None, constant)
-    rest = (WorkingColumn(j, fixed[:, j]) for j in range(1, n_columns))
+    rest = (WorkingColumn(j, Xy[:, j]) for j in range(1, n_columns))
     return (first, *rest)
 
 

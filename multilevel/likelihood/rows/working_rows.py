@@ -115,16 +115,16 @@ class WorkingRows:
 
     Parameters
     ----------
-    fixed : (n, p + 1)
+    Xy : (n, p + 1)
         Working fixed columns and, last, the working response; Fortran order.
-    fixed_constant : float
+    constant : float
         Value of the first fixed column if it is constant, else zero.
     random : one tuple of k columns for each term
     weights : (n,) or None
     """
 
-    fixed: FloatMatrix
-    fixed_constant: float
+    Xy: FloatMatrix
+    constant: float
     random: tuple[tuple[WorkingColumn, ...], ...]
     weights: FloatVector | None
     basis: WorkingBasis

@@ -51,7 +51,7 @@ def dense_traces(design, directions, *, restricted):
     stacked = [[], []]
     for term, columns in zip(design.terms, rows.random, strict=True):
         stacked[term.factor_index] += [column.in_rows(n) for column in columns]
-    W, X = np.diag(design.weights), rows.fixed[:, :-1]
+    W, X = np.diag(design.weights), rows.Xy[:, :-1]
     P = W - W @ X @ np.linalg.solve(X.T @ W @ X, X.T @ W) if restricted else W
     moves = [np.diag(1.0 / design.weights)]
     for direction in directions:
