@@ -12,6 +12,10 @@ from scipy.stats import t as student
 
 import multilevel as ml
 from multilevel.errors import SingularFitWarning
+from multilevel.prediction.linear_limits import LinearLimits
+from multilevel.prediction.prediction_error import predicted_means
+from multilevel.prediction.prediction_options import PredictionOptions
+from multilevel.prediction.prediction_rows import rows_to_predict
 
 
 def _crossed(seed, *, n_few=4, n_many=12, n_rows=2):
@@ -103,3 +107,23 @@ def test_limits_stay_finite_beside_a_variance_that_is_all_but_zero():
         frame = result.get_prediction().summary_frame()
         reach = (frame["mean_ci_upper"] - frame["mean_ci_lower"]) / 2
         assert (reach <= student.ppf(0.975, 1.0) * frame["mean_se"] * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("times", [1.0, 0.6])
+def test_variances_move_with_theta_and_the_residual_one_is_held(times):
+    """sigma^2 [x z] C [x z]' with the inverse C of the mixed-model equations."""
+    data, _ = _crossed(2)
+    fitted = _fit("y ~ 1 + (1 | few) + (1 | many)", data)._fitted
+    asked = PredictionOptions(random="all", new_levels="raise")
+    rows = rows_to_predict(fitted.design, None, asked, every_effect=True)
+    limits = LinearLimits(
+        fitted=fitted, means=predicted_means(fitted, rows), denominators=lambda: None
+    )
+    found = limits._variances_at(times * fitted.fit.working_theta)
+    levels = [np.eye(f.n_levels)[f.codes] for f in fitted.design.factors]
+    T = np.column_stack([fitted.design.X, *levels])
+    prior = [np.full(z.shape[1], (times * f[0, 0]) ** -2.0)
+             for z, f in zip(levels, fitted.fit.factors, strict=True)]  # fmt: skip
+    C = np.linalg.inv(T.T @ T + np.diag(np.concatenate([[0.0], *prior])))
+    mean = fitted.scale * np.einsum("ij,jk,ik->i", T, C, T)
+    assert_allclose(found, [mean, mean + fitted.scale], rtol=1e-8)

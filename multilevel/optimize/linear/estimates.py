@@ -8,7 +8,6 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
-from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.problem import LinearProblem
 
 
@@ -47,12 +46,6 @@ def fixed_covariance(problem: LinearProblem, point: LikelihoodPoint) -> FloatMat
     """Covariance matrix of the fixed effects, (p, p)."""
     root = fixed_root(problem, point)
     return np.asarray(root @ root.T)
-
-
-def fitted_point(problem: LinearProblem, fit: LMMFit) -> LikelihoodPoint:
-    """The deviance at the estimates, in working columns."""
-    lams = problem.working.lams(fit.working_theta)
-    return problem.point(lams, reml=fit.criterion == "REML")
 
 
 def estimates_at(problem: LinearProblem, point: LikelihoodPoint) -> Estimates:

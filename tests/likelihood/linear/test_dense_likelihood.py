@@ -18,7 +18,7 @@ from multilevel.likelihood.linear.theta_derivatives import (
     theta_derivatives,
     theta_gradient,
 )
-from multilevel.optimize.linear.estimates import evaluate, fitted_point
+from multilevel.optimize.linear.estimates import evaluate
 from multilevel.optimize.linear.fit import fit_lmm
 from multilevel.optimize.linear.problem import LinearProblem
 
@@ -195,10 +195,8 @@ def test_modes_and_their_covariances_solve_the_mixed_model_equations(kind: str) 
     assert_allclose(modes, Lam @ u, rtol=1e-5, atol=1e-6 * scale)
     covariance = fit.sigma**2 * Lam @ np.linalg.solve(M, Lam.T)
     start = 0
-    working = [
-        fit.sigma**2 * block
-        for block in fitted_point(problem, fit).conditional_blocks()
-    ]
+    point = problem.point(problem.working.lams(fit.working_theta), reml=True)
+    working = [fit.sigma**2 * block for block in point.conditional_blocks()]
     found = problem.working_terms.user_covariances(working)
     for term, blocks in zip(data.terms, found, strict=True):
         k = term.columns.shape[1]

@@ -16,7 +16,6 @@ from multilevel.likelihood.linear.theta_derivatives import (
     theta_gradient,
 )
 from multilevel.optimize.common.differences import difference_hessian
-from multilevel.optimize.linear.estimates import fitted_point
 from multilevel.optimize.linear.fit import fit_lmm
 from multilevel.optimize.linear.joint_likelihood import hessian, score
 from multilevel.optimize.linear.theta_hessian import theta_scales
@@ -42,7 +41,7 @@ def test_extrapolated_differences_agree_with_the_exact_hessian(name: str) -> Non
     problem = ml.mixedlm(formula, ml.datasets.load(data)).problem
     fit = fit_lmm(problem)
     theta, working = fit.working_theta, problem.working
-    point = fitted_point(problem, fit)
+    point = problem.point(working.lams(theta), reml=True)
 
     def gradient(at: FloatVector) -> FloatVector:
         moved = problem.point(working.lams(at), reml=True)
