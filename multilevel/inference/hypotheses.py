@@ -8,15 +8,18 @@ the units and the origin of the columns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import chdtrc
 from statsmodels.stats.contrast import ContrastResults
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
+from multilevel.covariance.square_root import covariance_root
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import Denominators
 from multilevel.inference.estimability import independent_rows
+from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.option_values import as_tail_share
 
 _SINGULAR = 1e-13
@@ -53,6 +56,18 @@ class UncertainEffects:
     beta: FloatVector
     root: FloatMatrix
     denominators: Denominators
+
+    @classmethod
+    def of(
+        cls, fitted: FittedModel, denominators: Denominators, covariance: Any = None
+    ) -> UncertainEffects:
+        """Those of a fit, or with another covariance matrix of all columns."""
+        if covariance is None:
+            root = fitted.fixed_root
+        else:
+            whole, kept = np.asarray(covariance, dtype=float), fitted.design.kept
+            root = covariance_root(whole[np.ix_(kept, kept)])
+        return cls(beta=fitted.beta, root=root, denominators=denominators)
 
 
 def t_tests(

@@ -9,7 +9,6 @@ import numpy as np
 
 from multilevel.comparison.compare_pooled import compare_pooled
 from multilevel.comparison.nested_models import compare_nested
-from multilevel.covariance.square_root import covariance_root
 from multilevel.errors import ComparisonError, FitError, NotForMixedModelsError
 from multilevel.inference.estimability import Estimability, estimability
 from multilevel.inference.hypotheses import UncertainEffects, t_tests, wald_test
@@ -29,17 +28,6 @@ class Tests(Estimates):
     def _estimability(self) -> Estimability:
         design = self._fitted.design
         return estimability(design.exog, design.kept)
-
-    def _effects(self, covariance: Any) -> UncertainEffects:
-        """The fixed effects with the fit's covariance, or with a given one."""
-        fitted = self._fitted
-        root = fitted.fixed_root if covariance is None else None
-        if root is None:
-            whole, kept = np.asarray(covariance, dtype=float), fitted.design.kept
-            root = covariance_root(whole[np.ix_(kept, kept)])
-        return UncertainEffects(
-            beta=fitted.beta, root=root, denominators=self._denominators
-        )
 
     def t_test(
         self, r_matrix: Any, cov_p: Any = None, use_t: bool | None = None
@@ -66,7 +54,7 @@ class Tests(Estimates):
         return t_tests(
             contrasts[:, self._fitted.design.kept],
             values,
-            self._effects(cov_p),
+            UncertainEffects.of(self._fitted, self._denominators, cov_p),
             use_t=self.use_t if use_t is None else use_t,
             estimable=self._estimability.estimable(contrasts),
         )
@@ -107,7 +95,7 @@ class Tests(Estimates):
         return wald_test(
             contrasts,
             values,
-            self._effects(cov_p),
+            UncertainEffects.of(self._fitted, self._denominators, cov_p),
             use_f=self.use_t if use_f is None else use_f,
             scalar=scalar,
         )
