@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, IntVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.likelihood.algebra.dense_inverse import symmetric_product
 from multilevel.likelihood.algebra.level_blocks import level_gram, level_product
 from multilevel.likelihood.elimination.full_rows import FullRows
@@ -17,6 +17,7 @@ from multilevel.likelihood.elimination.paired_rows import (
     paired_rows,
 )
 from multilevel.likelihood.elimination.pattern import CellPattern, EffectPattern
+from multilevel.likelihood.elimination.plan import EliminationPlan
 from multilevel.likelihood.elimination.sparse_rows import SparseRows
 from multilevel.likelihood.elimination.vectors import EffectVectors
 
@@ -182,6 +183,17 @@ def _dense_products(
                 dense[rows + a, cols + b] = values
                 dense[cols + b, rows + a] = values
     return dense
+
+
+def sum_by_coarsest(
+    plan: EliminationPlan, by_level: Mapping[int, FloatVector]
+) -> FloatVector:
+    """Numbers (J_c,) of nested factors, summed into the levels of the coarsest."""
+    *finer, coarsest = plan.chain
+    total = by_level[coarsest].copy()
+    for c in finer:
+        total += sum_by_parent(by_level[c], plan.parents[c, coarsest], len(total))
+    return total
 
 
 def sum_by_parent(values: FloatArray, parent: IntVector, n_parents: int) -> FloatArray:

@@ -169,8 +169,9 @@ def _dense_blocks(elimination: Elimination, k: int) -> tuple[FloatArray, FloatAr
     blocks, S_blocks = K.diagonal_blocks(own, size), diagonal_blocks(S, own, size)
     G_inverse = covariance_inverse(lam)
     if G_inverse is not None and _is_known(S_blocks, G_inverse):
-        turned = np.einsum("ab,bcj,cd->adj", G_inverse, blocks, G_inverse)
-        return blocks, G_inverse[:, :, None] - turned
+        half = np.einsum("ab,bcj->acj", G_inverse, blocks)
+        turned = np.einsum("acj,cd->adj", half, G_inverse)
+        return blocks, _symmetric(G_inverse[:, :, None] - turned)
     rows = symmetric(S)[own]
     products = (rows @ K.full).reshape(-1, size, len(S))
     taken = np.einsum("jam,jbm->abj", products, rows.reshape(products.shape))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multilevel.array_types import FloatMatrix, FloatVector, IntVector
-from multilevel.likelihood.elimination.effect_products import sum_by_parent
+from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.likelihood.elimination.effect_products import sum_by_coarsest
 from multilevel.likelihood.elimination.eliminate import eliminate
 from multilevel.likelihood.elimination.vectors import EffectVectors
 from multilevel.likelihood.linear.block_products import BlockProducts, block_products
@@ -71,15 +71,10 @@ class BlockFactors:
     def level_log_dets(self, lams: Sequence[FloatMatrix]) -> FloatVector:
         """log|M| of every level of the independent factor, (J,)."""
         elimination = eliminate(self.products.effects, lams)
-        plan = elimination.pattern.plan
-        *finer, coarsest = plan.chain
-        total = elimination.absorbed[coarsest].log_det.copy()
         # M is block triangular after elimination: determinants of finer levels multiply
         # into that of the level that they lie in.
-        for c in finer:
-            parent: IntVector = plan.parents[c, coarsest]
-            total += sum_by_parent(elimination.absorbed[c].log_det, parent, len(total))
-        return total
+        log_dets = {c: step.log_det for c, step in elimination.absorbed.items()}
+        return sum_by_coarsest(elimination.pattern.plan, log_dets)
 
 
 def _equations(products: BlockProducts) -> NormalEquations:

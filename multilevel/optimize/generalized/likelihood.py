@@ -13,7 +13,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.errors import FitError
-from multilevel.likelihood.elimination.effect_products import sum_by_parent
+from multilevel.likelihood.elimination.effect_products import sum_by_coarsest
 from multilevel.likelihood.generalized.pirls import ConditionalModes
 from multilevel.likelihood.generalized.quadrature import level_log_integrals
 from multilevel.optimize.generalized.estimates import (
@@ -206,10 +206,9 @@ def loglike_groups(problem: GeneralizedProblem, fit: GLMMFit) -> FloatVector:
     # D(u-hat) and log|M| are sums over rows and over levels, so by group as well;
     # levels of finer factors add what is theirs to the level that they lie in.
     density, _ = rows.likelihood.density(modes.eta, shapes)
-    total = -2.0 * index.sums(density)
-    plan = rows.layout.pattern.plan
-    for c in plan.chain:
-        own = (modes.effects[c] * modes.slopes[c]).sum(axis=0)
-        own = own + modes.elimination.absorbed[c].log_det
-        total += own if c == k else sum_by_parent(own, plan.parents[c, k], len(total))
-    return np.asarray(normalizer - 0.5 * total)
+    by_level = {
+        c: step.log_det + (modes.effects[c] * modes.slopes[c]).sum(axis=0)
+        for c, step in modes.elimination.absorbed.items()
+    }
+    own = sum_by_coarsest(rows.layout.pattern.plan, by_level)
+    return np.asarray(normalizer + index.sums(density) - 0.5 * own)
