@@ -177,6 +177,51 @@ def test_a_term_beside_the_structure_has_its_own_null(machines):
     assert test.null.count("chi2") == 4
 
 
+def test_what_a_structure_holds_is_allowed_for(machines):
+    """J and I are the tangents of a worker and of a worker on a machine too."""
+    rng = np.random.default_rng(3)
+    frame = machines.assign(z=rng.normal(size=40)[machines["worker"]])
+    frame["z"] += (frame["f"] == "a") * 1.5
+    frame["y"] += frame["z"] * rng.normal(size=40)[frame["worker"]]
+    more = "(0 + z | worker) + (0 + z | h)"
+    tests = []
+    for term in ("homcs(0 + f | worker)", "(1 | worker) + (1 | worker:f)"):
+        small = ml.mixedlm(f"y ~ f + {term}", frame).fit()
+        large = ml.mixedlm(f"y ~ f + {term} + {more}", frame).fit()
+        tests.append(large.compare_lr_test(small))
+    assert_allclose(tests[0].statistic, tests[1].statistic, rtol=1e-5)
+    assert tests[0].null == tests[1].null
+
+
+@pytest.mark.parametrize(
+    ("structure", "mix", "alike"),
+    [
+        ("homcs", 2.0 * np.eye(3), True),
+        ("homcs", np.diag([2.0, 1.0, 1.0]), False),
+        ("cs", np.diag([2.0, 1.0, 3.0]), True),
+        ("cs", np.eye(3) + np.diag([0.5, 0.0], 1), False),
+    ],
+)
+def test_a_structure_is_retained_in_columns_that_mean_the_same(
+    machines, structure, mix, alike
+):
+    indicator = pd.get_dummies(machines["f"]).to_numpy(float)
+
+    def fitted(columns, exog):
+        term = ml.RandomTerm(
+            machines["worker"], columns, name="worker", structure=structure
+        )
+        return ml.MixedLM(machines["y"], exog, random=[term]).fit(reml=False)
+
+    small = fitted(indicator, indicator)
+    large = fitted(indicator @ mix, np.column_stack([indicator, machines["x"]]))
+    if alike:
+        assert large.compare_lr_test(small).null == "chi2(1)"
+    else:
+        with pytest.raises(ComparisonError, match="not nested"):
+            large.compare_lr_test(small)
+
+
 @pytest.mark.parametrize("structure", NEW)
 def test_a_term_of_the_structure_is_tested_by_its_cone_or_not_at_all(
     machines, structure

@@ -79,3 +79,44 @@ def test_terms_on_one_factor_are_independent_blocks() -> None:
     expected[2, 2], expected[3, 3] = 5, 6
     assert_array_equal(stacked[0], expected)
     assert_array_equal(stacked[1], [[4.0]])
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_small_directions_are_set_to_zero(name: str) -> None:
+    structure = STRUCTURES[name](2)
+    theta = structure.theta_of(np.diag([2.0, 1e-3]))
+    kept, is_smaller = structure.without_small(structure.factor(theta), 1e-2)
+    assert is_smaller
+    assert_allclose(kept @ kept.T, np.diag([4.0, 0.0]), atol=1e-15)
+    again, is_smaller = structure.without_small(kept, 1e-2)
+    assert not is_smaller
+    assert_allclose(again @ again.T, kept @ kept.T)
+
+
+def test_small_directions_of_correlated_effects_are_not_those_of_the_axes() -> None:
+    structure = STRUCTURES["us"](2)
+    factor = structure.factor(structure.theta_of(np.array([[1.0, 0], [1.0, 1e-3]])))
+    kept, is_smaller = structure.without_small(factor, 1e-2)
+    assert is_smaller
+    assert_allclose(kept @ kept.T, np.ones((2, 2)), atol=1e-2)
+    assert abs(np.linalg.det(kept)) < 1e-12
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+@given(data=st.data(), n_effects=st.integers(1, 4))
+def test_directions_and_cones_hold_every_covariance(
+    name: str, data: st.DataObject, n_effects: int
+) -> None:
+    structure = STRUCTURES[name](n_effects)
+    theta = data.draw(arrays(float, structure.n_theta, elements=entries))
+    factor = structure.factor(theta)
+    covariance = (factor @ factor.T).ravel()
+    directions = structure.directions().reshape(structure.n_theta, -1)
+    left = covariance - np.linalg.lstsq(directions.T, covariance, rcond=None)[0] @ (
+        directions
+    )
+    assert_allclose(left, 0.0, atol=1e-9 * max(1.0, float(np.abs(covariance).max())))
+    held = np.zeros((n_effects, n_effects), dtype=bool)
+    for block in structure.cone():
+        held[np.ix_(block.effects, block.effects)] = True
+    assert (covariance.reshape(held.shape)[~held] == 0.0).all()
