@@ -16,7 +16,6 @@ from multilevel.errors import DataError, FitError
 from multilevel.likelihood.families import stable_logs
 from multilevel.likelihood.families.registry import family_of, link_of
 from multilevel.likelihood.families.traits import bind_rows
-from multilevel.likelihood.rows.merged_rows import equal_rows
 
 STEP = 1e-5
 SEEDS = st.integers(0, 2**32 - 1)
@@ -275,19 +274,6 @@ def test_merged_rows_have_the_same_likelihood(family, link, seed):
         scores = np.bincount(group, whole.score)
         assert_allclose(parts.score, scores, rtol=1e-9, atol=1e-10)
         assert_allclose(parts.weight, np.bincount(group, whole.weight), rtol=1e-9)
-
-
-def test_equal_rows_are_found_and_the_others_kept_apart():
-    code = np.repeat([0, 1], 6)
-    x = np.tile([1.0, 2.0, 1.0, 2.0, 1.0, 1.0], 2)
-    groups = equal_rows([code, x], 12)
-    assert groups is not None
-    assert len(groups.first) == 4
-    assert (np.diff(groups.first) > 0).all()
-    for row, group in enumerate(groups.group):
-        first = groups.first[group]
-        assert (code[row], x[row]) == (code[first], x[first])
-    assert equal_rows([code, np.arange(12.0)], 12) is None
 
 
 @pytest.mark.parametrize(
