@@ -146,7 +146,9 @@ class StatsmodelsFamily:
 
     def known_shapes(self, instance: object) -> tuple[float, ...] | None:
         """The value at which an instance holds the shape parameter, if it does."""
-        inverse = getattr(instance, self.inverse_shape or "_", None)
+        if not self.inverse_shape:
+            return None
+        inverse = getattr(instance, self.inverse_shape)
         return (1.0 / float(inverse),) if inverse else None
 
     def arguments(self, shape_values: FloatVector) -> dict[str, float]:
