@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from statsmodels.genmod import families as sm_families
 
+from generalized_cases import FAMILY_LINKS
 from multilevel.likelihood.families.links import LINKS, power_link
 from multilevel.likelihood.families.registry import FAMILIES, family_of, link_of
 from multilevel.likelihood.families.traits import bind_rows
@@ -75,6 +76,12 @@ def test_derivatives_of_the_variance(name):
     expected = 0.0 if found.in_shapes is None else found.in_shapes[0]
     assert_allclose(in_shape, expected, atol=1e-8)
     assert FAMILIES[name].constant_variance == (np.ptp(found.value) == 0.0)
+
+
+def test_every_family_and_link_is_tried():
+    assert {name for name, _ in FAMILY_LINKS} == set(FAMILIES)
+    aliases = {alias: link.name for link in LINKS.values() for alias in link.aliases}
+    assert {aliases.get(link, link) for _, link in FAMILY_LINKS} == set(LINKS)
 
 
 def test_families_are_the_same_by_content():
