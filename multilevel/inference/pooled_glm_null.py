@@ -107,7 +107,7 @@ def _working_columns(design: ModelDesign, weight: FloatVector) -> _WorkingColumn
     along = [(effects[d.factor] @ d.matrix, effects[d.factor]) for d in cone.directions]
     entries = np.column_stack([(moved * z).sum(axis=1) for moved, z in along])
     traces = entry_products(products, cone.directions).unrestricted[1:, 1:]
-    return _WorkingColumns(rows.Xy[:, :-1], entries, cone, traces)
+    return _WorkingColumns(X=rows.Xy[:, :-1], entries=entries, cone=cone, traces=traces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +168,12 @@ def row_moments(
     for k, shape in enumerate(family.shapes):
         moved[k] += second * shape.is_scale
     return RowMoments(
-        weight,
-        r * (r**2 * third + r1 * second),
-        r**4 * (fourth + 2.0 * second**2) + 2.0 * r**2 * r1 * third + r1**2 * second,
-        r**2 * moved,
+        weight=weight,
+        third=r * (r**2 * third + r1 * second),
+        fourth=r**4 * (fourth + 2.0 * second**2)
+        + 2.0 * r**2 * r1 * third
+        + r1**2 * second,
+        shapes=r**2 * moved,
     )
 
 

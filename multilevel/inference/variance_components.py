@@ -133,7 +133,13 @@ class VarianceComponents(ShownAsTable):
         for term, root in zip(self.terms, own, strict=True):
             found += self._term_components(term, StandardDeviations.of(root))
         if self.has_residual:
-            row = Component("Residual", None, None, self.sigma**2, self.sigma)
+            row = Component(
+                group="Residual",
+                effect1=None,
+                effect2=None,
+                vcov=self.sigma**2,
+                sdcor=self.sigma,
+            )
             found.append(row)
         return tuple(found)
 
@@ -144,7 +150,9 @@ class VarianceComponents(ShownAsTable):
         vcov, cor = self.sigma**2 * term.relative_covariance(), relative.correlation
         for i, name in enumerate(term.effects):
             sd = self.sigma * relative.sd[i]
-            yield Component(term.factor, name, None, vcov[i, i], sd)
+            yield Component(
+                group=term.factor, effect1=name, effect2=None, vcov=vcov[i, i], sdcor=sd
+            )
         for i, j in term.correlated_pairs():
             names = term.effects[i], term.effects[j]
             yield Component(term.factor, *names, vcov[i, j], cor[i, j])

@@ -11,7 +11,8 @@ from multilevel.inference.denominator_df import DDF_METHODS, Denominators
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from multilevel.optimize.common.fitted_model import FitRecord, FittedModel
+    from multilevel.optimize.common.fit_record import FitRecord
+from multilevel.optimize.common.fitted_model import FittedModel
 
 
 class Estimates:

@@ -21,7 +21,7 @@ from multilevel.results.tests import Tests
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from multilevel.optimize.common.fitted_model import FitRecord
+    from multilevel.optimize.common.fit_record import FitRecord
 
 
 class MixedResults(

@@ -81,7 +81,9 @@ class EffectProducts:
         for k, blocks in enumerate(self.diagonal):
             out[own[k], own[k]] = (blocks**2).sum(axis=2)
         cross = {c: rows.values for c, rows in self.cross.items()}
-        stored = PairBlocks(self.pattern, self.upward, cross, self.dense)
+        stored = PairBlocks(
+            pattern=self.pattern, upward=self.upward, cross=cross, dense=self.dense
+        )
         for k, other in stored.factors_that_meet():
             squares = (stored.between(k, other) ** 2).sum(axis=2)
             out[own[k], own[other]] = squares
@@ -140,11 +142,11 @@ def effect_products(
         Every two factors in elimination order, arranged as by `PairBlocks.between`.
     """
     return EffectProducts(
-        pattern,
-        diagonal,
-        {key: between[key] for key in pattern.plan.parents},
-        {c: _cross_rows(pattern, c, between) for c in pattern.cells},
-        _dense_products(pattern, diagonal, between),
+        pattern=pattern,
+        diagonal=diagonal,
+        upward={key: between[key] for key in pattern.plan.parents},
+        cross={c: _cross_rows(pattern, c, between) for c in pattern.cells},
+        dense=_dense_products(pattern, diagonal, between),
     )
 
 

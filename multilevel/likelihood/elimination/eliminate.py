@@ -108,18 +108,24 @@ def eliminate(products: EffectProducts, lams: Sequence[FloatMatrix]) -> Eliminat
     for position, c in enumerate(chain):
         log_det, K = absorb_levels(left.diagonal[c], lams[c])
         coarser = {b: left.upward[c, b] for b in chain[position + 1 :]}
-        step = AbsorbedFactor(left.diagonal[c], K, coarser, left.cross.get(c), log_det)
+        step = AbsorbedFactor(
+            diagonal=left.diagonal[c],
+            K=K,
+            upward=coarser,
+            cross=left.cross.get(c),
+            log_det=log_det,
+        )
         left.take_off(c, step)
         absorbed[c] = step
         log_dets.append(log_det.sum())
     log_det_dense, K_dense = absorb_dense(products.pattern, left.dense, lams)
     return Elimination(
-        products,
-        tuple(lams),
-        absorbed,
-        left.dense,
-        K_dense,
-        log_det_dense + float(sum(log_dets)),
+        products=products,
+        lams=tuple(lams),
+        absorbed=absorbed,
+        dense=left.dense,
+        K_dense=K_dense,
+        log_det=log_det_dense + float(sum(log_dets)),
     )
 
 

@@ -134,21 +134,23 @@ def effect_pattern(
         Whether the same values will be eliminated many times.
     """
     plan = elimination_plan(sizes, levels, pairs)
-    finder = _CellFinder(plan, tuple(sizes), tuple(levels), pairs)
+    finder = _CellFinder(
+        plan=plan, sizes=tuple(sizes), levels=tuple(levels), pairs=pairs
+    )
     keys = finder.keys(reused=reused)
     return EffectPattern(
-        plan,
-        tuple(sizes),
-        tuple(levels),
-        reused,
-        {c: finder.cells(c, keys[c]) for c in keys},
-        {
+        plan=plan,
+        sizes=tuple(sizes),
+        levels=tuple(levels),
+        reused=reused,
+        cells={c: finder.cells(c, keys[c]) for c in keys},
+        entries={
             (c, k): np.searchsorted(keys[c], finder.first_keys(c, k))
             for c in keys
             for k in plan.rest
         },
-        finder.corners(),
-        {
+        corners=finder.corners(),
+        entry_parent={
             (c, b): finder.entry_parents(c, b, keys)
             for c, b in plan.parents
             if plan.rest
@@ -232,7 +234,10 @@ class _CellFinder:
         level, column = np.divmod(keys, self.m)
         counts = np.bincount(level, minlength=self.levels[c])
         return CellPattern(
-            level, column, np.concatenate([[0], np.cumsum(counts)]), self.m
+            level=level,
+            column=column,
+            starts=np.concatenate([[0], np.cumsum(counts)]),
+            n_columns=self.m,
         )
 
     def entry_parents(self, c: int, b: int, keys: Mapping[int, IntVector]) -> IntVector:

@@ -71,7 +71,9 @@ def elimination_plan(
     parents = {
         (c, b): nested[c, b] for i, c in enumerate(chain) for b in chain[i + 1 :]
     }
-    return EliminationPlan(chain, parents, rest, tuple(offsets))
+    return EliminationPlan(
+        chain=chain, parents=parents, rest=rest, offsets=tuple(offsets)
+    )
 
 
 def _nested_pairs(

@@ -64,7 +64,9 @@ def selected_inverse(elimination: Elimination) -> tuple[LevelInverse, PairBlocks
     by_level = going_back.by_level(every_cell=True)
     pattern, K = elimination.pattern, elimination.K_dense
     dense = K.full if pattern.corners else K.lower
-    return by_level, PairBlocks(pattern, going_back.upward, going_back.cross, dense)
+    return by_level, PairBlocks(
+        pattern=pattern, upward=going_back.upward, cross=going_back.cross, dense=dense
+    )
 
 
 class _GoingBack:

@@ -122,7 +122,10 @@ def _pieces(rows: GeneralizedRows, n_nodes: int) -> Iterator[_Piece]:
         last = max(int(np.searchsorted(ends, limit, side="right")), first + 1)
         own = starts[first : last + 1]
         yield _Piece(
-            slice(own[0], own[-1]), slice(first, last), own[:-1] - own[0], np.diff(own)
+            rows=slice(own[0], own[-1]),
+            levels=slice(first, last),
+            starts=own[:-1] - own[0],
+            counts=np.diff(own),
         )
         first = last
 

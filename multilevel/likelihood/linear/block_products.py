@@ -54,11 +54,13 @@ def block_products(products: CrossProducts) -> BlockProducts:
         reused=True,
     )
     return BlockProducts(
-        effect_products(pattern, products.diagonal, _between(products, pattern)),
-        EffectVectors.of(pattern, products.ZtXy),
-        products.XytXy,
-        products.n_rows,
-        _second_pass(pattern, products.second_pass),
+        effects=effect_products(
+            pattern, products.diagonal, _between(products, pattern)
+        ),
+        ZtXy=EffectVectors.of(pattern, products.ZtXy),
+        XytXy=products.XytXy,
+        n_rows=products.n_rows,
+        second_pass=_second_pass(pattern, products.second_pass),
     )
 
 

@@ -192,7 +192,15 @@ def dense_point(
         (whitened + whitened.T) / 2.0, log_det, system.n_rows, reml=reml
     )
     D = system.ZtZ - W_A.T @ W_A
-    return DensePoint(system, tuple(lams), L, profiled, D, E, shrunken)
+    return DensePoint(
+        system=system,
+        lams=tuple(lams),
+        L=L,
+        profiled=profiled,
+        D=D,
+        E=E,
+        shrunken=shrunken,
+    )
 
 
 def _whiten_again(

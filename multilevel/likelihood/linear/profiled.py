@@ -100,15 +100,15 @@ def profile_deviance(
         deviance += 2.0 * np.log(np.diag(RX)).sum()
     residual = np.append(-beta, 1.0)
     return ProfiledDeviance(
-        float(deviance),
-        beta,
-        float(pwrss / nu),
-        RX_inverse,
-        residual,
-        nu,
-        reml,
-        whitened,
-        log_det,
+        deviance=float(deviance),
+        beta=beta,
+        sigma2=float(pwrss / nu),
+        RX_inverse=RX_inverse,
+        residual=residual,
+        nu=nu,
+        reml=reml,
+        whitened=whitened,
+        log_det=log_det,
     )
 
 

@@ -183,4 +183,10 @@ def several_factors_point(
         products.n_rows,
         reml=reml,
     )
-    return SeveralFactorsPoint(products, elimination, columns, profiled, whitened_again)
+    return SeveralFactorsPoint(
+        products=products,
+        elimination=elimination,
+        columns=columns,
+        profiled=profiled,
+        whitened_again=whitened_again,
+    )

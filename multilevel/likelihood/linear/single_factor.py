@@ -239,4 +239,4 @@ def single_factor_point(
     gram = levels.within + summed_gram(white_Xy, white_Xy)
     profiled = profile_deviance(gram, log_det.sum(), levels.n_rows, reml=reml)
     D, E = level_gram(white_R, white_R), level_gram(white_R, white_Xy)
-    return SingleFactorPoint(profiled, D, E, levels, lam)
+    return SingleFactorPoint(profiled=profiled, D=D, E=E, levels=levels, lam=lam)

@@ -86,5 +86,8 @@ def theta_derivatives(
     # Zero for structures that are linear in theta.
     hessian = hessian + theta_map.curvature(theta, weights)
     return ThetaDerivatives(
-        point.profiled.deviance, gradient, (hessian + hessian.T) / 2.0, point
+        value=point.profiled.deviance,
+        gradient=gradient,
+        hessian=(hessian + hessian.T) / 2.0,
+        point=point,
     )

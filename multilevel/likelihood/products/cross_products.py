@@ -152,13 +152,15 @@ class CrossProducts:
             for key in keys
         }
         return CrossProducts(
-            self.n_rows + other.n_rows,
-            self.sum_log_weights + other.sum_log_weights,
-            tuple(a + b for a, b in zip(self.diagonal, other.diagonal, strict=True)),
-            {key: pair for key, pair in pairs.items() if pair is not None},
-            tuple(a + b for a, b in zip(self.ZtXy, other.ZtXy, strict=True)),
-            self.XytXy + other.XytXy,
-            _over_both(self.second_pass, other.second_pass),
+            n_rows=self.n_rows + other.n_rows,
+            sum_log_weights=self.sum_log_weights + other.sum_log_weights,
+            diagonal=tuple(
+                a + b for a, b in zip(self.diagonal, other.diagonal, strict=True)
+            ),
+            pairs={key: pair for key, pair in pairs.items() if pair is not None},
+            ZtXy=tuple(a + b for a, b in zip(self.ZtXy, other.ZtXy, strict=True)),
+            XytXy=self.XytXy + other.XytXy,
+            second_pass=_over_both(self.second_pass, other.second_pass),
         )
 
     def with_response(self, response: ResponseProducts) -> CrossProducts:

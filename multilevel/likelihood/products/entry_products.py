@@ -156,10 +156,10 @@ def _factor_entries(
     flat = U.reshape(size * n_fixed, n_levels)
     H = (flat @ flat.T).reshape(size, n_fixed, size, n_fixed)
     return _FactorEntries(
-        np.array(own) + 1,
-        np.array([directions[a].matrix for a in own]).reshape(len(own), -1),
-        U,
-        H.transpose(0, 2, 1, 3).reshape(size**2, n_fixed**2),
+        places=np.array(own) + 1,
+        E=np.array([directions[a].matrix for a in own]).reshape(len(own), -1),
+        U=U,
+        H=H.transpose(0, 2, 1, 3).reshape(size**2, n_fixed**2),
     )
 
 

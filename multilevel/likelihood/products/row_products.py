@@ -114,12 +114,12 @@ def cross_products(
     weighted = rows.Xy if weights is None else rows.Xy * weights[:, None]
     XytXy = rows.Xy.T @ weighted
     return CrossProducts(
-        len(rows.Xy),
-        0.0 if weights is None else float(np.log(weights).sum()),
-        tuple(diagonal),
-        pairs,
-        tuple(ZtXy),
-        (XytXy + XytXy.T) / 2.0,
+        n_rows=len(rows.Xy),
+        sum_log_weights=0.0 if weights is None else float(np.log(weights).sum()),
+        diagonal=tuple(diagonal),
+        pairs=pairs,
+        ZtXy=tuple(ZtXy),
+        XytXy=(XytXy + XytXy.T) / 2.0,
     )
 
 

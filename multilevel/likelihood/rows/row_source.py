@@ -78,7 +78,9 @@ class RowSource:
             )
             key += values.shape[1]
         weights = None if self.weights is None else self.weights[part]
-        return WorkingRows(Xy, constant, tuple(random), weights, basis)
+        return WorkingRows(
+            Xy=Xy, constant=constant, random=tuple(random), weights=weights, basis=basis
+        )
 
     def working_response(self, part: slice, fixed: FloatMatrix) -> FloatVector:
         """Working response of a slice, given its working fixed columns (n, p)."""
@@ -168,15 +170,17 @@ def row_source(
         for term, basis in zip(terms, own, strict=True)
     )
     basis = WorkingBasis(
-        np.asarray(order, dtype=np.intp),
-        fixed,
-        0.0,
-        1.0,
-        np.zeros(X.shape[1]),
-        (0, float(X[0, constant])) if constant >= 0 else (-1, 0.0),
-        transforms,
+        order=np.asarray(order, dtype=np.intp),
+        fixed=fixed,
+        response_mean=0.0,
+        response_scale=1.0,
+        response_fit=np.zeros(X.shape[1]),
+        constant=(0, float(X[0, constant])) if constant >= 0 else (-1, 0.0),
+        terms=transforms,
     )
-    source = RowSource(y, X, tuple(terms), weights, basis, own)
+    source = RowSource(
+        y=y, X=X, terms=tuple(terms), weights=weights, basis=basis, own=own
+    )
     return source.with_responses(y[:, None])[0]
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.design.formula_text import formula_text
 from multilevel.methods import ModelKind
-from multilevel.optimize.common.fit_record import OptimizationReport
+from multilevel.optimize.common.fit_record import FitRecord
 from multilevel.optimize.common.working_terms import WorkingProblem
 
 if TYPE_CHECKING:
@@ -26,54 +26,6 @@ if TYPE_CHECKING:
     from multilevel.design.model_design import ModelDesign
     from multilevel.likelihood.families.links import InverseLink
     from multilevel.likelihood.families.traits import Family
-
-
-class FitRecord(Protocol):
-    """What the records of linear and generalized fits have in common."""
-
-    @property
-    def criterion(self) -> str:
-        """What was maximized."""
-
-    @property
-    def theta(self) -> FloatVector:
-        """Covariance parameters (m,), terms in formula order."""
-
-    @property
-    def beta(self) -> FloatVector:
-        """Fixed effects (p,) of the columns that are not aliased."""
-
-    @property
-    def cov_beta(self) -> FloatMatrix:
-        """Their covariance matrix (p, p)."""
-
-    @property
-    def sigma(self) -> float:
-        """Unit of `factors`."""
-
-    @property
-    def factors(self) -> tuple[FloatMatrix, ...]:
-        """One (k, k) for each term; Cov(b) = sigma^2 F F'."""
-
-    @property
-    def modes(self) -> tuple[FloatMatrix, ...]:
-        """Conditional modes, one (J, k) for each term."""
-
-    @property
-    def llf(self) -> float:
-        """Maximized log-likelihood, restricted or approximate."""
-
-    @property
-    def n_parameters(self) -> int:
-        """Variance parameters included."""
-
-    @property
-    def is_singular(self) -> bool:
-        """Whether an estimated covariance matrix is singular."""
-
-    @property
-    def report(self) -> OptimizationReport:
-        """How the optimum was found."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

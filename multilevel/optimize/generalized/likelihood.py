@@ -112,7 +112,7 @@ def point_at(
         gradient[p : p + m] = jacobian.T @ gradient[p : p + m]
     # From the logarithms, in which the search moves, to the values themselves.
     gradient[p + m :] /= params[p + m :]
-    return GlmPoint(params, point.value, gradient, point.modes)
+    return GlmPoint(x=params, value=point.value, gradient=gradient, modes=point.modes)
 
 
 def loglike(

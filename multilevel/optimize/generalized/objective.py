@@ -119,7 +119,7 @@ def evaluate_at(
             gradient[: len(beta)] = _steady_slopes(problem, modes, slopes)
     if not (np.isfinite(point.value) and np.isfinite(gradient).all()):
         raise np.linalg.LinAlgError("the approximate deviance is not finite")
-    return GlmPoint(x, point.value, gradient, modes)
+    return GlmPoint(x=x, value=point.value, gradient=gradient, modes=modes)
 
 
 def _gradient(

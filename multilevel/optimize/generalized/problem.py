@@ -112,13 +112,13 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
     transforms, random = _random_columns(design, terms)
     n_rows = len(design.y)
     rows = OrderedRows(
-        bind_rows(family, design.y, design.weights, design.trials),
-        fixed,
-        np.zeros(n_rows) if design.offset is None else design.offset,
-        tuple(factor.codes for factor in design.factors),
-        tuple(len(factor.levels) for factor in design.factors),
-        random,
-        np.arange(n_rows),
+        likelihood=bind_rows(family, design.y, design.weights, design.trials),
+        fixed=fixed,
+        offset=np.zeros(n_rows) if design.offset is None else design.offset,
+        codes=tuple(factor.codes for factor in design.factors),
+        levels=tuple(len(factor.levels) for factor in design.factors),
+        random=random,
+        row_of=np.arange(n_rows),
     )
     # Sorted first: equal rows are then looked for within groups, and sums by group are
     # sweeps over consecutive rows.
@@ -126,17 +126,19 @@ def build_glm_problem(design: ModelDesign, family: Family) -> GeneralizedProblem
     layout = effect_layout(rows.effects(terms))
     inside = partial(eta_inside, family.link, rows.likelihood)
     return GeneralizedProblem(
-        family,
-        GeneralizedRows(in_chunks(rows.likelihood, len(rows.fixed)), layout, inside),
-        np.asfortranarray(rows.fixed),
-        rows.offset,
-        rows.row_of,
-        fixed_transform,
-        transforms,
-        terms,
-        tuple(design.exog_names[j] for j in design.kept),
-        tuple(term.effects for term in design.terms),
-        tuple(factor.name for factor in design.factors),
+        family=family,
+        rows=GeneralizedRows(
+            in_chunks(rows.likelihood, len(rows.fixed)), layout, inside
+        ),
+        X=np.asfortranarray(rows.fixed),
+        offset=rows.offset,
+        row_of=rows.row_of,
+        fixed_transform=fixed_transform,
+        term_transforms=transforms,
+        terms=terms,
+        fixed_names=tuple(design.exog_names[j] for j in design.kept),
+        effect_names=tuple(term.effects for term in design.terms),
+        factor_names=tuple(factor.name for factor in design.factors),
     )
 
 
@@ -156,7 +158,12 @@ def _random_columns(
     transforms: list[FloatMatrix] = []
     columns: list[FloatVector | None] = []
     for term, structure in zip(design.terms, terms.structures, strict=True):
-        raw = RandomColumns(term.factor_index, term.columns, (), structure.freedom)
+        raw = RandomColumns(
+            factor=term.factor_index,
+            columns=term.columns,
+            shared=(),
+            freedom=structure.freedom,
+        )
         basis = own_basis(raw, None)
         transform = basis.transform.copy()
         for j, column in enumerate(basis.apply(term.columns).T):

@@ -133,13 +133,13 @@ def report_of(
         f"{end.expected_gain:.1g} at most"
     )
     return OptimizationReport(
-        not obstacle,
-        end.evaluations,
-        float(np.abs(end.point.gradient).max(initial=0.0)),
-        end.expected_gain,
-        boundary,
-        message,
-        seconds,
+        converged=not obstacle,
+        evaluations=end.evaluations,
+        gradient_norm=float(np.abs(end.point.gradient).max(initial=0.0)),
+        expected_gain=end.expected_gain,
+        boundary=boundary,
+        message=message,
+        seconds=seconds,
     )
 
 

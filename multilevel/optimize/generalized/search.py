@@ -167,7 +167,12 @@ class ApproximateSearch:
             if other.value >= point.value:
                 break
             point = self._on_the_edge(other)
-        return SearchEnd(point, hessian, gain, self.evaluations.made)
+        return SearchEnd(
+            point=point,
+            hessian=hessian,
+            expected_gain=gain,
+            evaluations=self.evaluations.made,
+        )
 
     def _off_the_saddle(self, point: GlmPoint, hessian: JointHessian) -> FloatVector:
         """x, moved to where the deviance is lower if its curvature is negative.

@@ -147,10 +147,10 @@ def working_source(design: ModelDesign) -> RowSource:
     position = {int(j): i for i, j in enumerate(design.kept)}
     columns = [
         RandomColumns(
-            term.factor_index,
-            term.columns,
-            tuple(position.get(j, -1) for j in term.shared),
-            term.covariance.freedom,
+            factor=term.factor_index,
+            columns=term.columns,
+            shared=tuple(position.get(j, -1) for j in term.shared),
+            freedom=term.covariance.freedom,
         )
         for term in design.terms
     ]
