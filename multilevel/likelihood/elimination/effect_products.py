@@ -151,7 +151,7 @@ def effect_products(
 
 
 def _cross_rows(pattern: EffectPattern, c: int, between: Blocks) -> SparseRows:
-    values = np.zeros((pattern.sizes[c], len(pattern.cells[c].level)))
+    values = np.zeros((pattern.sizes[c], pattern.cells[c].n_entries))
     for k in pattern.plan.rest:
         blocks, entry = between[c, k], pattern.entries[c, k]
         for t in range(pattern.sizes[k]):
@@ -162,7 +162,7 @@ def _cross_rows(pattern: EffectPattern, c: int, between: Blocks) -> SparseRows:
 
 
 def _arranged(cells: CellPattern, values: FloatMatrix, *, reused: bool) -> SparseRows:
-    if cells.share == 1.0:
+    if cells.keys is None:
         return FullRows(cells, values)
     n_products = cells.n_pairs * len(values) * (len(values) + 1) // 2
     if reused and n_products <= MAX_PAIRS and cells.n_columns <= MAX_COLUMNS:

@@ -34,34 +34,60 @@ CELL_COST, PAIR_COST = 1.0 / 7.5e9, 2.5e-9
 product of two entries of one level, formed beforehand."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CellPattern:
     """The cells, level of a chain factor by dense column, that are stored.
 
     Parameters
     ----------
-    level, column : (nnz,)
-        Sorted by level, then column.
-    starts : (J + 1,)
-        First cell of each level.
-    n_columns : int
-        m, the number of dense columns.
+    keys : (nnz,) or None
+        ``level * m + column`` of each, sorted; None if all J m cells are stored.
+    n_levels, n_columns : int
+        J and m.
     """
 
-    level: IntVector
-    column: IntVector
-    starts: IntVector
+    keys: IntVector | None
+    n_levels: int
     n_columns: int
 
     @property
-    def n_levels(self) -> int:
-        """J."""
-        return len(self.starts) - 1
+    def n_entries(self) -> int:
+        """Stored cells, nnz."""
+        return self.n_levels * self.n_columns if self.keys is None else len(self.keys)
+
+    # Made when asked for: full rows never do, and may have many cells.
+    @cached_property
+    def level(self) -> IntVector:
+        """Level of each cell, (nnz,)."""
+        return self._stored() // self.n_columns
+
+    @cached_property
+    def column(self) -> IntVector:
+        """Dense column of each cell, (nnz,)."""
+        return self._stored() % self.n_columns
+
+    @cached_property
+    def starts(self) -> IntVector:
+        """First cell of each level, and last nnz, (J + 1,)."""
+        counts = np.bincount(self.level, minlength=self.n_levels)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    def _stored(self) -> IntVector:
+        return np.arange(self.n_entries) if self.keys is None else self.keys
+
+    def places(self, keys: IntVector) -> IntVector:
+        """Where the cells with some keys are stored."""
+        return keys if self.keys is None else np.searchsorted(self.keys, keys)
+
+    def places_of_parents(self, parents: IntVector, coarser: CellPattern) -> IntVector:
+        """For each cell, that of the parent level in the same column, (nnz,)."""
+        level, column = np.divmod(self._stored(), self.n_columns)
+        return coarser.places(parents[level] * self.n_columns + column)
 
     @property
     def share(self) -> float:
         """Stored cells as a share of all."""
-        return len(self.level) / max(1, self.n_levels * self.n_columns)
+        return self.n_entries / max(1, self.n_levels * self.n_columns)
 
     @property
     def n_pairs(self) -> int:
@@ -137,22 +163,22 @@ def effect_pattern(
     finder = _CellFinder(
         plan=plan, sizes=tuple(sizes), levels=tuple(levels), pairs=pairs
     )
-    keys = finder.keys(reused=reused)
+    cells = finder.cells(reused=reused)
     return EffectPattern(
         plan=plan,
         sizes=tuple(sizes),
         levels=tuple(levels),
         reused=reused,
-        cells={c: finder.cells(c, keys[c]) for c in keys},
+        cells=cells,
         entries={
-            (c, k): np.searchsorted(keys[c], finder.first_keys(c, k))
-            for c in keys
+            (c, k): own.places(finder.first_keys(c, k))
+            for c, own in cells.items()
             for k in plan.rest
         },
         corners=finder.corners(),
         entry_parent={
-            (c, b): finder.entry_parents(c, b, keys)
-            for c, b in plan.parents
+            (c, b): cells[c].places_of_parents(parent, cells[b])
+            for (c, b), parent in plan.parents.items()
             if plan.rest
         },
     )
@@ -193,8 +219,8 @@ class _CellFinder:
         own, other = levels_of_pairs(self.pairs, c, k)
         return own * self.m + self._offset(k) + other * self.sizes[k]
 
-    def keys(self, *, reused: bool) -> dict[int, IntVector]:
-        """Sorted keys of the cells that are stored, for each chain factor."""
+    def cells(self, *, reused: bool) -> dict[int, CellPattern]:
+        """The cells that are stored, for each chain factor."""
         if not self.plan.rest:
             return {}
         met = {c: self._met(c) for c in self.plan.chain}
@@ -203,11 +229,13 @@ class _CellFinder:
             if reused
             else all(self._is_much(c, keys) for c, keys in met.items())
         )
-        # The cells of a coarser factor hold those of its children: all or none are
-        # stored in full.
-        if crowded:
-            return {c: np.arange(self.levels[c] * self.m) for c in met}
-        return {c: np.sort(keys) for c, keys in met.items()}
+        return {c: self._pattern(c, keys, crowded) for c, keys in met.items()}
+
+    def _pattern(self, c: int, met: IntVector, crowded: bool) -> CellPattern:
+        # The cells of a coarser factor hold those of its children: crowded is of all.
+        full = crowded or len(met) == self.levels[c] * self.m
+        keys = None if full else np.sort(met)
+        return CellPattern(keys=keys, n_levels=self.levels[c], n_columns=self.m)
 
     def _met(self, c: int) -> IntVector:
         parts = [
@@ -228,23 +256,6 @@ class _CellFinder:
         n_pairs = count_pairs(np.bincount(met // self.m)) * size * (size + 1) // 2
         cheaper = CELL_COST * n_cells * self.m <= PAIR_COST * n_pairs
         return cheaper and n_cells <= MAX_CELLS
-
-    def cells(self, c: int, keys: IntVector) -> CellPattern:
-        """The cells with sorted keys."""
-        level, column = np.divmod(keys, self.m)
-        counts = np.bincount(level, minlength=self.levels[c])
-        return CellPattern(
-            level=level,
-            column=column,
-            starts=np.concatenate([[0], np.cumsum(counts)]),
-            n_columns=self.m,
-        )
-
-    def entry_parents(self, c: int, b: int, keys: Mapping[int, IntVector]) -> IntVector:
-        """For each cell of c, the cell of its parent in b, (nnz_c,)."""
-        level, column = np.divmod(keys[c], self.m)
-        wanted = self.plan.parents[c, b][level] * self.m + column
-        return np.asarray(np.searchsorted(keys[b], wanted))
 
     def corners(self) -> dict[tuple[int, int], tuple[IntVector, IntVector]]:
         """Dense row and column of the first effects of every pair of levels."""

@@ -24,9 +24,9 @@ def _rows(
     """Rows of random shape, some of them empty, and their values."""
     rng = np.random.default_rng(seed)
     stored = full | (rng.random((n_levels, m)) < rng.uniform(0.1, 0.9))
-    level, column = np.nonzero(stored)
-    starts = np.concatenate([[0], np.cumsum(stored.sum(axis=1))])
-    return CellPattern(level, column, starts, m), rng.normal(size=(size, len(level)))
+    keys = np.flatnonzero(stored)
+    cells = CellPattern(None if full else keys, n_levels, m)
+    return cells, rng.normal(size=(size, len(keys)))
 
 
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
