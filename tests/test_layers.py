@@ -222,3 +222,17 @@ def test_import_stays_light(path: Path) -> None:
     heavy = ("statsmodels.api", "statsmodels.formula.api", "scipy.stats")
     modules = set(imported_on_import(ast.parse(path.read_text(encoding="utf-8"))))
     assert [m for m in modules if m.startswith(heavy)] == []
+
+
+AFTER_THE_FIT = "prediction inference comparison diagnostics reporting".split()
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if layer_of(path) in AFTER_THE_FIT], ids=place_of
+)
+def test_what_follows_a_fit_takes_no_results_object(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    attributes = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    assert arguments & {"result", "results"} == set()
+    assert attributes & {"fit_record", "ddf_method"} == set()

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 from multilevel.comparison.pooled import pooled_loglike, pooled_null
-from multilevel.comparison.pooled_glm import pooled_maximum
 from multilevel.design.formula_text import fixed_formula_text
 from multilevel.inference.likelihood_ratio import LRTest, likelihood_ratio_test
 from multilevel.inference.null_distribution import NullDistribution
@@ -15,6 +14,7 @@ from multilevel.inference.pooled_glm_null import pooled_glm_null
 from multilevel.methods import ModelKind
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
+from multilevel.optimize.generalized.pooled_maximum import pooled_maximum
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,7 +131,9 @@ def covariance_change(
     return CovarianceChange(tuple(blocks), tuple(tuple(found) for found in inside))
 
 
-def _blocks(design: ModelDesign, order: Any = slice(None)) -> list[EffectBlock]:
+def _blocks(
+    design: ModelDesign, order: IntVector | slice = slice(None)
+) -> list[EffectBlock]:
     """The covariance matrices of a design that are independent of each other."""
     found = []
     for t, term in enumerate(design.terms):

@@ -14,8 +14,8 @@ from statsmodels.genmod import families
 from statsmodels.genmod.families import links
 
 import multilevel as ml
-from multilevel.comparison.pooled_glm import pooled_maximum
 from multilevel.errors import ComparisonError
+from multilevel.optimize.generalized.pooled_maximum import pooled_maximum
 from small_data import grouped_responses
 
 CASES = {
