@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg as sla
+import scipy.linalg.lapack as lapack
 
 from multilevel.array_types import FloatMatrix
+from multilevel.likelihood.algebra.triangular import upper_inverse
 
 DEPENDENT = 1e-12
 """What is left of a unit column beside others if it is but rounding."""
@@ -47,12 +49,14 @@ def orthonormal_combinations(
         return gram
     scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     unit = gram / np.outer(scale, scale)
+    # Near the columns themselves, where these are all but orthonormal already: a basis
+    # of eigenvectors would then turn with their rounding.
+    triangle, info = lapack.dpotrf(unit, lower=0)
+    told_apart = info == 0
+    if told_apart and nothing_left > 0.0:
+        told_apart = np.linalg.eigvalsh(unit)[0] > nothing_left
+    if told_apart:
+        return np.asarray(upper_inverse(triangle) / scale[:, None])
     values, vectors = np.linalg.eigh(unit)
-    if values[0] > nothing_left:
-        # Near the columns themselves, where these are all but orthonormal already: a
-        # basis of eigenvectors would then turn with their rounding.
-        vectors = np.linalg.inv(np.linalg.cholesky(unit)).T
-    else:
-        kept = values > nothing_left
-        vectors = vectors[:, kept] / np.sqrt(values[kept])
-    return np.asarray(vectors / scale[:, None])
+    kept = values > nothing_left
+    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None])

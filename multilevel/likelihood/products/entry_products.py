@@ -139,9 +139,7 @@ def _inverse_root(products: CrossProducts) -> FloatMatrix:
 
 
 def _projected(products: CrossProducts, factor: int, root: FloatMatrix) -> FloatArray:
-    return np.asarray(
-        np.einsum("pq,spj->sqj", root, products.ZtXy[factor][:, :-1], optimize=True)
-    )
+    return np.asarray(root.T @ products.ZtXy[factor][:, :-1])
 
 
 def _factor_entries(
