@@ -93,6 +93,19 @@ def _entry_pairs(
     return first, second, np.concatenate([[0], ends]).astype(np.intp)
 
 
+def _pair_products(
+    values: FloatMatrix, first: SmallIntVector, second: SmallIntVector
+) -> list[FloatVector]:
+    """Products of the two entries of every pair, for each pair of effects s <= t."""
+    parts = []
+    for s, t in zip(*np.triu_indices(len(values)), strict=True):
+        product = values[s][first] * values[t][second]
+        if s != t:
+            product = product + values[t][first] * values[s][second]
+        parts.append(product)
+    return parts
+
+
 def paired_rows(cells: CellPattern, values: FloatMatrix) -> PairedRows:
     """Form all products of two entries of one level; values (S, nnz)."""
     column, n_columns = cells.column.astype(np.int32), cells.n_columns
@@ -103,12 +116,7 @@ def paired_rows(cells: CellPattern, values: FloatMatrix) -> PairedRows:
     is_met[place] = True
     met = np.flatnonzero(is_met)
     position = np.cumsum(is_met, dtype=np.int32) - 1
-    parts = []
-    for s, t in zip(*np.triu_indices(len(values)), strict=True):
-        product = values[s][first] * values[t][second]
-        if s != t:
-            product = product + values[t][first] * values[s][second]
-        parts.append(product)
+    parts = _pair_products(values, first, second)
     # Entries are sorted by level, so the rows of the sparse matrix are ready made.
     ends = before[cells.starts[1:]]
     starts_of = [ends + k * len(first) for k in range(len(parts))]

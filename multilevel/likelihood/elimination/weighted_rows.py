@@ -89,7 +89,7 @@ def effect_layout(rows: EffectRows) -> EffectLayout:
         pairs[k, other] = PairRows(index, _column_products(rows, k, other))
     for c, b in pattern.plan.parents:
         pairs[c, b] = PairRows(rows.factors[c].index, _column_products(rows, c, b))
-    return EffectLayout(rows, pattern, pairs)
+    return EffectLayout(rows=rows, pattern=pattern, pairs=pairs)
 
 
 def _column_products(
@@ -114,7 +114,7 @@ def weighted_products(layout: EffectLayout, weights: FloatVector) -> EffectProdu
 
 @dataclass(frozen=True, slots=True)
 class RowInverse:
-    """The selected inverse, and what it says of the rows.
+    """What the selected inverse says of rows and of levels.
 
     Parameters
     ----------
@@ -137,4 +137,4 @@ def row_inverse(layout: EffectLayout, elimination: Elimination) -> RowInverse:
     for (k, other), pair in layout.pairs.items():
         # z'K z has every two factors in both orders.
         total += 2.0 * pair.bilinear(stored.between(k, other))
-    return RowInverse(total, by_level.shrunken)
+    return RowInverse(leverages=total, shrunken=by_level.shrunken)

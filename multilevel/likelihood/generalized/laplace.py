@@ -82,7 +82,7 @@ def laplace_slopes(rows: GeneralizedRows, point: ApproximateDeviance) -> Devianc
     inverse = row_inverse(rows.layout, modes.elimination)
     s = inverse.leverages
     # log|M| changes by the sum of s dw, and w changes with eta: directly, by t, and
-    # through the modes, which one more solve with the same factor carries.
+    # through the modes, which one more solve carries.
     t = rows.likelihood.third(modes.eta, shapes) * s
     effects = rows.layout.rows
     a = solve(modes.elimination, effects.collect(t))
