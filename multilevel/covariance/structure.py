@@ -86,8 +86,8 @@ class CovarianceStructure(ABC):
     @property
     def free_entries(self) -> tuple[tuple[int, int], ...]:
         """Entries (row, column) of the lower triangle that are not always zero."""
-        lower = zip(*np.tril_indices(self.n_effects), strict=True)
-        return tuple((int(row), int(column)) for row, column in lower)
+        size = self.n_effects
+        return tuple((row, column) for row in range(size) for column in range(row + 1))
 
     @property
     def is_tied(self) -> bool:
@@ -114,8 +114,9 @@ class CovarianceStructure(ABC):
         if self.is_tied:
             return self.moves(self.start(np.linspace(1.0, 2.0, self.n_effects)))
         out = np.zeros((self.n_theta, self.n_effects, self.n_effects))
-        for direction, (row, column) in zip(out, self.free_entries, strict=True):
-            direction[row, column] = direction[column, row] = 1.0
+        rows, columns = np.array(self.free_entries).T
+        each = np.arange(self.n_theta)
+        out[each, rows, columns] = out[each, columns, rows] = 1.0
         return out
 
     def cone(self) -> tuple[ConeBlock, ...]:

@@ -22,7 +22,6 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.design.model_design import ModelDesign
-from multilevel.inference.chi_bar_square import cone_mixture
 from multilevel.inference.null_distribution import (
     NullDistribution,
     null_distribution,
@@ -62,8 +61,8 @@ def pooled_glm_null(
     NullDistribution
     """
     family, sizes = problem.family, design.stacked_terms.cone_sizes
-    if sizes == (1,):  # nothing to compute from the rows
-        return cone_mixture(np.eye(1), sizes)
+    if sizes == (1,):  # settled without a look at the rows
+        return null_distribution(lambda: np.eye(1), sizes)
     moments = row_moments(family, eta, design.weights, shapes)
     columns = _working_columns(design, moments.weight)
     information = _information(family, design, eta, shapes, moments, columns)

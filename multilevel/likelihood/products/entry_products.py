@@ -113,8 +113,9 @@ def entry_products(
         pair = _effect_products(products, (k, m), first, second)
         for traces, inner in zip((restricted, unrestricted), pair, strict=True):
             value = first.E @ inner @ second.E.T
-            traces[np.ix_(first.places, second.places)] = value
-            traces[np.ix_(second.places, first.places)] = value.T
+            traces[first.places[:, None], second.places] = value
+            if m != k:
+                traces[second.places[:, None], first.places] = value.T
     return EntryProducts(restricted, unrestricted)
 
 
@@ -175,21 +176,17 @@ def _effect_products(
         By (r, c) and (s, v).
     """
     k, m = factors
-    if k == m:
-        blocks = products.diagonal[k]
-        first = second = np.arange(blocks.shape[2])
-    else:
-        pair = products.pairs[k, m]
-        blocks, first, second = pair.blocks, pair.rows, pair.cols
+    pair = None if k == m else products.pairs[k, m]
+    blocks = products.diagonal[k] if pair is None else pair.blocks
     shape = blocks.shape[:2]
     A = blocks.reshape(shape[0] * shape[1], -1)
     both = np.zeros((len(A), len(A)))
     # At pairs of levels that never occur together A is zero, and only the product of
     # two parts of rank p is left: for those and all others together it is H H'.
     for part in row_slices(A.shape[1]):
-        U, V = left.U[:, :, first[part]], right.U[:, :, second[part]]
-        D = np.einsum("rpj,spj->rsj", U, V).reshape(len(A), -1)
-        both += A[:, part] @ D.T
+        at, on = (part, part) if pair is None else (pair.rows[part], pair.cols[part])
+        D = np.einsum("rpj,spj->rsj", left.U[:, :, at], right.U[:, :, on])
+        both += A[:, part] @ D.reshape(len(A), -1).T
     whole = _by_entry(A @ A.T, shape)
     rest = whole - _by_entry(both + both.T, shape) + left.H @ right.H.T
     return rest, whole

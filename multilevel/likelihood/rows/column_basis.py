@@ -103,6 +103,8 @@ def _centre(
 def row_slices(n_rows: int, length: int = CHUNK) -> list[slice]:
     """Consecutive slices of at most 1.5 x `length` rows."""
     n_slices = max(1, round(n_rows / length))
+    if n_slices == 1:
+        return [slice(0, n_rows)]
     ends = np.linspace(0, n_rows, n_slices + 1).astype(int).tolist()
     return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
 
