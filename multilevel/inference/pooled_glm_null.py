@@ -33,8 +33,8 @@ from multilevel.likelihood.products.row_products import (
     cross_products,
     stacked_columns,
 )
-from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.common.working_terms import WorkingTerms
+from multilevel.optimize.generalized.pooled import shape_information
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.linear.problem import level_patterns, working_source
 
@@ -196,21 +196,9 @@ def _information(
     own = moments.fourth - 2.0 * weight**2
     by_row = 0.25 * entries.T @ (entries * own[:, None])
     out[first:, first:] = columns.traces / 2.0 + by_row
-    out[p:first, p:first] = _shape_information(family, design, eta, shapes)
+    likelihood = bind_rows(family, design.y, design.weights, design.trials)
+    known = shape_information(likelihood, eta, shapes, 1e-4)
+    known[np.diag_indices_from(known)] = np.maximum(np.diag(known), 1e-12)
+    out[p:first, p:first] = known
     out[p:first, first:] = 0.5 * moments.shapes @ entries
     return np.triu(out) + np.triu(out, 1).T
-
-
-def _shape_information(
-    family: Family, design: ModelDesign, eta: FloatVector, shapes: FloatVector
-) -> FloatMatrix:
-    """Observed information of the shapes, (s, s), by differences of their slopes."""
-    likelihood, step = bind_rows(family, design.y, design.weights, design.trials), 1e-4
-    changes = central_differences(
-        lambda moved: np.asarray(likelihood.shape_terms(eta, moved).total),
-        shapes,
-        step * np.eye(len(shapes)),
-    )
-    found = -np.reshape(changes, (len(shapes),) * 2) / step
-    found[np.diag_indices_from(found)] = np.maximum(np.diag(found), 1e-12)
-    return np.asarray((found + found.T) / 2.0)

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.linalg as sla
 
 from multilevel.array_types import FloatMatrix, FloatVector
-from multilevel.likelihood.families.row_likelihood import RowTerms
+from multilevel.likelihood.families.row_likelihood import RowLikelihood, RowTerms
+from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.generalized.rows import eta_inside
 
@@ -168,3 +169,16 @@ def _best_shape(
         if high - low < 1e-3:
             break
     return 0.5 * (low + high)
+
+
+def shape_information(
+    likelihood: RowLikelihood, eta: FloatVector, shapes: FloatVector, step: float
+) -> FloatMatrix:
+    """Observed information of the shapes, (s, s), by differences of their slopes."""
+    changes = central_differences(
+        lambda moved: np.asarray(likelihood.shape_terms(eta, moved).total),
+        shapes,
+        step * np.eye(len(shapes)),
+    )
+    found = -np.reshape(changes, (len(shapes),) * 2) / step
+    return np.asarray((found + found.T) / 2.0)

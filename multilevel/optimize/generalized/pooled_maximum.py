@@ -10,7 +10,7 @@ import numpy as np
 
 from multilevel.array_types import FloatVector
 from multilevel.errors import ComparisonError
-from multilevel.optimize.generalized.pooled import fit_pooled
+from multilevel.optimize.generalized.pooled import fit_pooled, shape_information
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
 MAX_STEPS = 100
@@ -74,6 +74,10 @@ def pooled_maximum(problem: GeneralizedProblem) -> PooledMaximum:
             before = value
             beta, value = _climbed(problem, beta, shapes, value, total)
             shapes, value = _climbed_shapes(problem, beta, shapes, value, total)
+            if len(shapes) > 1:
+                beta, shapes, value = _climbed_together(
+                    problem, beta, shapes, value, total
+                )
             if value - before <= 1e-13 * (1.0 + abs(value)):
                 break
     eta = problem.X @ beta + problem.offset
@@ -132,3 +136,35 @@ def _climbed_shapes(
                 shapes, value = trial, reached
                 break
     return shapes, value
+
+
+def _climbed_together(
+    problem: GeneralizedProblem,
+    beta: FloatVector,
+    shapes: FloatVector,
+    value: float,
+    total: Likelihood,
+) -> tuple[FloatVector, FloatVector, float]:
+    """One Newton step in all parameters, halved likewise.
+
+    A single dispersion or size is orthogonal to beta; several shapes are not to one
+    another, and step by step they would come near the maximum only.
+    """
+    likelihood, columns, p = problem.rows.likelihood, problem.X, len(beta)
+    eta = columns @ beta + problem.offset
+    terms, among = likelihood.terms(eta, shapes), likelihood.shape_terms(eta, shapes)
+    across = -columns.T @ among.score.T
+    own = shape_information(likelihood, eta, shapes, 1e-4)
+    information = np.block(
+        [[columns.T @ (columns * terms.weight[:, None]), across], [across.T, own]]
+    )
+    slope = np.concatenate([columns.T @ terms.score, among.total])
+    if not np.isfinite(information).all():
+        return beta, shapes, value
+    step = np.linalg.lstsq(information, slope, rcond=1e-12)[0]
+    for share in 0.5 ** np.arange(12):
+        moved = beta + share * step[:p], shapes + share * step[p:]
+        reached = total(*moved)
+        if reached >= value:
+            return *moved, reached
+    return beta, shapes, value

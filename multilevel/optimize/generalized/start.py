@@ -21,13 +21,13 @@ from multilevel.likelihood.linear.theta_derivatives import (
     ThetaMap,
     covariance_directions,
 )
-from multilevel.optimize.common.differences import central_differences
 from multilevel.optimize.generalized.estimates import working_params
 from multilevel.optimize.generalized.objective import split_parameters
 from multilevel.optimize.generalized.pooled import (
     PooledFit,
     best_shapes,
     fit_pooled,
+    shape_information,
 )
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 from multilevel.optimize.generalized.rows import eta_inside
@@ -214,27 +214,15 @@ def rough_hessian(
     hessian = np.zeros((len(x), len(x)))
     hessian[:p, :p] = 2.0 * _fixed_information(problem, modes)
     hessian[p : p + m, p : p + m] = _covariance_information(jacobians, modes)
-    hessian[p + m :, p + m :] = _shape_information(problem, modes.eta, shapes)
+    known = shape_information(problem.rows.likelihood, modes.eta, shapes, 1e-3)
+    values, vectors = np.linalg.eigh(2.0 * known)
+    raised = (vectors * np.maximum(values, 1e-2)) @ vectors.T
+    hessian[p + m :, p + m :] = raised
     most = np.full(len(x), longest[0])
     most[p:] = longest[1]
     most[: p + m] *= link_unit(problem, modes.eta, modes.terms.weight)
     most[p : p + m] /= largest_entries(jacobians)
     return _bounded_below(hessian, 2.0 / most**2)
-
-
-def _shape_information(
-    problem: GeneralizedProblem, eta: FloatVector, shapes: FloatVector
-) -> FloatMatrix:
-    """Of -2 log p in the shapes (s, s), by differences of its gradient."""
-    likelihood, h = problem.rows.likelihood, 1e-3
-    changes = central_differences(
-        lambda moved: np.asarray(likelihood.shape_terms(eta, moved).total),
-        shapes,
-        h * np.eye(len(shapes)),
-    )
-    rows = -2.0 * np.reshape(changes, (len(shapes),) * 2) / h
-    values, vectors = np.linalg.eigh((rows + rows.T) / 2.0)
-    return np.asarray((vectors * np.maximum(values, 1e-2)) @ vectors.T)
 
 
 def _fixed_information(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
 from two_shapes import GENERALIZED_GAMMA
 
 import multilevel as ml
@@ -20,6 +20,7 @@ from multilevel.likelihood.generalized.laplace import laplace_deviance, laplace_
 from multilevel.likelihood.generalized.pirls import GeneralizedRows, find_modes
 from multilevel.likelihood.generalized.quadrature import quadrature_deviance
 from multilevel.optimize.generalized.likelihood import modes_of
+from multilevel.optimize.generalized.pooled_maximum import pooled_maximum
 from multilevel.optimize.generalized.start import rough_hessian
 
 SHAPES = np.array([0.6, -0.4])
@@ -166,6 +167,22 @@ def test_results_know_both(data, result):
     limits = result.get_prediction().summary_frame()
     inside = (data["y"] > limits["obs_ci_lower"]) & (data["y"] < limits["obs_ci_upper"])
     assert 0.92 < inside.mean() < 0.99
+
+
+def test_the_pooled_model_is_at_its_maximum(data, result):
+    rows = bind_rows(GENERALIZED_GAMMA, data["y"].to_numpy(), None)
+    columns = np.column_stack([np.ones(len(data)), data["x"]])
+
+    def loss(params):
+        terms = rows.terms(columns @ params[:2], params[2:])
+        return -(terms.total + rows.normalizer(params[2:]).sum())
+
+    pooled = pooled_maximum(result.model.problem)
+    best = minimize(loss, [0.5, 0.3, *SHAPES], method="BFGS")
+    assert_allclose(pooled.llf, -best.fun, rtol=1e-10)
+    assert_allclose(pooled.shapes, best.x[2:], rtol=1e-3)
+    test = result.compare_pooled()
+    assert_allclose(test.statistic, 2.0 * (result.llf + best.fun), rtol=1e-6)
 
 
 def test_starts_are_checked_one_by_one(result):
