@@ -30,7 +30,6 @@ from multilevel.likelihood.families.traits import (
     FamilyTraits,
     ResponseDistribution,
     ShapeParameter,
-    StatsmodelsFamily,
     Support,
     Tails,
 )
@@ -123,7 +122,6 @@ GENERALIZED_GAMMA = Family(
             unit_deviance=lambda y, mean, _: np.log(y / mean) ** 2, tails=_tails
         ),
         bind=lambda family, y, weights, trials: GeneralizedGammaRows(np.log(y)),
-        statsmodels=StatsmodelsFamily(""),
     ),
     LINKS["log"],
 )

@@ -47,5 +47,10 @@ def statsmodels_family(given: Any, family: Family, shape_values: FloatVector) ->
     if not isinstance(given, str | Family):
         return given() if isinstance(given, type) else given
     traits = family.traits.statsmodels
+    if not traits.family:
+        raise DataError(
+            f"statsmodels has no {family.traits.spoken_name} family, so there are no "
+            "results of its own; compare_pooled() tests against the pooled model"
+        )
     kind, link = getattr(families, traits.family), statsmodels_link(family.link)
     return kind(link=link, check_link=False, **traits.arguments(shape_values))

@@ -131,7 +131,7 @@ class StatsmodelsFamily:
     Parameters
     ----------
     family : str
-        Name of the class.
+        Name of the class; empty if it has none.
     inverse_shape : str
         The argument that is one over the shape parameter; empty if there is none.
     joint_model, joint_link : str
@@ -139,7 +139,7 @@ class StatsmodelsFamily:
         rows without weights, and its link; empty if there is none.
     """
 
-    family: str
+    family: str = ""
     inverse_shape: str = ""
     joint_model: str = ""
     joint_link: str = ""
@@ -205,7 +205,7 @@ class FamilyTraits:
     bind: Callable[
         [Family, FloatVector, FloatVector | None, FloatVector | None], RowLikelihood
     ]
-    statsmodels: StatsmodelsFamily
+    statsmodels: StatsmodelsFamily = StatsmodelsFamily()
     ratios: Mapping[str, str] = field(default_factory=dict)
     model_names: Mapping[str, str] = field(default_factory=dict)
 

@@ -12,7 +12,7 @@ from two_shapes import GENERALIZED_GAMMA
 
 import multilevel as ml
 from generalized_cases import STRUCTURES, RandomCase, draw_case
-from multilevel.errors import FitError
+from multilevel.errors import DataError, FitError
 from multilevel.likelihood.families.registry import family_of
 from multilevel.likelihood.families.row_chunks import RowChunks
 from multilevel.likelihood.families.traits import bind_rows
@@ -183,6 +183,8 @@ def test_the_pooled_model_is_at_its_maximum(data, result):
     assert_allclose(pooled.shapes, best.x[2:], rtol=1e-3)
     test = result.compare_pooled()
     assert_allclose(test.statistic, 2.0 * (result.llf + best.fun), rtol=1e-6)
+    with pytest.raises(DataError, match="no generalized gamma family"):
+        assert result.pooled
 
 
 def test_starts_are_checked_one_by_one(result):
