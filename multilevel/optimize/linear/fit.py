@@ -14,6 +14,7 @@ from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ConvergenceWarning, FitError, SingularFitWarning
 from multilevel.likelihood.linear.dense_system import n_random_effects
 from multilevel.optimize.common.blas_threads import blas_threads
+from multilevel.optimize.common.counted import Evaluations
 from multilevel.optimize.common.fit_record import OptimizationReport
 from multilevel.optimize.common.singularity import (
     boundary_parameters,
@@ -58,7 +59,7 @@ def fit_lmm(
     """
     began = time.perf_counter()
     with blas_threads(problem.prepared.n_dense):
-        search = LMMSearch(problem, reml, on_step)
+        search = LMMSearch(problem, reml, Evaluations(on_step))
         found = None if start is None else _find_from(search, start)
         found = found or _find(search, starting_theta(problem.products, problem.terms))
         fit = _read_fit(problem, found, time.perf_counter() - began, reml=reml)
@@ -107,10 +108,13 @@ def _find_from(search: LMMSearch, start: FloatVector) -> _Found | None:
     theta = _working_start(problem, start)
     try:
         minimum = search.prefer_singular(search.descend(theta))
-        usual = search.objective(starting_theta(problem.products, problem.terms))
+        usual = problem.point(
+            problem.working.lams(starting_theta(problem.products, problem.terms)),
+            reml=search.reml,
+        ).profiled
     except (FitError, np.linalg.LinAlgError):
         return None
-    if not minimum.converged or minimum.point.value > usual.value:
+    if not minimum.converged or minimum.point.value > usual.deviance:
         return None
     return _Found(minimum, search.is_unbounded(minimum))
 

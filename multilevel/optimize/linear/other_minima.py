@@ -72,7 +72,7 @@ def lowest_minimum(
     int
         Evaluations that were made.
     """
-    evaluations, lowest = first.evaluations, None
+    before, lowest = search.evaluations.made, None
     bar = np.inf if unbounded else first.point.value
     one = len(first.x) == 1
     starts = _scan(search, first) if one else _other_starts(search.problem)
@@ -82,21 +82,18 @@ def lowest_minimum(
                 start,
                 gain_tolerance=SCOUT_TOLERANCE,
                 max_evaluations=SCOUT_EVALUATIONS,
-                before=evaluations,
             )
-            evaluations += scout.evaluations
             # A rough descent tells which valley it is in; only one that may be
             # lower is gone down to the end.
             if scout.point.value - scout.expected_gain > bar - 1e-7:
                 continue
-            other = search.descend(scout.x, before=evaluations)
+            other = search.descend(scout.x)
         except FitError:  # too far out to be evaluated
             continue
-        evaluations += other.evaluations
         lower = other.converged and other.point.value < bar
         if lower and not search.is_unbounded(other):
             lowest, bar = other, other.point.value
-    return lowest, evaluations - first.evaluations
+    return lowest, search.evaluations.made - before
 
 
 def _scan(search: LMMSearch, first: Minimum) -> Iterator[FloatVector]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from multilevel.likelihood.linear.theta_derivatives import (
     ThetaDerivatives,
     theta_derivatives,
 )
+from multilevel.optimize.common.counted import Evaluations
 from multilevel.optimize.common.singularity import nearest_singular
 from multilevel.optimize.common.trust_region import Minimum, minimize
 from multilevel.optimize.linear.problem import LinearProblem
@@ -33,16 +33,17 @@ class LMMSearch:
     ----------
     problem : LinearProblem
     reml : bool
-    on_step : callable, optional
-        Told the number of evaluations and the deviance after each.
+    evaluations : Evaluations
+        Counts those of the objective.
     """
 
     problem: LinearProblem
     reml: bool
-    on_step: Callable[[int, float], None] | None = None
+    evaluations: Evaluations = field(default_factory=Evaluations)
 
     def objective(self, theta: FloatVector) -> ThetaDerivatives:
         """Deviance with first and second derivatives at theta (m,)."""
+        self.evaluations.add()
         theta_map = self.problem.working
         point = self.problem.point(theta_map.lams(theta), reml=self.reml)
         return theta_derivatives(point, theta_map, theta)
@@ -62,7 +63,6 @@ class LMMSearch:
         *,
         gain_tolerance: float | None = None,
         max_evaluations: int = MAX_EVALUATIONS,
-        before: int = 0,
     ) -> Minimum:
         """The minimum that a start leads to.
 
@@ -71,21 +71,17 @@ class LMMSearch:
         theta : (m,)
         gain_tolerance : float, optional
         max_evaluations : int
-        before : int
-            Evaluations made earlier, which the numbers told to `on_step` include.
 
         Raises
         ------
         FitError
             If the deviance cannot be evaluated near the start.
         """
-        tell = self.on_step
         # What is told is the deviance of the response in its own unit.
-        shift = self.problem.deviance_shift(reml=self.reml) if tell else 0.0
+        shift = self.problem.deviance_shift(reml=self.reml)
 
-        def on_step(evaluations: int, value: float) -> None:
-            if tell is not None:
-                tell(before + evaluations, value + shift)
+        def on_step(_: int, value: float) -> None:
+            self.evaluations.tell(value + shift)
 
         # Far out digits may be lost; then the start is drawn towards zero.
         for shrinkage in (1.0, 0.1, 1e-2, 1e-3):
