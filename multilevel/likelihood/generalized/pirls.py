@@ -83,14 +83,13 @@ class ConditionalModes:
     terms : RowTerms
         At eta.
     elimination : Elimination
-        At eta, with the observed weights if `observed`.
+        At eta, with the observed weights.
     deviance : float
         D less the normalizer of the rows.
     decrement : float
         By how much D could still fall.
     steps : int
         Newton steps taken.
-    observed : bool
     """
 
     eta: FloatVector
@@ -102,7 +101,6 @@ class ConditionalModes:
     deviance: float
     decrement: float
     steps: int
-    observed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +187,7 @@ def _modes_from(
     if decrement > max(tolerance, FAILED + FAILED_SHARE * abs(position.deviance)):
         raise np.linalg.LinAlgError("the conditional modes were not found")
     if not observed:
+        # Raises where these are not positive definite: a maximum of D is no mode.
         products = weighted_products(rows.layout, position.terms.weight)
         elimination = eliminate(products, lams)
     return ConditionalModes(
@@ -201,7 +200,6 @@ def _modes_from(
         position.deviance,
         decrement,
         steps,
-        observed,
     )
 
 
