@@ -27,8 +27,9 @@ def mean_predictions(
     fitted: FittedModel, data: Any, asked: PredictionOptions
 ) -> pd.Series:
     """The inverse link of the linear predictor."""
-    eta = linear_predictions(fitted, data, asked)
-    return pd.Series(np.asarray(fitted.link.mean(eta.to_numpy())), index=eta.index)
+    rows = rows_to_predict(fitted.design, data, asked, every_effect=False)
+    mean = fitted.link.mean(rows.linear_predictor(fitted))
+    return pd.Series(np.asarray(mean), index=rows.index)
 
 
 def linear_predictions(

@@ -73,7 +73,7 @@ class RowsToPredict:
 
     def with_missing(self, values: FloatVector) -> FloatVector:
         """NaN in the rows that cannot be predicted."""
-        return np.where(self.missing, np.nan, values)
+        return np.where(self.missing, np.nan, values) if self.missing.any() else values
 
 
 def rows_to_predict(
