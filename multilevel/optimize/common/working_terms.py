@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -162,12 +163,12 @@ class WorkingProblem(ABC):
             )
         return factor
 
-    @property
+    @cached_property
     def working(self) -> WorkingTheta:
         """theta of the working columns, in which the optimizer moves."""
         return WorkingTheta(self.working_terms.terms)
 
-    @property
+    @cached_property
     def user(self) -> UserTheta:
         """theta of the user's columns, which is reported."""
         terms = self.working_terms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,7 +83,7 @@ class GeneralizedProblem(WorkingProblem):
         """p + m + s."""
         return self.n_fixed + self.terms.n_theta + self.n_shapes
 
-    @property
+    @cached_property
     def working_terms(self) -> WorkingTerms:
         """The random terms and the transforms of their columns."""
         return WorkingTerms(terms=self.terms, transforms=self.term_transforms)

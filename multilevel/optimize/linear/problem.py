@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,7 @@ class LinearProblem(WorkingProblem):
         """p, without aliased columns."""
         return len(self.products.XytXy) - 1
 
-    @property
+    @cached_property
     def working_terms(self) -> WorkingTerms:
         """The random terms and the transforms of their columns."""
         return WorkingTerms(terms=self.terms, transforms=self.basis.terms)
