@@ -1,4 +1,7 @@
-"""Names for the array types that the annotations use."""
+"""Names for the array types that the annotations use.
+
+Held by tests/test_layers.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Every error of this package is a `ValueError` and every warning names its own class, so
 that a caller may catch one kind without the others.
+
+Held by tests/test_errors.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Methods to choose from by name: registries are data, another method is a row."""
+"""Methods to choose from by name: registries are data, another method is a row.
+
+Held by tests/test_methods.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What an option may be: one check a kind, with what was given in the message."""
+"""What an option may be: one check a kind, with what was given in the message.
+
+Held by tests/test_methods.py and tests/test_options.py.
+"""
 
 from __future__ import annotations
 

@@ -178,6 +178,16 @@ def test_places_where_things_go_are_there() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=place_of)
+def test_modules_name_the_tests_that_hold_them(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    last = docstring.rpartition("\n\n")[2]
+    assert last.startswith("Held by ")
+    named = re.findall(r"tests/[a-z_/]+\.py", last)
+    assert named
+    assert [name for name in named if not (TESTS.parent / name).is_file()] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=place_of)
 def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 

@@ -1,4 +1,7 @@
-"""The words of the command line."""
+"""The words of the command line.
+
+Held by tests/cli/test_commands.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the commands do; the exit status says how it went."""
+"""What the commands do; the exit status says how it went.
+
+Held by tests/cli/test_commands.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A fit as a JSON document."""
+"""A fit as a JSON document.
+
+Held by tests/cli/test_commands.py.
+"""
 
 from __future__ import annotations
 

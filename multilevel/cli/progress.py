@@ -1,4 +1,7 @@
-"""A line on standard error while something takes longer than a second."""
+"""A line on standard error while something takes longer than a second.
+
+Held by tests/cli/test_progress.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Find the data that a command names: a file or an embedded data set."""
+"""Find the data that a command names: a file or an embedded data set.
+
+Held by tests/cli/test_commands.py.
+"""
 
 from __future__ import annotations
 

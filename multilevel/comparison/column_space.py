@@ -1,4 +1,7 @@
-"""Whether columns lie in the span of others, whatever their units and origins."""
+"""Whether columns lie in the span of others, whatever their units and origins.
+
+Held by tests/comparison/test_same_content.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The test of all random effects at once: a mixed model against the pooled one."""
+"""The test of all random effects at once: a mixed model against the pooled one.
+
+Held by tests/comparison/test_pooled_invariance.py.
+"""
 
 from __future__ import annotations
 

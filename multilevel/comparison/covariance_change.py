@@ -2,6 +2,8 @@
 
 A grouping factor is a partition of the rows and a random term a space of columns;
 labels, names, units, origins and coding mean nothing.
+
+Held by tests/comparison/test_same_content.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Where the covariances of a model may move from the estimates of a smaller one."""
+"""Where the covariances of a model may move from the estimates of a smaller one.
+
+Held by tests/comparison/test_nested_invariance.py and
+tests/covariance/test_new_structure.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Likelihood-ratio tests between two fitted mixed models."""
+"""Likelihood-ratio tests between two fitted mixed models.
+
+Held by tests/comparison/test_nested_models.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Complete pooling: the same regression without random effects."""
+"""Complete pooling: the same regression without random effects.
+
+Held by tests/comparison/test_nested_models.py.
+"""
 
 from __future__ import annotations
 

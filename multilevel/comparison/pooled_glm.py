@@ -1,4 +1,7 @@
-"""Complete pooling of a generalized model: statsmodels' results, same rows."""
+"""Complete pooling of a generalized model: statsmodels' results, same rows.
+
+Held by tests/comparison/test_pooled_glm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whether two models were fitted to the same rows, in whatever order."""
+"""Whether two models were fitted to the same rows, in whatever order.
+
+Held by tests/comparison/test_same_content.py.
+"""
 
 from __future__ import annotations
 

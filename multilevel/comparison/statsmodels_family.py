@@ -1,4 +1,7 @@
-"""A family of this package as an instance of statsmodels."""
+"""A family of this package as an instance of statsmodels.
+
+Held by tests/comparison/test_pooled_glm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The linear mixed model that a generalized one resembles near given estimates."""
+"""The linear mixed model that a generalized one resembles near given estimates.
+
+Held by tests/comparison/test_nested_models.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Covariance matrices near zero: where a test that has them at zero may move."""
+"""Covariance matrices near zero: where a test that has them at zero may move.
+
+Held by tests/covariance/test_new_structure.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Diagonal covariance: a variance for every effect, no correlation."""
+"""Diagonal covariance: a variance for every effect, no correlation.
+
+Held by tests/covariance/test_structures.py and tests/covariance/test_new_structure.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The covariance structures that formulas and arrays can ask for, by name."""
+"""The covariance structures that formulas and arrays can ask for, by name.
+
+Held by tests/covariance/test_new_structure.py.
+"""
 
 from __future__ import annotations
 

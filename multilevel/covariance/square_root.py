@@ -1,4 +1,7 @@
-"""Square roots of covariance matrices, for products that are not squared."""
+"""Square roots of covariance matrices, for products that are not squared.
+
+Held by tests/covariance/test_structures.py.
+"""
 
 from __future__ import annotations
 

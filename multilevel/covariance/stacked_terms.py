@@ -1,4 +1,7 @@
-"""Which slice of theta belongs to which random term, and which terms share a factor."""
+"""Which slice of theta belongs to which random term, and which terms share a factor.
+
+Held by tests/covariance/test_structures.py and tests/covariance/test_new_structure.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Standard deviations and correlations: the only place where they are computed."""
+"""Standard deviations and correlations: the only place where they are computed.
+
+Held by tests/covariance/test_standard_deviations.py.
+"""
 
 from __future__ import annotations
 

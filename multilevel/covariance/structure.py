@@ -5,6 +5,8 @@ term, ``Cov(b) = sigma^2 factor factor'``.  The likelihood asks for nothing else
 the factor and its first two derivatives; tests, names and formulas ask for what is
 said here of the structure itself.  No code looks at a structure's name, so a new one is
 one new file and one row of the registry.
+
+Held by tests/covariance/test_new_structure.py.
 """
 
 from __future__ import annotations

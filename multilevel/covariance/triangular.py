@@ -1,4 +1,7 @@
-"""Lower triangles of covariance matrices, and lower-triangular factors."""
+"""Lower triangles of covariance matrices, and lower-triangular factors.
+
+Held by tests/covariance/test_structures.py.
+"""
 
 from __future__ import annotations
 

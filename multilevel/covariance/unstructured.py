@@ -1,4 +1,7 @@
-"""Unstructured covariance: every variance and correlation is free."""
+"""Unstructured covariance: every variance and correlation is free.
+
+Held by tests/covariance/test_structures.py and tests/covariance/test_new_structure.py.
+"""
 
 from __future__ import annotations
 

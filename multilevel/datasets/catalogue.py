@@ -1,4 +1,7 @@
-"""The catalogue: one record per embedded data set."""
+"""The catalogue: one record per embedded data set.
+
+Held by tests/datasets/test_loading.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Records of the embedded data sets whose response is a class or a count."""
+"""Records of the embedded data sets whose response is a class or a count.
+
+Held by tests/datasets/test_loading.py.
+"""
 
 from __future__ import annotations
 

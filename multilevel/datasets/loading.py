@@ -1,4 +1,7 @@
-"""Read an embedded data set, or what the catalogue says about it."""
+"""Read an embedded data set, or what the catalogue says about it.
+
+Held by tests/datasets/test_loading.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the catalogue says about a data set and about each of its columns."""
+"""What the catalogue says about a data set and about each of its columns.
+
+Held by tests/datasets/test_loading.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What columns held in the fit, so that expressions see the same kind in new data."""
+"""What columns held in the fit, so that expressions see the same kind in new data.
+
+Held by tests/design/test_kinds_in_new_data.py.
+"""
 
 from __future__ import annotations
 

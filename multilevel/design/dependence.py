@@ -1,4 +1,7 @@
-"""What the pieces of an expression look at: nothing, their own row, other rows."""
+"""What the pieces of an expression look at: nothing, their own row, other rows.
+
+Held by tests/design/test_gaps_in_expressions.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The arrays of a model, and what it takes to make them again from new data."""
+"""The arrays of a model, and what it takes to make them again from new data.
+
+Held by tests/design/test_column_identity.py.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ say what depends: each is a combination of the kept ones in every row of the fit
 References
 ----------
 Searle (1971), Linear Models, section 5.4.
+
+Held by tests/prediction/test_estimable_rows.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 numpy's integers wrap around in silence: the square of 5e9 is negative as an int64. An
 operator here gives integers as long as every result fits into 64 bits, so that labels,
 indices and bits go on working, and floats when one might not.
+
+Held by tests/design/test_integer_columns.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The Python expressions in a formula, and their values on the rows of a table."""
+"""The Python expressions in a formula, and their values on the rows of a table.
+
+Held by tests/design/test_gaps_in_expressions.py and tests/design/test_whole_columns.py.
+"""
 
 from __future__ import annotations
 

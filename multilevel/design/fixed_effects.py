@@ -3,6 +3,9 @@
 The rules (which categorical factor of which term gets a full set of columns, and in
 what order the terms come) are patsy's own functions; the columns are filled here, each
 distinct expression being evaluated once for all parts of the model.
+
+Held by tests/design/test_gaps_in_expressions.py and
+tests/design/test_linear_constraints.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The formula of a design as text, written or built from arrays."""
+"""The formula of a design as text, written or built from arrays.
+
+Held by tests/comparison/test_nested_models.py.
+"""
 
 from __future__ import annotations
 

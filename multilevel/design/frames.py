@@ -1,4 +1,7 @@
-"""Columns out of whatever holds them: pandas, dict, and others through narwhals."""
+"""Columns out of whatever holds them: pandas, dict, and others through narwhals.
+
+Held by tests/design/test_kinds_of_frames.py and tests/design/test_bad_data.py.
+"""
 
 from __future__ import annotations
 

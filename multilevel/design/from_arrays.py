@@ -1,4 +1,7 @@
-"""The design of a model from arrays, as statsmodels' models take them."""
+"""The design of a model from arrays, as statsmodels' models take them.
+
+Held by tests/design/test_array_interface.py.
+"""
 
 from __future__ import annotations
 

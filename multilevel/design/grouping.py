@@ -1,4 +1,7 @@
-"""Grouping factors: which level each row belongs to."""
+"""Grouping factors: which level each row belongs to.
+
+Held by tests/design/test_bad_data.py.
+"""
 
 from __future__ import annotations
 

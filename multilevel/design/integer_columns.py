@@ -1,4 +1,7 @@
-"""Columns of numbers as expressions see them: 64 bits, whatever the data's type."""
+"""Columns of numbers as expressions see them: 64 bits, whatever the data's type.
+
+Held by tests/design/test_integer_columns.py.
+"""
 
 from __future__ import annotations
 

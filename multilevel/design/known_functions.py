@@ -1,4 +1,7 @@
-"""Functions and methods of which it is known whether they go row by row."""
+"""Functions and methods of which it is known whether they go row by row.
+
+Held by tests/models/test_hostile_files.py.
+"""
 
 from __future__ import annotations
 

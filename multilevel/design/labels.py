@@ -1,4 +1,7 @@
-"""Labels of any kind to integer codes, in one pass over the column."""
+"""Labels of any kind to integer codes, in one pass over the column.
+
+Held by tests/design/test_label_coding.py.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Three kinds, each called in the place of what stands in the formula: a transform
 remembers (``poly(x, 2)``), a number computed from a whole column (``x.mean()``), and
 the intervals of ``pd.cut(x, 4)``. What they have learned is plain data: numbers,
 text, arrays and lists.
+
+Held by tests/design/test_whole_columns.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Numbers too large, too small or too nearly equal to be computed with."""
+"""Numbers too large, too small or too nearly equal to be computed with.
+
+Held by tests/design/test_array_interface.py.
+"""
 
 from __future__ import annotations
 

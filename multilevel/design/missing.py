@@ -1,4 +1,7 @@
-"""Rows that cannot be used, counted by cause."""
+"""Rows that cannot be used, counted by cause.
+
+Held by tests/design/test_missing_values.py.
+"""
 
 from __future__ import annotations
 

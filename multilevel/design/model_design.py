@@ -1,4 +1,7 @@
-"""Formula and data to one frozen record of arrays."""
+"""Formula and data to one frozen record of arrays.
+
+Held by tests/design/test_bad_data.py and tests/design/test_encoding_new_rows.py.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ A name is, in this order, a column of the data, a function that the caller's mod
 defines, one of the formula's own functions, another function or a module of the caller,
 a builtin function. Any other variable of the caller
 is refused: with it, the same formula on the same data would not mean the same model.
+
+Held by tests/design/test_gaps_in_expressions.py and tests/design/test_bad_data.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Nobody can say what ``x.rank()`` means in a new row. But an expression of which nothing
 is known may go row by row all the same; then it gives the same for the new rows alone
 as among those of the fit, whichever of these come before and after.
+
+Held by tests/design/test_whole_columns.py.
 """
 
 from __future__ import annotations

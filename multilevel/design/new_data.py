@@ -1,4 +1,8 @@
-"""New rows in the coding of a fit: same bases, same categories, same levels."""
+"""New rows in the coding of a fit: same bases, same categories, same levels.
+
+Held by tests/design/test_encoding_new_rows.py and
+tests/design/test_kinds_in_new_data.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The fixed part as patsy describes it, for code that reads patsy's design records."""
+"""The fixed part as patsy describes it, for code that reads patsy's design records.
+
+Held by tests/design/test_column_identity.py.
+"""
 
 from __future__ import annotations
 

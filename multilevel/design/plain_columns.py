@@ -1,4 +1,7 @@
-"""Columns of Arrow's types, and masked arrays, as pandas can compute with them."""
+"""Columns of Arrow's types, and masked arrays, as pandas can compute with them.
+
+Held by tests/design/test_arrow_columns.py and tests/design/test_masked_arrays.py.
+"""
 
 from __future__ import annotations
 

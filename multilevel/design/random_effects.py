@@ -1,4 +1,7 @@
-"""Random terms: the raw columns that vary by group, and how arrays name them."""
+"""Random terms: the raw columns that vary by group, and how arrays name them.
+
+Held by tests/design/test_encoding_new_rows.py and tests/design/test_array_interface.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which columns of a matrix are linearly independent, the earlier ones first."""
+"""Which columns of a matrix are linearly independent, the earlier ones first.
+
+Held by tests/design/test_rank.py.
+"""
 
 from __future__ import annotations
 

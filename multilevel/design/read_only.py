@@ -1,4 +1,7 @@
-"""Arrays that nobody can change: those of a design and of a fit."""
+"""Arrays that nobody can change: those of a design and of a fit.
+
+Held by tests/design/test_containers_of_values.py.
+"""
 
 from __future__ import annotations
 

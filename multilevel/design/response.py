@@ -1,4 +1,7 @@
-"""The response: a number per row, or successes and trials."""
+"""The response: a number per row, or successes and trials.
+
+Held by tests/design/test_binomial_response.py.
+"""
 
 from __future__ import annotations
 

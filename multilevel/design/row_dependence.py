@@ -5,6 +5,8 @@ comparisons and functions that are known to go row by row do; a number that a kn
 function computes from a whole column, ``x.mean()``, is wrapped so that it is learned in
 the fit; of everything else, ``x.rank()`` or a function of the user's, nothing is known,
 and new rows are checked (`whole_columns.py`).
+
+Held by tests/design/test_gaps_in_expressions.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Every expression of a model, evaluated once on the rows that are in."""
+"""Every expression of a model, evaluated once on the rows that are in.
+
+Held by tests/design/test_whole_columns.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Weights and offsets: one number per row, by a column's name or as an array."""
+"""Weights and offsets: one number per row, by a column's name or as an array.
+
+Held by tests/design/test_weights_and_offsets.py.
+"""
 
 from __future__ import annotations
 

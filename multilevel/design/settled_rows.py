@@ -1,4 +1,7 @@
-"""Which rows a model uses: those in which nothing that it needs is missing."""
+"""Which rows a model uses: those in which nothing that it needs is missing.
+
+Held by tests/design/test_encoding_new_rows.py.
+"""
 
 from __future__ import annotations
 

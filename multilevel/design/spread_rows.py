@@ -1,4 +1,7 @@
-"""Complete rows back among all rows: NaN or -1 in those that miss something."""
+"""Complete rows back among all rows: NaN or -1 in those that miss something.
+
+Held by tests/design/test_encoding_new_rows.py.
+"""
 
 from __future__ import annotations
 

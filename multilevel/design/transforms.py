@@ -3,6 +3,8 @@
 Each class follows patsy's protocol: `memorize_chunk` sees the data of the fit,
 `memorize_finish` ends that, `transform` is applied to any data. `STATEFUL_TRANSFORMS`
 maps the names that a formula uses to these classes.
+
+Held by tests/design/test_fixed_columns.py.
 """
 
 from __future__ import annotations

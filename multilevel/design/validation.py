@@ -1,4 +1,7 @@
-"""Refusals that need the whole design, and the aliased columns."""
+"""Refusals that need the whole design, and the aliased columns.
+
+Held by tests/design/test_bad_data.py and tests/design/test_rank.py.
+"""
 
 from __future__ import annotations
 

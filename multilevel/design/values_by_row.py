@@ -1,4 +1,7 @@
-"""What an expression gave, of whatever type, by its rows: taken, spread, compared."""
+"""What an expression gave, of whatever type, by its rows: taken, spread, compared.
+
+Held by tests/design/test_whole_columns.py.
+"""
 
 from __future__ import annotations
 

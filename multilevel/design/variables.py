@@ -1,4 +1,7 @@
-"""What an expression gives: numbers, or categories."""
+"""What an expression gives: numbers, or categories.
+
+Held by tests/design/test_bad_data.py.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 They are evaluated once on all rows, in the data's order, before any is dropped:
 ``x.shift(1)`` is the row before in the data, as in R. For new rows see
 `new_columns.py`.
+
+Held by tests/design/test_whole_columns.py and tests/design/test_integer_columns.py.
 """
 
 from __future__ import annotations

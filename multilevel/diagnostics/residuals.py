@@ -6,6 +6,8 @@ References
 ----------
 Dunn & Smyth (1996), J. Comput. Graph. Statist. 5, 236-244 (randomized quantile
 residuals); McCullagh & Nelder (1989), Generalized Linear Models, section 2.4.
+
+Held by tests/diagnostics/test_residuals.py and tests/results/test_mixedglm_results.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How the columns of a table are written, by what they hold."""
+"""How the columns of a table are written, by what they hold.
+
+Held by tests/display/test_frame_table.py and tests/models/test_rows_are_read_once.py.
+"""
 
 from __future__ import annotations
 

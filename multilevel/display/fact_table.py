@@ -1,4 +1,7 @@
-"""Labelled facts about one thing, a line each: text, HTML, LaTeX."""
+"""Labelled facts about one thing, a line each: text, HTML, LaTeX.
+
+Held by tests/display/test_frame_table.py.
+"""
 
 from __future__ import annotations
 

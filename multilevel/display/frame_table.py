@@ -1,4 +1,7 @@
-"""A table of results: a data frame that prints, in text, HTML and LaTeX."""
+"""A table of results: a data frame that prints, in text, HTML and LaTeX.
+
+Held by tests/display/test_frame_table.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Numbers as text: as many digits as their uncertainty or their size deserves."""
+"""Numbers as text: as many digits as their uncertainty or their size deserves.
+
+Held by tests/display/test_number_text.py and tests/display/test_frame_table.py.
+"""
 
 from __future__ import annotations
 

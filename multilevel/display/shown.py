@@ -1,4 +1,7 @@
-"""Values that are shown: text in a terminal, HTML in a notebook, LaTeX in a paper."""
+"""Values that are shown: text in a terminal, HTML in a notebook, LaTeX in a paper.
+
+Held by tests/display/test_frame_table.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One table of text, and the three ways to show it."""
+"""One table of text, and the three ways to show it.
+
+Held by tests/display/test_frame_table.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 A term is a tuple of expressions that are multiplied; the empty term is the intercept
 and is kept apart. Two terms are equal if they have the same expressions in any order.
+
+Held by tests/formula/test_formula_errors.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Names of columns, numbers, text as an argument, arithmetic, comparisons, and calls of
 the functions and methods below, which only compute. Everything else is refused before
 any of it is compiled: other attributes, subscripts, lambdas, names of the caller.
+
+Held by tests/models/test_hostile_files.py.
 """
 
 from __future__ import annotations

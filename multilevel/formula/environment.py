@@ -1,4 +1,7 @@
-"""The Python namespace of whoever called this package."""
+"""The Python namespace of whoever called this package.
+
+Held by tests/design/test_fixed_columns.py and tests/models/test_mixedlm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The right side taken apart: fixed effects, random terms, offsets."""
+"""The right side taken apart: fixed effects, random terms, offsets.
+
+Held by tests/formula/test_formula_errors.py.
+"""
 
 from __future__ import annotations
 

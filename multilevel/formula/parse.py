@@ -1,4 +1,7 @@
-"""Formula text to `ModelFormula`: patsy's parser with lme4's bars as operators."""
+"""Formula text to `ModelFormula`: patsy's parser with lme4's bars as operators.
+
+Held by tests/formula/test_formula_errors.py and tests/formula/test_formula_parsing.py.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 patsy's tokenizer knows neither ``||`` nor R's ``^``, and its complaint about a bracket
 depends on the version of Python; all three are settled here. Every rewriting keeps the
 length, so that carets stay in place.
+
+Held by tests/formula/test_formula_errors.py.
 """
 
 from __future__ import annotations

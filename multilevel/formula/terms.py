@@ -1,4 +1,7 @@
-"""What a formula says, as frozen records of text; nothing here has seen any data."""
+"""What a formula says, as frozen records of text; nothing here has seen any data.
+
+Held by tests/formula/test_formula_parsing.py.
+"""
 
 from __future__ import annotations
 

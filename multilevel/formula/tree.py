@@ -1,4 +1,7 @@
-"""The syntax tree of a formula, and the place of every piece in the text."""
+"""The syntax tree of a formula, and the place of every piece in the text.
+
+Held by tests/formula/test_formula_parsing.py.
+"""
 
 from __future__ import annotations
 

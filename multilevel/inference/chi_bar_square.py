@@ -20,6 +20,8 @@ Stram & Lee (1994), Biometrics 50, 1171-1177 (random effects).
 Takemura & Kuriki (1997), Ann. Statist. 25, 2368-2387 (weights of smooth cones).
 Kuriki & Takemura (2000), Ann. Inst. Statist. Math. 52, 1-14 (semidefinite matrices).
 Silvapulle & Sen (2005), Constrained Statistical Inference, chapters 3 and 4.
+
+Held by tests/inference/test_chi_bar_square.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Estimates of the fixed effects with their Wald tests and limits, as one record."""
+"""Estimates of the fixed effects with their Wald tests and limits, as one record.
+
+Held by tests/inference/test_coefficient_tests.py.
+"""
 
 from __future__ import annotations
 

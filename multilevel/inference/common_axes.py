@@ -1,4 +1,7 @@
-"""The axes along which several symmetric matrices are as diagonal as can be."""
+"""The axes along which several symmetric matrices are as diagonal as can be.
+
+Held by tests/inference/test_satterthwaite.py.
+"""
 
 from __future__ import annotations
 

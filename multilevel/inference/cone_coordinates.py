@@ -4,6 +4,8 @@ A change X -> A X A' of a block maps the semidefinite cone onto itself, so a nul
 distribution is a property of the metric up to such changes. Here one representative is
 chosen: whatever units, origins or coding the random effects are written in, the same
 numbers come out.
+
+Held by tests/inference/test_cone_coordinates.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Denominator degrees of freedom of tests of fixed effects, by method."""
+"""Denominator degrees of freedom of tests of fixed effects, by method.
+
+Held by tests/inference/test_coefficient_tests.py.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,9 @@ own, unlike rows to predict: what cancels is compared with the terms that cancel
 References
 ----------
 Searle (1971), Linear Models, section 5.4.
+
+Held by tests/inference/test_units_and_origins.py and
+tests/results/test_mixedlm_results.py.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ References
 ----------
 Harville (1977), JASA 72, 320-338, section 4.
 Gilmour, Thompson & Cullis (1995), Biometrics 51, 1440-1450 (average information).
+
+Held by tests/inference/test_expected_information.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Estimates enter by a square root of their covariance matrix, so that nothing is judged
 or inverted that was squared first: a hypothesis keeps its degrees of freedom whatever
 the units and the origin of the columns.
+
+Held by tests/inference/test_units_and_origins.py and
+tests/results/test_mixedlm_results.py.
 """
 
 from __future__ import annotations

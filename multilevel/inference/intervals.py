@@ -1,4 +1,8 @@
-"""Tests and confidence limits of single parameters, by method."""
+"""Tests and confidence limits of single parameters, by method.
+
+Held by tests/inference/test_coefficient_tests.py and
+tests/inference/test_variance_components.py.
+"""
 
 from __future__ import annotations
 

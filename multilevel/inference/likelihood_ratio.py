@@ -1,4 +1,7 @@
-"""Likelihood-ratio tests as values."""
+"""Likelihood-ratio tests as values.
+
+Held by tests/inference/test_likelihood_ratio.py.
+"""
 
 from __future__ import annotations
 

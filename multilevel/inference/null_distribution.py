@@ -1,4 +1,7 @@
-"""Null distributions of a likelihood-ratio test, by method."""
+"""Null distributions of a likelihood-ratio test, by method.
+
+Held by tests/inference/test_null_distribution.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Where the covariances of a model can move when all of them are zero."""
+"""Where the covariances of a model can move when all of them are zero.
+
+Held by tests/comparison/test_nested_models.py and
+tests/comparison/test_pooled_invariance.py.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,9 @@ with l' and with the derivatives in the shapes.
 References
 ----------
 Lin (1997), Biometrika 84, 309-326 (score tests of variance components in GLMs).
+
+Held by tests/inference/test_pooled_glm_null.py and
+tests/comparison/test_pooled_invariance.py.
 """
 
 from __future__ import annotations

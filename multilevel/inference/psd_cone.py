@@ -3,6 +3,9 @@
 Coordinates are `svec`: the lower triangle of each symmetric block, column by
 column, with off-diagonal entries times sqrt(2), so that the Euclidean norm of the
 coordinates is the Frobenius norm of the blocks. A block of size 1 is a half-line.
+
+Held by tests/inference/test_cone_coordinates.py and
+tests/inference/test_chi_bar_square.py.
 """
 
 from __future__ import annotations

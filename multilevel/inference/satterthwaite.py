@@ -13,6 +13,8 @@ References
 ----------
 Fai & Cornelius (1996), J. Statist. Comput. Simul. 54, 363-378; Kuznetsova, Brockhoff
 & Christensen (2017), J. Stat. Softw. 82(13), section 2.
+
+Held by tests/inference/test_satterthwaite.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Variance components: covariance matrices, their entries with standard errors."""
+"""Variance components: covariance matrices, their entries with standard errors.
+
+Held by tests/inference/test_variance_components.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The variance parameters of a fit: what they move, and how well they are known."""
+"""The variance parameters of a fit: what they move, and how well they are known.
+
+Held by tests/inference/test_variance_components.py and tests/test_options.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Variance components as they are printed."""
+"""Variance components as they are printed.
+
+Held by tests/inference/test_variance_components.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The covariance matrix of one random term, and its single entries."""
+"""The covariance matrix of one random term, and its single entries.
+
+Held by tests/inference/test_variance_components.py.
+"""
 
 from __future__ import annotations
 

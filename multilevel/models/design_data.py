@@ -1,4 +1,7 @@
-"""What statsmodels' inherited code asks of ``model.data``."""
+"""What statsmodels' inherited code asks of ``model.data``.
+
+Held by tests/models/test_nothing_changes_from_outside.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Models from formulas, as functions."""
+"""Models from formulas, as functions.
+
+Held by tests/models/test_mixedlm.py and tests/models/test_mixedglm.py.
+"""
 
 from __future__ import annotations
 

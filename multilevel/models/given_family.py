@@ -1,4 +1,7 @@
-"""The family as a user gives it: a name, or an instance of statsmodels."""
+"""The family as a user gives it: a name, or an instance of statsmodels.
+
+Held by tests/models/test_mixedglm.py.
+"""
 
 from __future__ import annotations
 

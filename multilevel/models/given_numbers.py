@@ -1,4 +1,7 @@
-"""Starting values and parameters that a user gives, as numbers."""
+"""Starting values and parameters that a user gives, as numbers.
+
+Held by tests/models/test_starts.py.
+"""
 
 from __future__ import annotations
 

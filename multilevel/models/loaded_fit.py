@@ -1,4 +1,7 @@
-"""A fit is read from a file again, whoever wrote it."""
+"""A fit is read from a file again, whoever wrote it.
+
+Held by tests/models/test_saved_fit.py.
+"""
 
 from __future__ import annotations
 

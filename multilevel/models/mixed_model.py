@@ -1,4 +1,7 @@
-"""statsmodels' `LikelihoodModel` contract, once for every mixed model."""
+"""statsmodels' `LikelihoodModel` contract, once for every mixed model.
+
+Held by tests/models/test_nothing_changes_from_outside.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Generalized linear mixed models."""
+"""Generalized linear mixed models.
+
+Held by tests/models/test_mixedglm.py.
+"""
 
 from __future__ import annotations
 

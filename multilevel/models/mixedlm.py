@@ -1,4 +1,7 @@
-"""Linear mixed models."""
+"""Linear mixed models.
+
+Held by tests/models/test_mixedlm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A line on standard error for each evaluation of a fit."""
+"""A line on standard error for each evaluation of a fit.
+
+Held by tests/models/test_mixedlm.py.
+"""
 
 from __future__ import annotations
 

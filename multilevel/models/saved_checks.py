@@ -1,4 +1,7 @@
-"""Whether the arrays of a file are a design, and its estimates belong to it."""
+"""Whether the arrays of a file are a design, and its estimates belong to it.
+
+Held by tests/models/test_saved_fit.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A fit is written to a file: the design, the estimates, and no code."""
+"""A fit is written to a file: the design, the estimates, and no code.
+
+Held by tests/models/test_saved_fit.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""New rows whose mean the fit does not tell: found, named, and left without one."""
+"""New rows whose mean the fit does not tell: found, named, and left without one.
+
+Held by tests/prediction/test_estimable_rows.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Predicted means with standard errors, and limits of means and observations."""
+"""Predicted means with standard errors, and limits of means and observations.
+
+Held by tests/prediction/test_prediction_error.py.
+"""
 
 from __future__ import annotations
 

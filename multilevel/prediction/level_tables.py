@@ -1,4 +1,7 @@
-"""Random effects and coefficients of each level, as data frames."""
+"""Random effects and coefficients of each level, as data frames.
+
+Held by tests/results/test_mixedlm_results.py.
+"""
 
 from __future__ import annotations
 

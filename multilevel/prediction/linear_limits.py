@@ -1,4 +1,7 @@
-"""Limits of predictions of linear models: Student's t, or normal ones."""
+"""Limits of predictions of linear models: Student's t, or normal ones.
+
+Held by tests/prediction/test_limits_of_means.py.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ References
 ----------
 Zeger, Liang & Albert (1988), Biometrics 44, 1049-1060 (closed forms); Trefethen &
 Weideman (2014), SIAM Review 56, 385-458 (the trapezoidal rule).
+
+Held by tests/prediction/test_marginal_mean.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Quantiles of new observations whose linear predictor is itself uncertain."""
+"""Quantiles of new observations whose linear predictor is itself uncertain.
+
+Held by tests/prediction/test_observation_limits.py.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ The conditional covariances of the levels, and what their effects owe to the fix
 columns, are read off the deviance's own evaluation, so that the rows of the fit are not
 needed again.  With several factors the effects of the levels that meet in a row are
 correlated, for which `prediction_error` eliminates the rows.
+
+Held by tests/prediction/test_prediction_error.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Predicted means: conditional, of a typical group, and over the population."""
+"""Predicted means: conditional, of a typical group, and over the population.
+
+Held by tests/prediction/test_predict.py and
+tests/prediction/test_marginal_predictions.py.
+"""
 
 from __future__ import annotations
 

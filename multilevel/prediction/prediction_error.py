@@ -11,6 +11,8 @@ second part in the covariance of beta^. It is what the mixed-model equations giv
 References
 ----------
 Henderson (1975), Biometrics 31, 423-447; Booth & Hobert (1998), JASA 93, 262-272.
+
+Held by tests/prediction/test_prediction_error.py.
 """
 
 from __future__ import annotations

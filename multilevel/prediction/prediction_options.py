@@ -1,4 +1,8 @@
-"""What may be asked of a prediction."""
+"""What may be asked of a prediction.
+
+Held by tests/prediction/test_prediction_error.py and
+tests/prediction/test_limits_of_means.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Rows to predict, from the fit or from new data, with the effects that are used."""
+"""Rows to predict, from the fit or from new data, with the effects that are used.
+
+Held by tests/prediction/test_prediction_error.py and
+tests/prediction/test_limits_of_means.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Predictions with standard errors and limits, as statsmodels names them."""
+"""Predictions with standard errors and limits, as statsmodels names them.
+
+Held by tests/prediction/test_prediction_error.py.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Two levels that meet in a row to predict need not have met in the fit, and the products
 of the fit hold no more than the pairs that did. So the rows are walked over again, but
 once for all covariances at which errors are asked for.
+
+Held by tests/prediction/test_prediction_error.py.
 """
 
 from __future__ import annotations

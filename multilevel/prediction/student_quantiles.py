@@ -1,4 +1,7 @@
-"""How far limits reach, in standard errors."""
+"""How far limits reach, in standard errors.
+
+Held by tests/prediction/test_limits_of_means.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table of the fixed effects, or of ratios that their exponentials are."""
+"""The table of the fixed effects, or of ratios that their exponentials are.
+
+Held by tests/reporting/test_fit_summary.py.
+"""
 
 from __future__ import annotations
 

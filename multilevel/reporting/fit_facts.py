@@ -1,4 +1,7 @@
-"""What a summary says of a fit in single lines, above and below its tables."""
+"""What a summary says of a fit in single lines, above and below its tables.
+
+Held by tests/reporting/test_fit_summary.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The summary of a mixed model, for readers of lme4 and of Stata."""
+"""The summary of a mixed model, for readers of lme4 and of Stata.
+
+Held by tests/reporting/test_fit_summary.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What exponentials of coefficients are, where they are ratios."""
+"""What exponentials of coefficients are, where they are ratios.
+
+Held by tests/results/test_mixedglm_results.py.
+"""
 
 from __future__ import annotations
 

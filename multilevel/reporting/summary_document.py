@@ -1,4 +1,7 @@
-"""A statsmodels `Summary` that is laid out here: facts, tables and notes."""
+"""A statsmodels `Summary` that is laid out here: facts, tables and notes.
+
+Held by tests/reporting/test_fit_summary.py.
+"""
 
 from __future__ import annotations
 

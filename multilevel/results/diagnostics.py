@@ -1,4 +1,7 @@
-"""Residuals, and what else shows where the model does not fit."""
+"""Residuals, and what else shows where the model does not fit.
+
+Held by tests/results/test_mixedglm_results.py and tests/diagnostics/test_residuals.py.
+"""
 
 from __future__ import annotations
 

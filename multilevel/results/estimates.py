@@ -1,4 +1,7 @@
-"""What every theme of the results stands on, and what the kinds of models differ in."""
+"""What every theme of the results stands on, and what the kinds of models differ in.
+
+Held by tests/results/test_mixedlm_results.py.
+"""
 
 from __future__ import annotations
 

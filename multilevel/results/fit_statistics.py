@@ -1,4 +1,8 @@
-"""Results about the fit as a whole: likelihood, criteria, counts, convergence."""
+"""Results about the fit as a whole: likelihood, criteria, counts, convergence.
+
+Held by tests/results/test_mixedlm_results.py and
+tests/results/test_mixedglm_results.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Results about the fixed effects: estimates, standard errors, limits."""
+"""Results about the fixed effects: estimates, standard errors, limits.
+
+Held by tests/results/test_mixedlm_results.py and
+tests/results/test_mixedglm_results.py.
+"""
 
 from __future__ import annotations
 

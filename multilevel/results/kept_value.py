@@ -1,4 +1,7 @@
-"""Results that are computed once, and that whoever asks for them cannot change."""
+"""Results that are computed once, and that whoever asks for them cannot change.
+
+Held by tests/results/test_mixedglm_results.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Labels around results: arrays inside, pandas objects outside, as in statsmodels."""
+"""Labels around results: arrays inside, pandas objects outside, as in statsmodels.
+
+Held by tests/results/test_mixedlm_results.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the estimates of every mixed model offer; linear or not."""
+"""What the estimates of every mixed model offer; linear or not.
+
+Held by tests/results/test_mixedlm_results.py and tests/results/test_themes.py.
+"""
 
 from __future__ import annotations
 

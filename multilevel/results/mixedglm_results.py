@@ -1,4 +1,7 @@
-"""Estimates of a generalized linear mixed model."""
+"""Estimates of a generalized linear mixed model.
+
+Held by tests/results/test_mixedglm_results.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Estimates of a linear mixed model."""
+"""Estimates of a linear mixed model.
+
+Held by tests/results/test_mixedlm_results.py.
+"""
 
 from __future__ import annotations
 

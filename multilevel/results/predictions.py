@@ -1,4 +1,7 @@
-"""Predictions of the rows of the fit and of new ones."""
+"""Predictions of the rows of the fit and of new ones.
+
+Held by tests/results/test_mixedglm_results.py and tests/prediction/test_predict.py.
+"""
 
 from __future__ import annotations
 

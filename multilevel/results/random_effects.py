@@ -1,4 +1,8 @@
-"""Results about the random effects: their variances, their modes by level."""
+"""Results about the random effects: their variances, their modes by level.
+
+Held by tests/results/test_mixedlm_results.py and
+tests/results/test_mixedglm_results.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How results are shown."""
+"""How results are shown.
+
+Held by tests/results/test_mixedlm_results.py and tests/reporting/test_fit_summary.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tests of hypotheses: about the fixed effects, and against other models."""
+"""Tests of hypotheses: about the fixed effects, and against other models.
+
+Held by tests/results/test_mixedlm_results.py.
+"""
 
 from __future__ import annotations
 

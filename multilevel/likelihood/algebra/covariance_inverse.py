@@ -1,4 +1,7 @@
-"""The inverse of a covariance of random effects, where it has enough digits."""
+"""The inverse of a covariance of random effects, where it has enough digits.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 A dense block of a thousand columns is dear to walk over, so nothing is symmetrized
 or scaled that need not be: products use symmetric kernels on the lower triangle, and
 a diagonal Lam is applied to what is multiplied.
+
+Held by tests/likelihood/elimination/test_level_arrangements.py and
+tests/likelihood/linear/test_dense_likelihood.py.
 """
 
 from __future__ import annotations

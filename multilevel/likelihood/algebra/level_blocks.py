@@ -2,6 +2,8 @@
 
 With the level index last every operation is a vector operation over the levels, so
 the cost in Python does not grow with their number.
+
+Held by tests/likelihood/linear/test_huge_ratios.py.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ columns are told from rounding down to 1e-12 of them from columns, and down to a
 1e-8, the root of an eigenvalue of 1e-16, from products. The columns of a model are kept
 apart in `likelihood.rows.column_basis`: they are never held as one matrix, and refused,
 not thinned out, if they depend on one another.
+
+Held by tests/likelihood/algebra/test_orthonormal.py.
 """
 
 from __future__ import annotations

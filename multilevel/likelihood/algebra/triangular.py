@@ -1,4 +1,8 @@
-"""Triangular matrices, by LAPACK without the wrappers' checks."""
+"""Triangular matrices, by LAPACK without the wrappers' checks.
+
+Held by tests/likelihood/rows/test_column_basis.py and
+tests/likelihood/linear/test_dense_likelihood.py.
+"""
 
 from __future__ import annotations
 

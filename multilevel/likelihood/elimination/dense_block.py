@@ -1,4 +1,7 @@
-"""Elimination of the dense block, after the chain of nested factors."""
+"""Elimination of the dense block, after the chain of nested factors.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A = Z'WZ, kept where a pattern says."""
+"""A = Z'WZ, kept where a pattern says.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ References
 ----------
 Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), section 3 (the
 factorization); Harville (1977), JASA 72, section 5 (absorption).
+
+Held by tests/likelihood/elimination/test_eliminate.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Products of one chain factor with the dense columns when all cells are stored.
 
 Then matrix products do the work; see `paired_rows` for the sparse counterpart.
+
+Held by tests/likelihood/elimination/test_level_arrangements.py.
 """
 
 from __future__ import annotations

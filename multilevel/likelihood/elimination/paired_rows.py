@@ -3,6 +3,8 @@
 The products of the entries of one level are formed once; then the sum is a sparse
 matrix times the entries of K, and its adjoint, P_j K P_j' for every level, the
 transpose.
+
+Held by tests/likelihood/elimination/test_level_arrangements.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A chain of nested factors is eliminated level by level, what crosses it is left to one
 dense block of m columns (see `plan`).  The products of a chain factor with the dense
 columns are kept for every cell if the cells are crowded, else for the cells that occur.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A chain of factors, each nested in the next, is eliminated from the finest to the
 coarsest and stays block-diagonal all the way; the chain with the most effects is
 taken.  What crosses it is left to one dense Schur complement.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
 """
 
 from __future__ import annotations

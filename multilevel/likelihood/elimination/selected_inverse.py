@@ -13,6 +13,8 @@ cancels.
 References
 ----------
 Takahashi, Fagan & Chen (1973); Erisman & Tinney (1975), Commun. ACM 18, 177-179.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Solutions of the mixed-model equations from an elimination."""
+"""Solutions of the mixed-model equations from an elimination.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Three arrangements have the same methods: `SparseRows` here, `PairedRows` where values
 are used again and the products of two entries of a level are few enough to keep,
 `FullRows` where nearly every level meets every column.
+
+Held by tests/likelihood/elimination/test_level_arrangements.py.
 """
 
 from __future__ import annotations

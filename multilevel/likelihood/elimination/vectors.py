@@ -1,4 +1,8 @@
-"""Vectors in the space of all random effects, in elimination order."""
+"""Vectors in the space of all random effects, in elimination order.
+
+Held by tests/likelihood/elimination/test_eliminate.py and
+tests/likelihood/linear/test_huge_ratios.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The random effects' rows with weights that change: Z'WZ and leverages."""
+"""The random effects' rows with weights that change: Z'WZ and leverages.
+
+Held by tests/likelihood/elimination/test_eliminate.py and
+tests/likelihood/elimination/test_weighted_rows.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Shares of successes among trials."""
+"""Shares of successes among trials.
+
+Held by tests/likelihood/families/test_families.py and
+tests/likelihood/families/test_response_distribution.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Binomial rows: successes among trials, for any link."""
+"""Binomial rows: successes among trials, for any link.
+
+Held by tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

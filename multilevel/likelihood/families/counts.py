@@ -1,4 +1,7 @@
-"""What the likelihoods of counts share."""
+"""What the likelihoods of counts share.
+
+Held by tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Gamma responses: Var y = phi mu^2 / weight."""
+"""Gamma responses: Var y = phi mu^2 / weight.
+
+Held by tests/likelihood/families/test_response_distribution.py and
+tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

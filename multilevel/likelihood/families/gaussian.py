@@ -1,4 +1,8 @@
-"""Gaussian responses: Var y = phi / weight."""
+"""Gaussian responses: Var y = phi / weight.
+
+Held by tests/likelihood/families/test_response_distribution.py and
+tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

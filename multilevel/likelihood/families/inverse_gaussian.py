@@ -3,6 +3,9 @@
 References
 ----------
 Johnson, Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, chapter 15.
+
+Held by tests/likelihood/families/test_families.py and
+tests/likelihood/families/test_response_distribution.py.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Outside the domain of a link the mean is NaN, which the inner iterations take as a
 step that went too far.
+
+Held by tests/likelihood/families/test_families.py and
+tests/prediction/test_marginal_predictions.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""What is true of each link. A new one is its formulas and one row of `LINKS`."""
+"""What is true of each link. A new one is its formulas and one row of `LINKS`.
+
+Held by tests/likelihood/families/test_registry.py and
+tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """log(mean) and log(1 - mean) of binomial links, with three derivatives in eta.
 
 Each is computed from a form that keeps its digits when the mean is near 0 or 1.
+
+Held by tests/likelihood/families/test_families.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Negative binomial counts: Var y = mu + mu^2 / size."""
+"""Negative binomial counts: Var y = mu + mu^2 / size.
+
+Held by tests/likelihood/families/test_response_distribution.py and
+tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

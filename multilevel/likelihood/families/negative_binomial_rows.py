@@ -3,6 +3,8 @@
 References
 ----------
 Lawless (1987), Canadian J. Statistics 15, 209-225 (the derivatives).
+
+Held by tests/likelihood/families/test_families.py.
 """
 
 from __future__ import annotations

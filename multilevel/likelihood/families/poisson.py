@@ -1,4 +1,7 @@
-"""Poisson counts."""
+"""Poisson counts.
+
+Held by tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

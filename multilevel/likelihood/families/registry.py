@@ -1,4 +1,8 @@
-"""The families, and what names and statsmodels' instances mean."""
+"""The families, and what names and statsmodels' instances mean.
+
+Held by tests/likelihood/families/test_registry.py and
+tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

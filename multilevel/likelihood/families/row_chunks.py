@@ -1,4 +1,8 @@
-"""Rows worked on piece by piece, so that what is in between stays in cache."""
+"""Rows worked on piece by piece, so that what is in between stays in cache.
+
+Held by tests/likelihood/generalized/test_laplace.py and
+tests/optimize/generalized/test_glmm_limits.py.
+"""
 
 from __future__ import annotations
 

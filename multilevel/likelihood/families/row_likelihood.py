@@ -3,6 +3,8 @@
 Everything is a function of eta (..., n), the last axis being the rows, and of `shapes`
 (s,), the logarithms of the shape parameters that are estimated, such as a dispersion or
 a size; many families have none.
+
+Held by tests/likelihood/families/test_families.py.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 
 phi is the dispersion and w the prior weight: Var y = phi V(mu) / w. Counts have no
 dispersion, and their weights say how often a row counts: log p is w times its own.
+
+Held by tests/likelihood/families/test_families.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Differences of logarithms and of log gammas that keep their digits."""
+"""Differences of logarithms and of log gammas that keep their digits.
+
+Held by tests/likelihood/families/test_stable_logs.py and
+tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

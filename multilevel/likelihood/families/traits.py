@@ -2,6 +2,9 @@
 
 A new family is a file beside this one with its `FamilyTraits`, and a row of
 `registry.FAMILIES`. Nothing outside that file compares a family with a name.
+
+Held by tests/likelihood/families/test_registry.py and
+tests/likelihood/families/test_families.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 log p = core(eta; y) w / phi + norm(y, phi / w), where core has the derivatives
 (y - mu)/V(mu) in mu.  Closed forms in eta where the chain rule would overflow or lose
 digits, else the chain rule through the inverse link.
+
+Held by tests/likelihood/families/test_registry.py.
 """
 
 from __future__ import annotations

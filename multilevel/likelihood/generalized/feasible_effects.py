@@ -4,6 +4,8 @@ A log link of a probability, an identity or an inverse link of a positive mean l
 part of the line without a mean. The fixed part of a row may lie there while its linear
 predictor does not: rows outside are drawn to where their own response puts them, each
 time more strongly, by penalized least squares.
+
+Held by tests/likelihood/generalized/test_feasible_effects.py.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ References
 ----------
 Skaug & Fournier (2006), Comput. Statist. Data Anal. 51, 699-709 (the implicit
 derivative of the modes); Bates et al. (2015), J. Stat. Softw. 67(1).
+
+Held by tests/likelihood/generalized/test_laplace.py.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ References
 ----------
 Bates (2010), lme4: Mixed-effects modeling with R, section 6.3 (PIRLS); Nocedal & Wright
 (2006), Numerical Optimization, section 3.3 (the decrement as stopping rule).
+
+Held by tests/likelihood/generalized/test_pirls.py.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ References
 ----------
 Pinheiro & Bates (1995), J. Comput. Graph. Statist. 4, 12-35; Pinheiro & Chao (2006),
 J. Comput. Graph. Statist. 15, 58-81.
+
+Held by tests/likelihood/generalized/test_quadrature.py.
 """
 
 from __future__ import annotations

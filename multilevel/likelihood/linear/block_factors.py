@@ -1,4 +1,8 @@
-"""Several grouping factors, evaluated by eliminating one after another."""
+"""Several grouping factors, evaluated by eliminating one after another.
+
+Held by tests/likelihood/linear/test_prepared.py and
+tests/likelihood/linear/test_huge_ratios.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The products of several grouping factors, arranged for elimination."""
+"""The products of several grouping factors, arranged for elimination.
+
+Held by tests/likelihood/elimination/test_eliminate.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Several grouping factors with few effects in all, evaluated by full matrices."""
+"""Several grouping factors with few effects in all, evaluated by full matrices.
+
+Held by tests/likelihood/linear/test_prepared.py and
+tests/likelihood/linear/test_dense_likelihood.py.
+"""
 
 from __future__ import annotations
 

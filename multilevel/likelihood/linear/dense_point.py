@@ -10,6 +10,8 @@ References
 ----------
 Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), section 3; Harville
 (1977), JASA 72, section 5 (second derivatives).
+
+Held by tests/likelihood/linear/test_dense_likelihood.py.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 With some hundred effects a handful of LAPACK calls is faster than block algebra, every
 step is a triangular solve, and the exact Hessian costs no more than the gradient.
+
+Held by tests/likelihood/linear/test_dense_likelihood.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Which of the ways to evaluate the deviance the products are arranged for."""
+"""Which of the ways to evaluate the deviance the products are arranged for.
+
+Held by tests/likelihood/linear/test_huge_ratios.py and
+tests/likelihood/linear/test_dense_likelihood.py.
+"""
 
 from __future__ import annotations
 

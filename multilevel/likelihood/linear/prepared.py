@@ -1,4 +1,7 @@
-"""What evaluates the deviance, whatever the grouping factors: two protocols."""
+"""What evaluates the deviance, whatever the grouping factors: two protocols.
+
+Held by tests/likelihood/linear/test_prepared.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The deviance with fixed effects and residual variance profiled out."""
+"""The deviance with fixed effects and residual variance profiled out.
+
+Held by tests/likelihood/linear/test_dense_likelihood.py.
+"""
 
 from __future__ import annotations
 

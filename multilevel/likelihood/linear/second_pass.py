@@ -4,6 +4,9 @@ Then ``y'V0^-1 y`` is a small difference of large sums.  The rows are walked ove
 an estimate of the fixed effects is taken off the response, and estimates of the random
 effects off every fixed column and the response, so that the sums are small themselves.
 Neither changes the likelihood, so rough estimates will do.
+
+Held by tests/likelihood/linear/test_huge_ratios.py and
+tests/likelihood/linear/test_dense_likelihood.py.
 """
 
 from __future__ import annotations

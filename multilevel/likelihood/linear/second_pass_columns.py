@@ -7,6 +7,8 @@ With shrunken effects B of the columns C, and U with B = Lam U,
 is the smallest value of a quadratic form, so an error in U enters squared, while
 ``C'W C - C'W Z B`` loses as many digits as the random effects explain.  To form C - Z B
 from products, effects near B are taken off the rows first: see `SecondPass`.
+
+Held by tests/likelihood/linear/test_huge_ratios.py.
 """
 
 from __future__ import annotations

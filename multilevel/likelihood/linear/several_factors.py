@@ -1,4 +1,7 @@
-"""Deviance, gradient and average information with several grouping factors."""
+"""Deviance, gradient and average information with several grouping factors.
+
+Held by tests/likelihood/linear/test_dense_likelihood.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How much of the response is left when all effects are fitted freely, roughly."""
+"""How much of the response is left when all effects are fitted freely, roughly.
+
+Held by tests/likelihood/linear/test_huge_ratios.py.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,9 @@ subtracted, so neither a huge nor a tiny variance ratio costs accuracy.
 References
 ----------
 Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, section 2.2.
+
+Held by tests/likelihood/linear/test_prepared.py and
+tests/likelihood/linear/test_dense_likelihood.py.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ lambda dlambda_a', the chain rule gives
 
 The last two terms are what keeps steps right near a singular covariance, where the
 first vanishes.
+
+Held by tests/likelihood/linear/test_dense_likelihood.py.
 """
 
 from __future__ import annotations

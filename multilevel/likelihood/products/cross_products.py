@@ -5,6 +5,8 @@ factor k, all weighted, the products are A_kl = Z_k'W Z_l, B_k = Z_k'W [X y] and
 C = [X y]'W [X y].  A_kk is block-diagonal and A_kl is held at the pairs of levels
 that occur together.  Products of disjoint sets of rows add up, so rows may come in
 pieces.
+
+Held by tests/likelihood/products/test_cross_products.py.
 """
 
 from __future__ import annotations

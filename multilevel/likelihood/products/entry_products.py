@@ -12,6 +12,8 @@ the rows are not needed and no (q, q) matrix is formed.
 References
 ----------
 Harville (1977), JASA 72, 320-338, section 4.
+
+Held by tests/likelihood/products/test_entry_products.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Which levels of the grouping factors occur together, found from the codes."""
+"""Which levels of the grouping factors occur together, found from the codes.
+
+Held by tests/likelihood/products/test_cross_products.py.
+"""
 
 from __future__ import annotations
 

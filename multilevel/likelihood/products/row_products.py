@@ -1,4 +1,7 @@
-"""Cross-products from rows, by counting sums over levels; nothing is sorted."""
+"""Cross-products from rows, by counting sums over levels; nothing is sorted.
+
+Held by tests/likelihood/products/test_cross_products.py.
+"""
 
 from __future__ import annotations
 

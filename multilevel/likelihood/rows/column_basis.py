@@ -7,6 +7,9 @@ products are then taken of the transformed rows themselves.
 
 Bases of columns at hand are in `likelihood.algebra.orthonormal`. Here rows come in
 slices and only the triangle is kept, and columns that depend on one another are none.
+
+Held by tests/likelihood/rows/test_column_basis.py and
+tests/likelihood/linear/test_dense_likelihood.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The random-effects side of the rows: from levels to rows and back."""
+"""The random-effects side of the rows: from levels to rows and back.
+
+Held by tests/likelihood/generalized/test_pirls.py.
+"""
 
 from __future__ import annotations
 

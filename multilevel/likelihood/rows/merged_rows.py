@@ -1,4 +1,8 @@
-"""Rows that cannot be told apart, merged into one with the sum of their weights."""
+"""Rows that cannot be told apart, merged into one with the sum of their weights.
+
+Held by tests/likelihood/rows/test_merged_rows.py and
+tests/likelihood/families/test_families.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Nothing of the size of the data is made: every pass transforms a slice of rows, uses
 it and drops it.
+
+Held by tests/likelihood/products/test_cross_products.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 The fixed columns are made orthonormal, the response is replaced by its scaled
 residual on them, the random columns are made orthonormal within their term where the
 covariance structure allows, else scaled.  theta is unit-free in these columns.
+
+Held by tests/likelihood/linear/test_huge_ratios.py and
+tests/optimize/linear/test_joint_likelihood.py.
 """
 
 from __future__ import annotations

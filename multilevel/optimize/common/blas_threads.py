@@ -1,4 +1,7 @@
-"""How many threads BLAS may use around a fit."""
+"""How many threads BLAS may use around a fit.
+
+Held by tests/optimize/common/test_blas_threads.py.
+"""
 
 from __future__ import annotations
 

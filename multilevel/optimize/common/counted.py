@@ -1,4 +1,7 @@
-"""How many evaluations a search has made, wherever in it they were asked for."""
+"""How many evaluations a search has made, wherever in it they were asked for.
+
+Held by tests/optimize/common/test_counted.py.
+"""
 
 from __future__ import annotations
 

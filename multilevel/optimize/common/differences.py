@@ -1,4 +1,7 @@
-"""Derivatives by central differences, of one step or extrapolated to none."""
+"""Derivatives by central differences, of one step or extrapolated to none.
+
+Held by tests/optimize/common/test_differences.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a fit is: frozen values, nothing that a later fit could change."""
+"""What a fit is: frozen values, nothing that a later fit could change.
+
+Held by tests/optimize/linear/test_fit_lmm.py.
+"""
 
 from __future__ import annotations
 

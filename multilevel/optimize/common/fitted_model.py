@@ -3,6 +3,9 @@
 Covariances of random effects are told on one scale, that of the linear predictor:
 ``Cov(b) = F F'`` with F from `FittedModel.effect_factors`. The records of the fits keep
 what their optimizers found, which in a linear model is relative to sigma.
+
+Held by tests/optimize/common/test_fitted_model.py and
+tests/models/test_rows_are_read_once.py.
 """
 
 from __future__ import annotations

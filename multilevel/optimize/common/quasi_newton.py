@@ -3,6 +3,8 @@
 References
 ----------
 Nocedal & Wright (2006), Numerical Optimization, sections 3.5 (step lengths) and 6.1.
+
+Held by tests/optimize/common/test_quasi_newton.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Covariances on the edge of the parameter space."""
+"""Covariances on the edge of the parameter space.
+
+Held by tests/optimize/common/test_singularity.py.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ point that is not a minimum is left, theta = 0 among them.
 References
 ----------
 Nocedal & Wright (2006), Numerical Optimization, sections 4.1, 4.3 and 6.2.
+
+Held by tests/optimize/common/test_trust_region.py.
 """
 
 from __future__ import annotations

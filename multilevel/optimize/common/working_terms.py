@@ -4,6 +4,9 @@ An optimizer works in columns Z T, one T for each term, in which nothing depends
 units and origins. What it finds is carried back here: with b the effects of the user's
 columns, those of the working ones are T^-1 b, so that a factor F of their covariance
 becomes T F and their modes T b.
+
+Held by tests/optimize/common/test_working_terms.py and
+tests/optimize/common/test_fitted_model.py.
 """
 
 from __future__ import annotations

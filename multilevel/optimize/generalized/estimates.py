@@ -1,4 +1,8 @@
-"""Estimates of generalized models in the user's columns."""
+"""Estimates of generalized models in the user's columns.
+
+Held by tests/optimize/generalized/test_glmm_limits.py and
+tests/optimize/generalized/test_fit_glmm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Fit a generalized linear mixed model by maximum approximate likelihood."""
+"""Fit a generalized linear mixed model by maximum approximate likelihood.
+
+Held by tests/optimize/generalized/test_fit_glmm.py and
+tests/optimize/generalized/test_glmm_limits.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a fit of a generalized mixed model is: frozen values."""
+"""What a fit of a generalized mixed model is: frozen values.
+
+Held by tests/optimize/generalized/test_fit_glmm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A fitted generalized linear mixed model."""
+"""A fitted generalized linear mixed model.
+
+Held by tests/optimize/common/test_fitted_model.py.
+"""
 
 from __future__ import annotations
 

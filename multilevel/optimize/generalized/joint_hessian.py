@@ -8,6 +8,8 @@ large, longer steps are taken and their leading error is removed by extrapolatio
 References
 ----------
 Ridders (1982), Advances in Engineering Software 4, 75-76 (extrapolated differences).
+
+Held by tests/optimize/generalized/test_joint_hessian.py.
 """
 
 from __future__ import annotations

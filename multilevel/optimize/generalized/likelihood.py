@@ -3,6 +3,9 @@
 `theta` holds the entries of the covariance factors of the user's columns, with
 Cov(b) = F F'. The shape values are those that the family has to estimate: phi, or the
 size of a negative binomial, or none.
+
+Held by tests/optimize/generalized/test_fit_glmm.py and
+tests/optimize/generalized/test_two_shapes.py.
 """
 
 from __future__ import annotations

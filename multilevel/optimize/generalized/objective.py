@@ -1,6 +1,9 @@
 """The approximate deviance as a function of all parameters of the working columns.
 
 x = [beta (p), theta (m), shapes (s)], the latter logarithms.
+
+Held by tests/optimize/generalized/test_joint_hessian.py and
+tests/optimize/generalized/test_glmm_limits.py.
 """
 
 from __future__ import annotations

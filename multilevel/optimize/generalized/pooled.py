@@ -1,4 +1,7 @@
-"""A generalized linear model without random effects, as a start for one with them."""
+"""A generalized linear model without random effects, as a start for one with them.
+
+Held by tests/comparison/test_pooled_glm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The maximum of the likelihood without random effects, to the last digits."""
+"""The maximum of the likelihood without random effects, to the last digits.
+
+Held by tests/comparison/test_pooled_glm.py and
+tests/optimize/generalized/test_two_shapes.py.
+"""
 
 from __future__ import annotations
 

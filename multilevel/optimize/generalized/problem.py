@@ -1,4 +1,7 @@
-"""A generalized mixed model as well-conditioned rows."""
+"""A generalized mixed model as well-conditioned rows.
+
+Held by tests/optimize/generalized/test_fit_glmm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a fit of a generalized model says of itself, and what it warns of."""
+"""What a fit of a generalized model says of itself, and what it warns of.
+
+Held by tests/optimize/generalized/test_report.py and
+tests/optimize/generalized/test_joint_hessian.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Rows of a generalized model put in order: sorted by group, equal rows merged."""
+"""Rows of a generalized model put in order: sorted by group, equal rows merged.
+
+Held by tests/optimize/generalized/test_fit_glmm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The descent of the approximate deviance from a start to a proved optimum."""
+"""The descent of the approximate deviance from a start to a proved optimum.
+
+Held by tests/optimize/generalized/test_glmm_limits.py.
+"""
 
 from __future__ import annotations
 

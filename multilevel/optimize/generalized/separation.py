@@ -13,6 +13,8 @@ References
 ----------
 Albert & Anderson (1984), Biometrika 71, 1-10; Konis (2007), Linear programming
 algorithms for detecting separated data in binary logistic regression models, Oxford.
+
+Held by tests/optimize/generalized/test_separation.py.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 The score of the pooled model by group, g = Z'l', has covariance A + A G A at small
 random effects, A = Z'WZ: its squares give variances without an iteration.
+
+Held by tests/optimize/generalized/test_two_shapes.py.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ The covariance of the linear predictor, Z G Z', is linear in the entries of the
 covariance matrices, and the distribution of the response depends on them through it
 alone.  So what moves nothing in Z G Z' is not identified, whatever the family; fixed
 effects are not projected out of it, since the likelihood is the full one.
+
+Held by tests/optimize/identification/test_identified_entries.py.
 """
 
 from __future__ import annotations

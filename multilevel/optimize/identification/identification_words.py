@@ -1,4 +1,7 @@
-"""What is said of random terms that no data could tell apart."""
+"""What is said of random terms that no data could tell apart.
+
+Held by tests/optimize/identification/test_identification.py.
+"""
 
 from __future__ import annotations
 

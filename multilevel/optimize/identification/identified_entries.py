@@ -4,6 +4,8 @@ Free of fixed effects, the covariance of the rows is linear in sigma^2 and the e
 of the covariance matrices; they are identified if and only if their matrices
 ``P dV_a P`` are linearly independent, that is if the Gram matrix of these has full
 rank.  P leaves out what lies in the span of the fixed columns.
+
+Held by tests/optimize/identification/test_identified_entries.py.
 """
 
 from __future__ import annotations

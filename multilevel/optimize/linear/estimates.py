@@ -1,4 +1,7 @@
-"""Estimates in the user's columns, read off the deviance at one theta."""
+"""Estimates in the user's columns, read off the deviance at one theta.
+
+Held by tests/likelihood/linear/test_huge_ratios.py.
+"""
 
 from __future__ import annotations
 

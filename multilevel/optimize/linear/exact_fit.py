@@ -1,4 +1,7 @@
-"""Refuse a residual that is rounding: such a likelihood has no maximum."""
+"""Refuse a residual that is rounding: such a likelihood has no maximum.
+
+Held by tests/models/test_mixedlm.py.
+"""
 
 from __future__ import annotations
 

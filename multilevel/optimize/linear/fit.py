@@ -1,4 +1,7 @@
-"""Fit a linear mixed model by restricted or full maximum likelihood."""
+"""Fit a linear mixed model by restricted or full maximum likelihood.
+
+Held by tests/optimize/linear/test_fit_lmm.py.
+"""
 
 from __future__ import annotations
 

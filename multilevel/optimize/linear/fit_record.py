@@ -1,4 +1,7 @@
-"""What a fit of a linear mixed model is: frozen values."""
+"""What a fit of a linear mixed model is: frozen values.
+
+Held by tests/optimize/linear/test_fit_lmm.py.
+"""
 
 from __future__ import annotations
 

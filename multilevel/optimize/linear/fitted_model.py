@@ -1,4 +1,7 @@
-"""A fitted linear mixed model."""
+"""A fitted linear mixed model.
+
+Held by tests/optimize/common/test_fitted_model.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Contributions of independent groups to the log-likelihood."""
+"""Contributions of independent groups to the log-likelihood.
+
+Held by tests/optimize/linear/test_group_loglike.py.
+"""
 
 from __future__ import annotations
 

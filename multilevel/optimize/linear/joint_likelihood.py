@@ -3,6 +3,8 @@
 For maximum likelihood only: with e = y - X beta,
 
     -2 l = log|M| - sum log w + n log(2 pi sigma^2) + e'V0^-1 e / sigma^2
+
+Held by tests/optimize/linear/test_joint_likelihood.py.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A covariance on the edge of the parameter space has given up some directions, an
 ones may depend on the start.  So a singular fit that rests on few levels is compared
 with what other starts lead to: equal variances, and covariances drawn at random, always
 the same ones.
+
+Held by tests/stress/test_stress_set.py.
 """
 
 from __future__ import annotations

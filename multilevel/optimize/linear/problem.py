@@ -1,4 +1,7 @@
-"""A linear mixed model reduced to its cross-products."""
+"""A linear mixed model reduced to its cross-products.
+
+Held by tests/optimize/linear/test_fit_lmm.py.
+"""
 
 from __future__ import annotations
 

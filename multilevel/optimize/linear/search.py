@@ -1,4 +1,7 @@
-"""Descents on the profiled deviance of a linear mixed model."""
+"""Descents on the profiled deviance of a linear mixed model.
+
+Held by tests/optimize/linear/test_fit_lmm.py.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ References
 ----------
 Rao (1971), J. Multivariate Analysis 1, 257-275; Searle, Casella & McCulloch (1992),
 Variance Components, section 11.3.
+
+Held by tests/optimize/linear/test_starting_values.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Second derivatives of the deviance in theta, exact or by careful differences."""
+"""Second derivatives of the deviance in theta, exact or by careful differences.
+
+Held by tests/optimize/linear/test_theta_hessian.py.
+"""
 
 from __future__ import annotations
 

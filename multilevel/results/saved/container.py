@@ -3,6 +3,8 @@
 Reading is bounded by the size of the file: no member may be packed more tightly than
 `TIGHTEST`, members do not overlap, and an array is as large as its member says. Nothing
 is unpickled.
+
+Held by tests/models/test_tampered_files.py and tests/models/test_hostile_files.py.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Nothing of a file is compiled before `refuse_unlisted` has seen it, unless the reader
 trusts the file. What the names stand for is settled anew, and must be what it was.
+
+Held by tests/models/test_hostile_files.py and tests/models/test_saved_fit.py.
 """
 
 from __future__ import annotations

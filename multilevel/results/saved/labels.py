@@ -2,6 +2,8 @@
 
 Whatever pandas can use as a label comes back with its type: numbers, text, dates with
 their zone, periods, intervals, categories, tuples, decimals, missing values.
+
+Held by tests/models/test_saved_fit.py.
 """
 
 from __future__ import annotations

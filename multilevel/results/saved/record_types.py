@@ -1,4 +1,7 @@
-"""Whether a value is of the type that a record's class declares."""
+"""Whether a value is of the type that a record's class declares.
+
+Held by tests/models/test_tampered_files.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A file that is written beside its place and put there at once."""
+"""A file that is written beside its place and put there at once.
+
+Held by tests/models/test_saving_is_atomic.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 A record is written field by field from its class, and read into the same class: every
 field must be there and of the type that the class declares.
+
+Held by tests/models/test_tampered_files.py and tests/models/test_saved_fit.py.
 """
 
 from __future__ import annotations
