@@ -130,8 +130,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 def _fitted(arguments: argparse.Namespace) -> MixedResults:
     """Return the fit that the arguments ask for."""
+    from multilevel.cli.data_source import read_table
     from multilevel.cli.progress import announced
-    from multilevel.cli.tables import read_table
 
     _refuse_options_of_the_other_model(arguments)
     fitter = _generalized_fitter if arguments.family else _linear_fitter

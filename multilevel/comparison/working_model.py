@@ -1,4 +1,4 @@
-"""The linear mixed model that a generalized one resembles near given estimates.
+"""The linear mixed model that a generalized one resembles, for the null of a test.
 
 Held by tests/comparison/test_nested_models.py.
 """

@@ -1,4 +1,4 @@
-"""What a covariance structure is.
+"""What a covariance structure of the random effects of a term is.
 
 A structure maps its part of theta to the relative covariance factor of one random
 term, ``Cov(b) = sigma^2 factor factor'``.  The likelihood asks for nothing else than

@@ -1,11 +1,11 @@
-"""The catalogue: one record per embedded data set.
+"""The catalogue: one record per data set; those of discrete responses in a second file.
 
 Held by tests/datasets/test_loading.py.
 """
 
 from __future__ import annotations
 
-from multilevel.datasets.discrete_responses import (
+from multilevel.datasets.catalogue_discrete import (
     BACTERIA,
     CBPP,
     CONTRACEPTION,

@@ -1,4 +1,4 @@
-"""What the catalogue says about a data set and about each of its columns.
+"""The types of the catalogue's records: a data set, and each of its columns.
 
 Held by tests/datasets/test_loading.py.
 """

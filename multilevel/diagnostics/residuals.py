@@ -1,4 +1,4 @@
-"""Residuals of mixed models; a linear one is the normal case with the identity link.
+"""The formulas of residuals; a linear model is the normal case, identity link.
 
 All but the marginal ones are given the random effects.
 

@@ -21,7 +21,7 @@ from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
 from multilevel.covariance.square_root import covariance_root
 from multilevel.errors import FitError
 from multilevel.inference.denominator_df import Denominators
-from multilevel.inference.estimability import independent_rows
+from multilevel.inference.estimable_hypotheses import independent_rows
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.option_values import as_tail_share
 

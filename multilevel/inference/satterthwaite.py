@@ -26,7 +26,7 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
 from multilevel.inference.common_axes import common_axes
-from multilevel.inference.estimability import independent_rows
+from multilevel.inference.estimable_hypotheses import independent_rows
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
 from multilevel.likelihood.linear.theta_derivatives import covariance_directions
 from multilevel.optimize.linear.estimates import fixed_root

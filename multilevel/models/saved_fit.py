@@ -1,4 +1,4 @@
-"""A fit is written to a file: the design, the estimates, and no code.
+"""A fit is written to a file: what goes in. How files look: `results/saved`.
 
 Held by tests/models/test_saved_fit.py.
 """

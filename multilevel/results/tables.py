@@ -1,4 +1,4 @@
-"""How results are shown.
+"""The summary of the results, and how results print.
 
 Held by tests/results/test_mixedlm_results.py and tests/reporting/test_fit_summary.py.
 """

@@ -13,7 +13,7 @@ import numpy as np
 from multilevel.comparison.compare_pooled import compare_pooled
 from multilevel.comparison.nested_models import compare_nested
 from multilevel.errors import ComparisonError, FitError, NotForMixedModelsError
-from multilevel.inference.estimability import Estimability, estimability
+from multilevel.inference.estimable_hypotheses import Estimability, estimability
 from multilevel.inference.hypotheses import UncertainEffects, t_tests, wald_test
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.results.estimates import Estimates

@@ -1,4 +1,4 @@
-"""The descent of the approximate deviance from a start to a proved optimum.
+"""The descent of the approximate deviance to a proved optimum; which optimizer runs.
 
 Held by tests/optimize/generalized/test_glmm_limits.py.
 """

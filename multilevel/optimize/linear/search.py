@@ -1,4 +1,4 @@
-"""Descents on the profiled deviance of a linear mixed model.
+"""Descents on the profiled deviance of a linear mixed model; which optimizer runs.
 
 Held by tests/optimize/linear/test_fit_lmm.py.
 """

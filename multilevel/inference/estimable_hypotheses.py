@@ -1,4 +1,4 @@
-"""Which hypotheses about fixed effects the data say anything about.
+"""Which hypotheses about fixed effects can be tested, where columns are aliased.
 
 With aliased columns, X_dropped = X_kept B, the fitted model sets their coefficients to
 zero. A contrast l'beta that involves them has an estimate that does not depend on this

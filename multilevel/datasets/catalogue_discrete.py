@@ -1,4 +1,4 @@
-"""Records of the embedded data sets whose response is a class or a count.
+"""The catalogue of data sets whose response is a class or a count.
 
 Held by tests/datasets/test_loading.py.
 """

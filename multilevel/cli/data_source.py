@@ -1,4 +1,4 @@
-"""Find the data that a command names: a file or an embedded data set.
+"""The data that a command names: a file, by its ending, or an embedded data set.
 
 Held by tests/cli/test_commands.py.
 """
