@@ -19,6 +19,7 @@ Held by tests/inference/test_expected_information.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -102,9 +103,16 @@ def _drawn_products(
         drawn = problem.with_response(y)
         scale = drawn.basis.response_scale
         point = drawn.point(lams, reml=reml)
+        if not reml:
+            # P = V^-1 projects nothing out: the response is whitened as it was drawn.
+            mean = drawn.basis.working_beta(np.zeros(problem.n_fixed))
+            profiled = point.profiled.at(mean, point.profiled.sigma2)
+            point = replace(point, profiled=profiled)  # type: ignore[type-var]
         quadratic, cross = point.working_products(list(directions))
-        along = cross[:, :-1] @ point.profiled.RX_inverse
-        total += (quadratic - along @ along.T) * scale**2
+        if reml:
+            along = cross[:, :-1] @ point.profiled.RX_inverse
+            quadratic = quadratic - along @ along.T
+        total += quadratic * scale**2
     return total / _PROBES
 
 

@@ -99,7 +99,12 @@ def test_is_that_of_the_dense_formula(random, reml, scale_known):
 
 @pytest.mark.parametrize(
     ("reml", "fixed", "n_rows"),
-    [(True, "x", 400), (False, "x", 400), (True, "bs(x, df=12)", 60)],
+    [
+        (True, "x", 400),
+        (False, "x", 400),
+        (True, "bs(x, df=12)", 60),
+        (False, "bs(x, df=12)", 60),
+    ],
 )
 def test_large_designs_draw_responses(monkeypatch, reml, fixed, n_rows):
     monkeypatch.setattr(evaluation, "MAX_EFFECTS", 0)
