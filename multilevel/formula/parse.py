@@ -78,6 +78,41 @@ def parse_formula(text: str) -> ModelFormula:
     return _parse_cached(text, tuple(STRUCTURES))
 
 
+def parse_formula_by_group(text: str) -> ModelFormula:
+    """Read the formula of one regression for each group.
+
+    Parameters
+    ----------
+    text : str
+        A mixed-model formula, or nlme's short form ``response ~ effects | group``.
+
+    Returns
+    -------
+    ModelFormula
+        The short form as if it were ``response ~ effects + (1 | group)``.
+
+    Raises
+    ------
+    FormulaError
+        As `parse_formula`.
+
+    Examples
+    --------
+    >>> formula = parse_formula_by_group("y ~ x | school")
+    >>> formula.fixed, formula.random[0].factor
+    ('x', 'school')
+    """
+    if isinstance(text, str) and "|" in text:
+        source = Source(" ".join(text.splitlines()).replace("\t", " ").strip())
+        tree = _read_tree(source, 0, len(source.text))
+        right = tree.args[-1] if tree.kind == "~" and len(tree.args) == 2 else None
+        if right is not None and right.kind == "|" and not right.parenthesized:
+            effects, group = map(source.piece, right.args)
+            left = source.piece(tree.args[0])
+            return parse_formula(f"{left} ~ {effects} + (1 | {group})")
+    return parse_formula(text)
+
+
 @lru_cache(maxsize=512)
 def _parse_cached(text: str, structures: tuple[str, ...]) -> ModelFormula:
     # On one line, as errors show it: carets are counted in this text.

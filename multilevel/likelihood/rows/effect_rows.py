@@ -57,6 +57,14 @@ class LevelIndex:
             return np.asarray(np.add.reduceat(values, self._starts))
         return counted_sums(self.codes, values, self.n_levels)
 
+    def largest(self, values: FloatVector) -> FloatVector:
+        """Largest value in the rows of each level, (J,)."""
+        if self._starts is not None:
+            return np.asarray(np.maximum.reduceat(values, self._starts))
+        largest = np.full(self.n_levels, -np.inf)
+        np.maximum.at(largest, self.codes, values)
+        return largest
+
     def spread(self, by_level: FloatVector) -> FloatVector:
         """The value of its level for every row, (n,)."""
         if self._starts is not None:

@@ -26,6 +26,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.standard_deviations import sd_name
+from multilevel.likelihood.families.row_likelihood import RowLikelihood
 from multilevel.optimize.generalized.objective import GlmPoint
 from multilevel.optimize.generalized.problem import GeneralizedProblem
 
@@ -128,8 +129,14 @@ def running_off(
 
 def ends_of(problem: GeneralizedProblem, shapes: FloatVector) -> FloatVector:
     """Where each row's likelihood rises for ever: 1, -1, or 0 for nowhere, (n,)."""
-    likelihood = problem.rows.likelihood
-    far = np.full(len(problem.offset), FAR)
+    return ends_of_rows(problem.rows.likelihood, len(problem.offset), shapes)
+
+
+def ends_of_rows(
+    likelihood: RowLikelihood, n_rows: int, shapes: FloatVector
+) -> FloatVector:
+    """The same of the likelihood of rows."""
+    far = np.full(n_rows, FAR)
     with np.errstate(all="ignore"):
         up = likelihood.terms(far, shapes).score >= 0.0
         down = likelihood.terms(-far, shapes).score <= 0.0
