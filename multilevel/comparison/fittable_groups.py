@@ -75,8 +75,10 @@ def fittable_groups(
     least = len(columns) + has_scale
     small = sizes < least
     short = ~kept[columns].all(axis=0) & ~small
-    excluded = {int(j): _too_small(sizes[j], len(columns), has_scale) for j in
-                np.flatnonzero(small)}  # fmt: skip
+    excluded = {
+        int(j): _too_small(int(sizes[j]), len(columns), has_scale=has_scale)
+        for j in np.flatnonzero(small)
+    }
     for j in np.flatnonzero(short):
         missing = [k for k in columns if not kept[k, j]]
         excluded[int(j)] = _rank_deficient(
@@ -90,7 +92,7 @@ def _constant(exog: FloatMatrix, k: int, index: LevelIndex) -> BoolVector:
     return np.asarray(index.largest(exog[:, k]) == -index.largest(-exog[:, k]))
 
 
-def _too_small(n_rows: int, n_columns: int, has_scale: bool) -> str:
+def _too_small(n_rows: int, n_columns: int, *, has_scale: bool) -> str:
     rows = f"{n_rows} row{'s' * (n_rows != 1)}"
     return (
         f"too small: {rows} for {n_columns} coefficient{'s' * (n_columns != 1)}"
