@@ -5,7 +5,7 @@ Tests: tests/comparison/test_unpooled.py, tests/comparison/test_unpooled_glm.py
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from multilevel.array_types import FloatMatrix, IntVector
 from multilevel.comparison.fittable_groups import FittableGroups, fittable_groups
 from multilevel.comparison.unpooled import Unpooled
 from multilevel.design.grouping import GroupingFactor
-from multilevel.design.labels import shown_levels
 from multilevel.design.model_design import ModelDesign
 from multilevel.errors import ComparisonError
 from multilevel.likelihood.families.traits import Family
@@ -25,6 +24,16 @@ from multilevel.optimize.generalized.level_rows import (
     LevelResponses,
 )
 from multilevel.optimize.linear.level_fits import fit_linear_levels
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be fitted."""
+
+    design: ModelDesign
+    family: Family | None
+    factor: GroupingFactor
+    formula: str
 
 
 def fit_unpooled(
@@ -52,6 +61,7 @@ def fit_unpooled(
         For a factor that the design does not have, and if no group can be fitted.
     """
     factor = _factor(design, group)
+    asked = _Asked(design, family, factor, formula)
     if not len(design.kept):
         raise ComparisonError(
             "the formula has no fixed effects, so there is nothing to fit in a group; "
@@ -70,8 +80,8 @@ def fit_unpooled(
     sizes = factor.sizes[found.fitted]
     own = LevelIndex(np.repeat(np.arange(len(sizes)), sizes), len(sizes))
     names = tuple(design.kept_names[k] for k in found.columns)
-    fits = _fits(design, family, names, columns, rows, own)
-    return _value(design, family, factor, found, fits, rows, formula)
+    fits = _fits(asked, names, columns, rows, own)
+    return _value(asked, found, fits, rows)
 
 
 def _factor(design: ModelDesign, group: str | None) -> GroupingFactor:
@@ -79,7 +89,8 @@ def _factor(design: ModelDesign, group: str | None) -> GroupingFactor:
     if group is None and len(design.factors) > 1:
         raise ComparisonError(
             f"the formula has {len(design.factors)} grouping factors, {names}; say "
-            f"whose groups get a regression each, as in group={design.factor_names[0]!r}"
+            "whose groups get a regression each, as in "
+            f"group={design.factor_names[0]!r}"
         )
     if group is not None and group not in design.factor_names:
         raise ComparisonError(
@@ -102,13 +113,13 @@ def _refuse_nothing(excluded: dict[int, str], factor: GroupingFactor) -> None:
 
 
 def _fits(
-    design: ModelDesign,
-    family: Family | None,
+    asked: _Asked,
     names: tuple[str, ...],
     columns: FloatMatrix,
     rows: IntVector,
     index: LevelIndex,
 ) -> LevelFits:
+    design, family = asked.design, asked.family
     offset = np.zeros(design.nobs) if design.offset is None else design.offset
     if family is None:
         weights = None if design.weights is None else design.weights[rows]
@@ -119,14 +130,10 @@ def _fits(
 
 
 def _value(
-    design: ModelDesign,
-    family: Family | None,
-    factor: GroupingFactor,
-    found: FittableGroups,
-    fits: LevelFits,
-    rows: IntVector,
-    formula: str,
+    asked: _Asked, found: FittableGroups, fits: LevelFits, rows: IntVector
 ) -> Unpooled:
+    """The estimates with the names and rows that they belong to."""
+    design, factor = asked.design, asked.factor
     candidates = np.flatnonzero(found.fitted)
     excluded = found.excluded | {
         int(candidates[at]): reason for at, reason in fits.failed.items()
@@ -135,7 +142,7 @@ def _value(
     fitted = np.delete(candidates, list(fits.failed))
     eta = np.full(design.nobs, np.nan)
     eta[rows] = fits.eta
-    if family is None and design.offset is not None:
+    if asked.family is None and design.offset is not None:
         eta += design.offset
     eta[~np.isin(factor.codes, fitted)] = np.nan
     aliased = np.setdiff1d(np.arange(len(design.exog_names)), design.kept)
@@ -143,8 +150,8 @@ def _value(
     dropped |= {design.kept_names[k]: why for k, why in found.dropped.items()}
     return Unpooled(
         design=design,
-        family=family,
-        formula=formula,
+        family=asked.family,
+        formula=asked.formula,
         factor=factor,
         columns=design.kept[found.columns],
         fitted=fitted,

@@ -64,12 +64,13 @@ def fittable_groups(
     """
     kept = level_basis(exog, index).kept
     columns = np.flatnonzero(kept.any(axis=1))
-    constant = {k: _constant(exog, k, index) for k in np.flatnonzero(~kept.all(axis=1))}
+    some = np.flatnonzero(~kept.all(axis=1)).tolist()
+    constant = {k: _constant(exog, k, index) for k in some}
     dropped = {
-        int(k): f"constant within every {factor}"
+        k: f"constant within every {factor}"
         if constant[k].all()
         else f"depends on the columns before it within every {factor}"
-        for k in np.flatnonzero(~kept.any(axis=1))
+        for k in np.flatnonzero(~kept.any(axis=1)).tolist()
     }
     sizes = index.sums(None).astype(int)
     least = len(columns) + has_scale
@@ -80,7 +81,7 @@ def fittable_groups(
         for j in np.flatnonzero(small)
     }
     for j in np.flatnonzero(short):
-        missing = [k for k in columns if not kept[k, j]]
+        missing = [k for k in columns.tolist() if not kept[k, j]]
         excluded[int(j)] = _rank_deficient(
             [names[k] for k in missing], [bool(constant[k][j]) for k in missing]
         )

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 def counted_sums(
@@ -65,7 +69,7 @@ class LevelIndex:
         np.maximum.at(largest, self.codes, values)
         return largest
 
-    def spread(self, by_level: FloatVector) -> FloatVector:
+    def spread(self, by_level: NDArray[Number]) -> NDArray[Number]:
         """The value of its level for every row, (n,)."""
         if self._starts is not None:
             return np.repeat(by_level, self._counts)

@@ -23,12 +23,12 @@ _ROUNDING_OF_FEW_ROWS = 4.0  # as in `design.rank`
 
 @dataclass(frozen=True, slots=True)
 class LevelBasis:
-    """X_j = Q_j R_j for each level j, with orthonormal columns of Q_j.
+    """X_j = D_j R_j for each level j, with orthonormal columns of D_j.
 
     Attributes
     ----------
     index : LevelIndex
-    Q : (p, n)
+    directions : (p, n)
         The rows of each level; zero in the levels in which a column depends on those
         before it.
     R : (p, p, J)
@@ -38,7 +38,7 @@ class LevelBasis:
     """
 
     index: LevelIndex
-    Q: FloatMatrix
+    directions: FloatMatrix
     R: FloatArray
     kept: np.ndarray
 
@@ -89,10 +89,8 @@ def level_basis(columns: FloatMatrix, index: LevelIndex) -> LevelBasis:
     [[True, True], [True, False]]
     """
     n, p = columns.shape
-    rounding = np.finfo(float).eps * (
-        _ROUNDING_OF_FEW_ROWS + np.sqrt(index.sums(None))
-    )
-    Q, R = np.zeros((p, n)), np.zeros((p, p, index.n_levels))
+    rounding = np.finfo(float).eps * (_ROUNDING_OF_FEW_ROWS + np.sqrt(index.sums(None)))
+    directions, R = np.zeros((p, n)), np.zeros((p, p, index.n_levels))
     errors = np.zeros((p, index.n_levels))
     kept = np.zeros((p, index.n_levels), dtype=bool)
     for k in range(p):
@@ -101,21 +99,21 @@ def level_basis(columns: FloatMatrix, index: LevelIndex) -> LevelBasis:
         scale = np.where(largest > 0, largest, 1.0)
         rest = columns[:, k] / index.spread(scale)
         norm = np.sqrt(index.sums(rest * rest))
-        along, rest = _projected(Q[:k], rest, index)
+        along, rest = _projected(directions[:k], rest, index)
         size = np.sqrt(index.sums(rest * rest))
         error = rounding * norm + (np.abs(along) * errors[:k]).sum(axis=0)
         kept[k] = size > np.maximum(ALIASED * norm, error)
-        Q[k] = rest * index.spread(np.divide(1.0, size, where=kept[k], out=0.0 * size))
+        directions[k] = rest * index.spread(np.divide(1.0, size, where=kept[k], out=0.0 * size))
         np.divide(error, size, where=kept[k], out=errors[k])
         R[:k, k] = along * scale
         R[k, k] = np.where(kept[k], size * scale, 0.0)
     R *= kept[:, None]
-    return LevelBasis(index, Q, R, kept)
+    return LevelBasis(index, directions, R, kept)
 
 
 def level_solutions(basis: LevelBasis, response: FloatVector) -> LevelSolutions:
     """Least squares of a response (n,) on the columns of each level."""
-    along, rest = _projected(basis.Q, response, basis.index)
+    along, rest = _projected(basis.directions, response, basis.index)
     params = back_substituted(basis.R, along[:, None])[:, 0]
     return LevelSolutions(params, rest, basis.index.sums(rest * rest))
 
@@ -148,13 +146,13 @@ def level_products(
 
 
 def _projected(
-    Q: FloatMatrix, values: FloatVector, index: LevelIndex
+    directions: FloatMatrix, values: FloatVector, index: LevelIndex
 ) -> tuple[FloatMatrix, FloatVector]:
     """Coordinates (k, J) of values (n,) along orthonormal columns, and the rest."""
-    along, rest = np.zeros((len(Q), index.n_levels)), values.copy()
+    along, rest = np.zeros((len(directions), index.n_levels)), values.copy()
     # The first pass leaves rounding of the size of the values.
     for _ in range(2):
-        for i, direction in enumerate(Q):
+        for i, direction in enumerate(directions):
             part = index.sums(direction * rest)
             rest -= direction * index.spread(part)
             along[i] += part

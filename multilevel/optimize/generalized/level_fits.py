@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel.array_types import BoolVector, FloatMatrix, FloatVector
-from multilevel.likelihood.rows.effect_rows import LevelIndex
 from multilevel.likelihood.rows.level_regressions import (
     LevelBasis,
     level_basis,
@@ -91,18 +90,18 @@ def fit_generalized_levels(levels: GeneralizedLevels) -> LevelFits:
             break
         step = _step(search, fisher=number < _FISHER_STEPS)
         runs = _runs_off(search.levels, step.eta)
-        for at in np.flatnonzero(runs):
+        for at in np.flatnonzero(runs).tolist():
             failed[int(search.number[at])] = _separated(search.levels, step.params, at)
         _move(search, step)
         done = _is_done(search, step) & ~runs
         params[:, search.number[done]] = search.params[:, done]
         search.size = step.size
         search = _left(search, ~(done | runs))
-    for at, level in enumerate(search.number):
+    for at, level in enumerate(search.number.tolist()):
         if search.size[at] < GOOD and not _separates(search.levels, at):
             params[:, level] = search.params[:, at]
         else:
-            failed[int(level)] = _no_maximum(search.levels, at)
+            failed[level] = _no_maximum(search.levels, at)
     return _at_estimates(levels, params, failed)
 
 
@@ -144,8 +143,8 @@ def _step(search: _Search, *, fisher: bool) -> _Step:
     weight = terms.weight
     if not levels.family.is_canonical:
         expected = levels.rows.expected_weight(search.eta, levels.shapes)
-        negative = levels.index.largest(-weight) >= 0.0
-        weight = np.where(levels.index.spread(negative | fisher), expected, weight)
+        by_fisher = (levels.index.largest(-weight) >= 0.0) | fisher
+        weight = np.where(levels.index.spread(by_fisher), expected, weight)
     basis, roots = _weighted(levels, weight)
     response = np.divide(terms.score, roots, where=roots > 0.0, out=0.0 * roots)
     found = level_solutions(basis, response)
@@ -155,7 +154,7 @@ def _step(search: _Search, *, fisher: bool) -> _Step:
         found.params,
         level_products(levels.columns, found.params, levels.index),
         squares / levels.unit(levels.index.sums(np.square(response))),
-        basis.kept.all(axis=0),
+        np.asarray(basis.kept.all(axis=0)),
     )
 
 
@@ -194,9 +193,7 @@ def _runs_off(levels: GeneralizedLevels, change: FloatVector) -> BoolVector:
     # Rows with an end may go there; the others must not move.
     wrong = np.where(levels.ends == 0.0, size, -levels.ends * change)
     most = levels.index.largest(size)
-    return np.asarray(
-        (levels.index.largest(wrong) <= TIED * most) & (most > STILL)
-    )
+    return np.asarray((levels.index.largest(wrong) <= TIED * most) & (most > STILL))
 
 
 def _left(search: _Search, inside: BoolVector) -> _Search:
