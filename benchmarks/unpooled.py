@@ -28,6 +28,7 @@ def frame_of(n_groups: int, n_rows: int) -> pd.DataFrame:
 
 
 def main(n_groups: int = 10_000, n_rows: int = 20) -> None:
+    """Time both and compare their numbers."""
     frame = frame_of(n_groups, n_rows)
     ml.unpooled("y ~ x + z | g", frame_of(5, 20))  # imports
     start = time.perf_counter()

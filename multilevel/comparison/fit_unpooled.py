@@ -1,6 +1,6 @@
 """No pooling: a regression of its own for each group, all groups at once.
 
-Tests: tests/comparison/test_unpooled.py, tests/comparison/test_unpooled_glm.py
+Held by tests/comparison/test_unpooled.py, tests/comparison/test_unpooled_glm.py.
 """
 
 from __future__ import annotations

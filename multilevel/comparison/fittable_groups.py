@@ -1,6 +1,6 @@
 """Which groups can have a regression of their own, on which columns, and why not.
 
-Tests: tests/comparison/test_unpooled.py
+Held by tests/comparison/test_unpooled.py.
 """
 
 from __future__ import annotations

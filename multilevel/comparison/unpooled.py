@@ -1,6 +1,6 @@
 """Regressions of single groups, as one value.
 
-Tests: tests/comparison/test_unpooled.py, tests/comparison/test_unpooled_glm.py
+Held by tests/comparison/test_unpooled.py, tests/comparison/test_unpooled_glm.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Predictions by the regressions of single groups.
 
-Tests: tests/comparison/test_unpooled.py
+Held by tests/comparison/test_unpooled.py.
 """
 
 from __future__ import annotations

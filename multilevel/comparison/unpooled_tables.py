@@ -1,6 +1,6 @@
 """Tables of the regressions of single groups.
 
-Tests: tests/comparison/test_unpooled.py
+Held by tests/comparison/test_unpooled.py.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ sums over the rows of the levels: as many vector operations as pairs of columns,
 many levels there are. As a first column of ones takes the means out, an origin far from
 the data costs no digits.
 
-Tests: tests/likelihood/rows/test_level_regressions.py
+Held by tests/likelihood/rows/test_level_regressions.py.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def level_basis(columns: FloatMatrix, index: LevelIndex) -> LevelBasis:
         size = np.sqrt(index.sums(rest * rest))
         error = rounding * norm + (np.abs(along) * errors[:k]).sum(axis=0)
         kept[k] = size > np.maximum(ALIASED * norm, error)
-        directions[k] = rest * index.spread(np.divide(1.0, size, where=kept[k], out=0.0 * size))
+        units = np.divide(1.0, size, where=kept[k], out=0.0 * size)
+        directions[k] = rest * index.spread(units)
         np.divide(error, size, where=kept[k], out=errors[k])
         R[:k, k] = along * scale
         R[k, k] = np.where(kept[k], size * scale, 0.0)

@@ -1,6 +1,6 @@
 """What regressions of single levels hold, all levels side by side.
 
-Tests: tests/comparison/test_unpooled.py
+Held by tests/comparison/test_unpooled.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Log-likelihoods of levels, each at its own best dispersion.
 
-Tests: tests/comparison/test_unpooled_glm.py
+Held by tests/comparison/test_unpooled_glm.py.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ definition of separation and is looked for in every step.
 References: McCullagh & Nelder (1989), Generalized Linear Models, section 2.5; Albert &
 Anderson (1984), Biometrika 71, 1-10.
 
-Tests: tests/comparison/test_unpooled_glm.py
+Held by tests/comparison/test_unpooled_glm.py.
 """
 
 from __future__ import annotations

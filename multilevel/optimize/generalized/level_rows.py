@@ -1,6 +1,6 @@
 """The rows of generalized models that levels have for themselves.
 
-Tests: tests/comparison/test_unpooled_glm.py
+Held by tests/comparison/test_unpooled_glm.py.
 """
 
 from __future__ import annotations

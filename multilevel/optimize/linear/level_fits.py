@@ -1,6 +1,6 @@
 """A linear regression in every level of a factor, by least squares.
 
-Tests: tests/comparison/test_unpooled.py
+Held by tests/comparison/test_unpooled.py.
 """
 
 from __future__ import annotations
