@@ -17,7 +17,7 @@ from statsmodels.genmod.families import links
 from statsmodels.genmod.generalized_linear_model import GLM
 
 import multilevel as ml
-from multilevel.errors import DataError
+from multilevel.errors import ComparisonError, DataError
 from multilevel.likelihood.families.registry import family_of
 from multilevel.likelihood.families.traits import bind_rows
 
@@ -171,6 +171,8 @@ def test_separation_does_not_depend_on_units_order_or_labels(
     rng = np.random.default_rng(seed)
     data = pd.DataFrame({"g": np.repeat(list("abcdef"), 7), "x": rng.normal(size=42)})
     data["y"] = (rng.normal(size=42) < 1.5 * data["x"]).astype(int)
+    data.loc[data["g"] == "f", "y"] = [0, 1] * 3 + [0]
+    data.loc[data["g"] == "f", "x"] = np.arange(7.0)
     moved = data.assign(x=scale * (data["x"] + 3.0)).sample(frac=1, random_state=seed)
     fits, other = (
         ml.unpooled("y ~ x + (1 | g)", d, family="binomial") for d in (data, moved)
@@ -178,6 +180,18 @@ def test_separation_does_not_depend_on_units_order_or_labels(
     assert fits.excluded.keys() == other.excluded.keys()
     assert_allclose(other.params["x"] * scale, fits.params["x"], rtol=1e-6, atol=1e-8)
     assert_allclose(other.llf, fits.llf, rtol=1e-8)
+
+
+@pytest.mark.parametrize("response", ["binary", "count"])
+def test_no_group_left_is_refused(response: str) -> None:
+    data = frame_of()
+    family = "binomial" if response == "binary" else "poisson"
+    # Varies between groups, not within any.
+    data[response] = (data["g"] == "g1").astype(int) if response == "binary" else 0
+    data.loc[data["g"] == "g1", "x"] = 1.0
+    data.loc[data["g"] == "g1", response] = 1
+    with pytest.raises(ComparisonError, match=r"none of the 8 .* every response is 0"):
+        ml.unpooled(f"{response} ~ x | g", data, family=family)
 
 
 def test_a_saturated_group_of_counts_is_fitted() -> None:

@@ -44,7 +44,7 @@ class LevelIndex:
     def _starts(self) -> IntVector | None:
         """First row of each level if the rows are sorted by level."""
         steps = np.diff(self.codes)
-        if len(steps) and (steps < 0).any():
+        if not len(self.codes) or (steps < 0).any():
             return None
         return np.concatenate([[0], np.flatnonzero(steps) + 1])
 
