@@ -20,6 +20,7 @@ import multilevel as ml
 from multilevel.errors import ComparisonError, DataError
 from multilevel.likelihood.families.registry import family_of
 from multilevel.likelihood.families.traits import bind_rows
+from multilevel.optimize.generalized.separation import separating_direction
 
 
 def frame_of(seed: int = 1, n_groups: int = 8) -> pd.DataFrame:
@@ -224,3 +225,21 @@ def test_predictions_on_both_scales() -> None:
     assert_allclose(np.exp(link), fits.predict(frame), rtol=1e-12)
     assert_allclose(fits.predict(frame), fits.fittedvalues, rtol=1e-12)
     assert_allclose(fits.resid, frame["count"] - fits.fittedvalues)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_separation_is_what_a_linear_programme_says(link: str) -> None:
+    rng = np.random.default_rng(7)
+    data = pd.DataFrame({"g": np.repeat(np.arange(150), 9)})
+    data["x"] = rng.integers(0, 4, len(data)).astype(float)
+    data["z"] = rng.normal(size=len(data)).round(1)
+    data["y"] = (rng.normal(size=len(data)) < data["x"] - 1.5).astype(int)
+    fits = ml.unpooled("y ~ x + z | g", data, family=family_of("binomial", link))
+    judged = [g for g in range(150) if "rank" not in fits.excluded.get(g, "")]
+    for group in judged:
+        rows = data[data["g"] == group]
+        columns = np.column_stack([np.ones(9), rows[["x", "z"]]])
+        ends = 2.0 * rows["y"].to_numpy() - 1.0
+        separated = separating_direction(columns, ends) is not None
+        assert separated == (group in fits.excluded), group
+    assert 20 < len(fits.groups) < 130
