@@ -52,7 +52,6 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
         If the model has no fixed effects.
     """
     from statsmodels.discrete import discrete_model
-    from statsmodels.genmod.generalized_linear_model import GLM
 
     design, family = fitted.design, fitted.family
     if not len(design.kept):
@@ -81,6 +80,25 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
             ones = np.ones((len(problem.X), 1))
             constant = pooled_maximum(replace(problem, X=ones))
             return _at_estimates(model, params, covariance, (pooled.llf, constant.llf))
+    return statsmodels_glm(design, family, statsmodels_family(given, family, values))
+
+
+def statsmodels_glm(
+    design: ModelDesign, family: Family, instance: Any
+) -> ResultsWrapper:
+    """statsmodels' GLM results of the fixed part on the rows of a design.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    family : Family
+    instance : statsmodels family
+        The same family.
+    """
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    exog = pd.DataFrame(design.X, index=design.index, columns=list(design.kept_names))
+    endog: Any = pd.Series(design.y, design.index, name=design.response)
     options: dict[str, Any] = {"offset": design.offset}
     if family.traits.has_trials and design.weights is not None:
         endog = _successes_and_failures(design)
@@ -89,7 +107,6 @@ def pooled_glm(fitted: GeneralizedFittedModel, given: object) -> ResultsWrapper:
     elif design.weights is not None:
         counts = family.traits.weights == "cases"
         options["freq_weights" if counts else "var_weights"] = design.weights
-    instance = statsmodels_family(given, family, values)
     with warnings.catch_warnings():
         # The mixed model was fitted with this link, whatever its range.
         warnings.simplefilter("ignore", DomainWarning)

@@ -6,12 +6,13 @@ Held by tests/comparison/test_unpooled.py, tests/comparison/test_unpooled_glm.py
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
+from multilevel.comparison.one_group import regression_of_group
 from multilevel.comparison.unpooled_predictions import unpooled_predictions
 from multilevel.comparison.unpooled_tables import spread_table, tidy_frame
 from multilevel.design.grouping import GroupingFactor
@@ -22,6 +23,9 @@ from multilevel.inference.intervals import wald_limits
 from multilevel.likelihood.families.traits import Family
 from multilevel.optimize.common.level_fits import LevelFits
 from multilevel.option_values import as_switch, as_tail_share
+
+if TYPE_CHECKING:
+    from statsmodels.regression.linear_model import RegressionResultsWrapper
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,6 +272,21 @@ class Unpooled(ShownAsTable):
         return unpooled_predictions(
             self, data, kind=kind, new_levels=new_levels, offset=offset
         )
+
+    def regression(self, group: Any) -> RegressionResultsWrapper:
+        """statsmodels' results of one group: OLS, WLS or GLM on its rows.
+
+        Parameters
+        ----------
+        group : label
+            A fitted group.
+
+        Raises
+        ------
+        DataError
+            For a group without a regression, with the reason.
+        """
+        return regression_of_group(self, group)
 
     def summary(self) -> FrameTable:
         """How the estimates spread over the groups."""

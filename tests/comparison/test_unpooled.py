@@ -169,6 +169,17 @@ def test_missing_rows_are_left_out(small: pd.DataFrame) -> None:
         ml.unpooled("y ~ x + (1 | g)", small, missing="raise")
 
 
+def test_one_group_as_statsmodels_results(small: pd.DataFrame) -> None:
+    fits = ml.unpooled("y ~ x + (1 | g)", small)
+    own = fits.regression("b")
+    assert_allclose(own.params, fits.params.loc["b"], rtol=1e-10)
+    assert_allclose(own.bse, fits.bse.loc["b"], rtol=1e-10)
+    with pytest.raises(DataError, match="x is constant"):
+        fits.regression("f")
+    with pytest.raises(DataError, match="there is no g 'new'"):
+        fits.regression("new")
+
+
 def test_predictions_of_new_rows(small: pd.DataFrame) -> None:
     fits = ml.unpooled("y ~ x + (1 | g)", small)
     new = pd.DataFrame({"x": [0.0, 1.0, np.nan], "g": ["a", "b", "a"]}, index=[7, 8, 9])

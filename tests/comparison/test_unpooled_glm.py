@@ -109,6 +109,15 @@ def test_likelihood_is_at_the_best_dispersion(name: str, weights: str | None) ->
         assert_allclose(fits.llf_groups[group], -best, rtol=1e-9)
 
 
+@pytest.mark.parametrize("case", ["poisson", "negative binomial", "gamma", "logit"])
+def test_one_group_as_statsmodels_results(case: str) -> None:
+    response, family = CASES[case]
+    fits = ml.unpooled(f"{response} ~ x | g", frame_of(), family=family, offset="o")
+    own = fits.regression("g2")
+    assert_allclose(own.params, fits.params.loc["g2"], rtol=1e-6)
+    assert_allclose(own.bse, fits.bse.loc["g2"], rtol=1e-5)
+
+
 def test_trials_are_weights_of_proportions() -> None:
     data = ml.datasets.load("cbpp")
     formula = "cbind(incidence, size - incidence) ~ 1 | herd"
