@@ -6,13 +6,13 @@ Held by tests/comparison/test_unpooled.py.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatVector
-from multilevel.display.column_formats import as_numbers
+from multilevel.display.column_formats import Columns, as_numbers
 from multilevel.display.frame_table import FrameTable
 from multilevel.display.number_text import number_text
 from multilevel.inference.intervals import two_sided_p
@@ -64,9 +64,16 @@ def spread_table(fits: Unpooled) -> FrameTable:
         frame,
         title=f"Un-pooled: {fits.formula}",
         notes=_notes(fits),
-        headings={"mean": "Mean", "median_se": "Std.Err. (50%)"},
-        formats=dict.fromkeys(frame.columns, as_numbers),
+        headings={"mean": "Mean", "median_se": "Median Std.Err."},
+        formats=dict.fromkeys(frame.columns, _numbers_or_nothing),
     )
+
+
+def _numbers_or_nothing(columns: Columns, name: Any, digits: int) -> list[str]:
+    """Nothing for the standard error of sigma."""
+    texts = as_numbers(columns, name, digits)
+    gaps = columns[name].isna()
+    return ["" if gap else text for text, gap in zip(texts, gaps, strict=True)]
 
 
 def _notes(fits: Unpooled) -> tuple[str, ...]:

@@ -242,6 +242,29 @@ def test_tables_in_text_and_html() -> None:
     assert_allclose(np.sqrt(covariances), fits.bse)
 
 
+def coverage(sd: np.ndarray, *, pool: bool) -> np.ndarray:
+    """Whether limits hold the slope 1, for a group of 6 rows for each sd."""
+    rng = np.random.default_rng(12)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(len(sd)), 6)})
+    frame["x"] = rng.normal(size=len(frame))
+    frame["y"] = frame["x"] + np.repeat(sd, 6) * rng.normal(size=len(frame))
+    limits = ml.unpooled("y ~ x | g", frame).conf_int(pool=pool)
+    own = limits.xs("x", level="effect")
+    return ((own["lower"] < 1.0) & (own["upper"] > 1.0)).to_numpy()
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_limits_hold_what_they_promise(pool: bool) -> None:
+    error = np.sqrt(0.05 * 0.95 / 4000)
+    assert abs(coverage(np.ones(4000), pool=pool).mean() - 0.95) < 3.0 * error
+    halves = coverage(np.repeat([1.0, 3.0], 2000), pool=pool).reshape(2, -1)
+    if pool:  # too wide for the quiet half, too narrow for the other
+        assert halves[0].mean() > 0.99
+        assert halves[1].mean() < 0.88
+    else:
+        assert_allclose(halves.mean(axis=1), 0.95, atol=3.0 * np.sqrt(2.0) * error)
+
+
 def numbers(fits: Any) -> tuple[pd.Series, pd.Series, float]:
     return fits.params["x"], fits.sigma, fits.llf
 
