@@ -59,6 +59,11 @@ class InverseLink:
         Whether the mean is analytic within one unit of the real line.
     ratios : str
         What exponentials of coefficients are in any family; empty if nothing.
+    latent_variance : float or None
+        Variance of the distribution whose distribution function the mean is: that of a
+        latent response, which is a success above a threshold.
+    is_logarithm : bool
+        Whether effects multiply the mean.
 
     Examples
     --------
@@ -85,6 +90,8 @@ class InverseLink:
     marginal: Callable[[FloatVector, FloatVector], MarginalMean] | None = None
     is_analytic: bool = False
     ratios: str = ""
+    latent_variance: float | None = None
+    is_logarithm: bool = False
 
     def is_same(self, other: InverseLink) -> bool:
         """Whether another one is the same function, made anew perhaps."""
@@ -214,6 +221,7 @@ LINKS: MappingProxyType[str, InverseLink] = MappingProxyType(
                 log_probabilities=logs.LOG,
                 marginal=curves.log_marginal,
                 ratios="ratios of means",
+                is_logarithm=True,
             ),
             InverseLink(
                 name="sqrt",
@@ -240,6 +248,7 @@ LINKS: MappingProxyType[str, InverseLink] = MappingProxyType(
                 is_symmetric=True,
                 log_probabilities=logs.LOGIT,
                 is_analytic=True,
+                latent_variance=np.pi**2 / 3.0,
             ),
             InverseLink(
                 name="probit",
@@ -253,6 +262,7 @@ LINKS: MappingProxyType[str, InverseLink] = MappingProxyType(
                 is_symmetric=True,
                 log_probabilities=logs.PROBIT,
                 marginal=curves.probit_marginal,
+                latent_variance=1.0,
             ),
             InverseLink(
                 name="cauchy",
@@ -278,6 +288,7 @@ LINKS: MappingProxyType[str, InverseLink] = MappingProxyType(
                 is_bounded=True,
                 log_probabilities=logs.CLOGLOG,
                 is_analytic=True,
+                latent_variance=np.pi**2 / 6.0,
             ),
             InverseLink(
                 name="loglog",
@@ -290,6 +301,7 @@ LINKS: MappingProxyType[str, InverseLink] = MappingProxyType(
                 is_bounded=True,
                 log_probabilities=logs.LOGLOG,
                 is_analytic=True,
+                latent_variance=np.pi**2 / 6.0,
             ),
             InverseLink(
                 name="logc",
