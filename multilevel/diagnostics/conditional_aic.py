@@ -28,11 +28,11 @@ from multilevel.comparison.working_model import working_design
 from multilevel.diagnostics.effective_df import theta_correction, trace_of_fitted
 from multilevel.diagnostics.refitted_df import refitted_df
 from multilevel.likelihood.families.traits import bind_rows
-from multilevel.methods import Method, Methods, chosen, methods
+from multilevel.methods import Method, Methods, methods, names_for
 from multilevel.optimize.common.fitted_model import FittedModel
-from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import build_problem
+from multilevel.option_values import as_word
 
 
 def corrected_df(fitted: LinearFittedModel) -> float:
@@ -72,7 +72,7 @@ def _terms_of_factors(fitted: FittedModel) -> list[list[int]]:
 
 def _square(root: FloatMatrix) -> FloatMatrix:
     """The lower triangle with the same ``root root'``."""
-    lower = np.linalg.qr(root.T, mode="r").T
+    lower = np.linalg.qr(root.T)[1].T
     return np.asarray(lower * np.where(np.diag(lower) < 0.0, -1.0, 1.0))
 
 
@@ -121,22 +121,17 @@ def conditional_aic(fitted: FittedModel, method: str = "auto") -> pd.Series:
     DataError
         For a method that there is not, or not for this family.
     """
+    words = ("auto", *names_for(EFFECTIVE_DF, fitted.kind))
+    as_word(method, words, "method", of=f"for a {fitted.kind} model")
     name = USUAL[fitted.kind] if method == "auto" else method
-    found = chosen(EFFECTIVE_DF, name, option="method", kind=fitted.kind)
+    found = EFFECTIVE_DF[name]
     llf, df = conditional_loglike(fitted), found.function(fitted)
     return pd.Series({"llf": llf, "df": df, "caic": -2.0 * llf + 2.0 * df}, name=name)
 
 
 def conditional_loglike(fitted: FittedModel) -> float:
     """log p(y | b) at the estimates and the conditional modes."""
-    design = fitted.design
-    used = slice(None) if design.weights is None else design.weights > 0.0
-    rows = bind_rows(
-        fitted.family,
-        design.y[used],
-        None if design.weights is None else design.weights[used],
-        None if design.trials is None else design.trials[used],
-    )
-    shapes = np.log(fitted.shape_values)
-    density, _ = rows.density(fitted.eta[used], shapes)
+    design, shapes = fitted.design, np.log(fitted.shape_values)
+    rows = bind_rows(fitted.family, design.y, design.weights, design.trials)
+    density, _ = rows.density(fitted.eta, shapes)
     return float(density.sum() + rows.normalizer(shapes).sum())

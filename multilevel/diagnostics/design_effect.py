@@ -26,6 +26,9 @@ Held by tests/diagnostics/test_design_effect.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 import pandas as pd
 
@@ -111,18 +114,18 @@ def coefficient_design_effect(
     design, given = fitted.design, fitted.design.weights
     weights = np.ones(design.nobs) if given is None else given
     root = np.sqrt(weights)
-    Q, R = np.linalg.qr(design.X * root[:, None])
-    n, sigma2 = float((weights > 0.0).sum()), fitted.scale
-    middle, c = sigma2 * np.eye(len(R)), sigma2
+    basis, triangle = np.linalg.qr(design.X * root[:, None])
+    n, sigma2 = design.nobs, fitted.scale
+    middle, c = sigma2 * np.eye(len(triangle)), sigma2
     for term, rows in zip(design.terms, effects_of_rows(fitted), strict=True):
         codes = design.factors[term.factor_index].codes
         n_levels = design.factors[term.factor_index].n_levels
         for column in rows.T * root:
-            moved = [np.bincount(codes, q * column, n_levels) for q in Q.T]
-            sums = np.asarray(moved).reshape(len(R), n_levels)
+            moved = [np.bincount(codes, q * column, n_levels) for q in basis.T]
+            sums = np.asarray(moved).reshape(len(triangle), n_levels)
             middle += sums @ sums.T
             c += float(column @ column) / n
-    inverse = np.linalg.solve(R, np.eye(len(R)))
+    inverse = np.linalg.solve(triangle, np.eye(len(triangle)))
     independent = np.einsum("ij,ij->i", inverse, inverse)
     actual = np.einsum("ij,jk,ik->i", inverse, middle, inverse)
     effect = design.with_aliased(actual / (c * independent))
@@ -132,7 +135,10 @@ def coefficient_design_effect(
     )
 
 
-DESIGN_EFFECTS: Methods = methods(
+DesignEffectFunction: TypeAlias = Callable[..., pd.DataFrame]
+"""(fitted model, method=, at=) -> table."""
+
+DESIGN_EFFECTS: Methods[DesignEffectFunction] = methods(
     Method(name="mean", text="of the mean", function=mean_design_effect),
     Method(
         name="params",
@@ -171,5 +177,4 @@ def design_effect(
         For names that there are not.
     """
     found = chosen(DESIGN_EFFECTS, of, option="of", kind=fitted.kind)
-    table: pd.DataFrame = found.function(fitted, method=method, at=at)
-    return table
+    return found.function(fitted, method=method, at=at)

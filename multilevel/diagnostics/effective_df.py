@@ -28,7 +28,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatArray, FloatMatrix
 from multilevel.diagnostics.random_variance import working_columns
 from multilevel.likelihood.linear.theta_derivatives import covariance_directions
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
@@ -36,7 +36,7 @@ from multilevel.optimize.linear.problem import LinearProblem
 from multilevel.optimize.linear.theta_hessian import theta_hessian
 
 _FLAT = 1e-9
-"""Curvature, relative to the largest, below which theta does not follow the response."""
+"""Curvature, relative to the largest, below which theta stays where it is."""
 
 
 def trace_of_fitted(problem: LinearProblem, lams: Sequence[FloatMatrix]) -> float:
@@ -44,8 +44,8 @@ def trace_of_fitted(problem: LinearProblem, lams: Sequence[FloatMatrix]) -> floa
     point = problem.point(lams, reml=True)  # of which the gradient holds Z'P0 Z
     sigma2, total = point.profiled.sigma2, float(problem.n_fixed)
     for gamma, g, lam in zip(point.gradients(), point.score(), lams, strict=True):
-        D = gamma + g @ g.T / sigma2
-        total += float(np.einsum("ab,ac,bc->", D, lam, lam))
+        blocks = gamma + g @ g.T / sigma2
+        total += float(np.einsum("ab,ac,bc->", blocks, lam, lam))
     return total
 
 
@@ -53,10 +53,10 @@ def theta_correction(fitted: LinearFittedModel) -> float:
     """What estimating theta adds to `trace_of_fitted`."""
     problem, theta = fitted.problem, fitted.fit.working_theta
     working, point = problem.working, fitted.point()
-    if not len(theta):
-        return 0.0
     directions = covariance_directions(working.lams(theta), working.jacobians(theta))
     moved = _moved(fitted, directions)
+    if not moved.any():  # no variance, so that no theta moves anything
+        return 0.0
     left = np.array(
         [
             column - smooth
@@ -64,30 +64,30 @@ def theta_correction(fitted: LinearFittedModel) -> float:
         ]
     )
     e = fitted.design.y - fitted.eta
-    W = np.ones(len(e)) if fitted.design.weights is None else fitted.design.weights
+    given = fitted.design.weights
+    weights = np.ones(len(e)) if given is None else given
     nu = point.profiled.nu
     r2 = nu * fitted.scale
-    inner = (left * W) @ left.T - np.outer(left @ (W * e), moved @ (W * e)) / r2
+    inner = (left * weights) @ left.T
+    inner -= np.outer(left @ (weights * e), moved @ (weights * e)) / r2
     inverse = _curved_inverse(theta_hessian(problem, point, working, theta))
     return float(2.0 * nu / r2 * np.einsum("ab,ab->", inverse, inner))
 
 
-def _moved(
-    fitted: LinearFittedModel, directions: Sequence[FloatArray]
-) -> FloatMatrix:
+def _moved(fitted: LinearFittedModel, directions: Sequence[FloatArray]) -> FloatMatrix:
     """v_a = Z dG_a Z'W e, (m, n)."""
     design, terms = fitted.design, fitted.problem.terms
     e = design.y - fitted.eta
     weighted = e if design.weights is None else design.weights * e
     columns = working_columns(fitted)
     moved = np.zeros((len(fitted.fit.working_theta), design.nobs))
-    for k, (factor, dG) in enumerate(zip(design.factors, directions, strict=True)):
+    for k, (factor, changes) in enumerate(zip(design.factors, directions, strict=True)):
         own = [t for t, position in enumerate(terms.factor_of_term) if position == k]
         z = np.hstack([columns[t] for t in own])
         g = np.array(
             [np.bincount(factor.codes, c * weighted, factor.n_levels) for c in z.T]
         )
-        for a, change in enumerate(dG):
+        for a, change in enumerate(changes):
             if change.any():
                 effects = change @ g
                 moved[a] += np.einsum("ns,sn->n", z, effects[:, factor.codes])

@@ -160,9 +160,7 @@ def _wholes(n_factors: int) -> dict[str, FloatVector]:
     return {"adjusted": adjusted, "unadjusted": unadjusted}
 
 
-def _shares(
-    values: FloatVector, whole: FloatVector
-) -> tuple[FloatVector, FloatMatrix]:
+def _shares(values: FloatVector, whole: FloatVector) -> tuple[FloatVector, FloatMatrix]:
     """Each factor's share, and that of all, with derivatives in the parts."""
     n_factors = len(values) - 2
     chosen = np.zeros((n_factors + 1, len(values)))

@@ -13,7 +13,7 @@ import numpy as np
 from multilevel.design.read_only import read_only
 from multilevel.diagnostics.random_variance import random_variances
 from multilevel.diagnostics.row_shares import row_shares
-from multilevel.errors import SingularFitWarning
+from multilevel.errors import DataError, FitError, SingularFitWarning
 from multilevel.optimize.generalized.fit import fit_glmm
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.generalized.problem import build_glm_problem
@@ -33,8 +33,8 @@ def null_model(fitted: GeneralizedFittedModel) -> GeneralizedFittedModel:
         `fitted` itself if it has no covariates.
     """
     design = fitted.design
-    X = design.X
-    if X.shape[1] == 1 and X[0, 0] != 0.0 and (X == X[0]).all():
+    columns = design.X
+    if columns.shape[1] == 1 and columns.all() and not np.ptp(columns):
         return fitted
     bare = replace(
         design,
@@ -72,5 +72,11 @@ def null_mean(fitted: GeneralizedFittedModel, at: str) -> float:
     if at == "typical":
         return float(null.link.mean(np.array([eta]))[0])
     variance = random_variances(null).sum()
-    found = marginal_mean(null.link, np.array([eta]), np.array([variance]))
+    try:
+        found = marginal_mean(null.link, np.array([eta]), np.array([variance]))
+    except FitError:
+        raise DataError(
+            f'at="population": the mean of the {null.link.name} link has no '
+            'expectation over normal random effects; use at="typical"'
+        ) from None
     return float(found.mean[0])

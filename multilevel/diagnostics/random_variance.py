@@ -96,9 +96,7 @@ def working_roots(
     return [np.asarray(np.linalg.solve(T, root)) for T, root in solved]
 
 
-def working_moves(
-    fitted: FittedModel, moves: Sequence[FloatArray]
-) -> list[FloatArray]:
+def working_moves(fitted: FittedModel, moves: Sequence[FloatArray]) -> list[FloatArray]:
     """The same of derivatives (m, k, r) of such roots."""
     transforms = fitted.problem.working_terms.transforms
     solved = zip(transforms, moves, strict=True)
@@ -117,4 +115,6 @@ def by_factor(fitted: FittedModel, by_term: Sequence[float]) -> FloatVector:
     """Sums over the terms of each grouping factor, (factors,)."""
     positions = [term.factor_index for term in fitted.design.terms]
     n_factors = len(fitted.design.factors)
-    return np.bincount(positions, weights=by_term, minlength=n_factors)
+    total = np.zeros(n_factors)
+    np.add.at(total, positions, by_term)
+    return total

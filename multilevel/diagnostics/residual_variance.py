@@ -35,7 +35,7 @@ from multilevel.diagnostics.null_model import null_mean
 from multilevel.diagnostics.row_shares import row_shares
 from multilevel.errors import DataError
 from multilevel.likelihood.families.traits import Family
-from multilevel.methods import Method, Methods, chosen, methods
+from multilevel.methods import Method, Methods, methods
 from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.option_values import as_word
@@ -166,12 +166,13 @@ def residual_variance(
         For methods that there are not, or not for this link.
     """
     as_word(at, MEANS, "at")
+    as_word(method, ("auto", *RESIDUAL_VARIANCES), "method")
     name = usual_method(fitted.family) if method == "auto" else method
-    function = chosen(RESIDUAL_VARIANCES, name, option="method", kind="generalized")
+    function = RESIDUAL_VARIANCES[name].function
     shares, weights = row_shares(fitted), fitted.design.weights
     divided = np.ones_like(shares)
     if fitted.family.traits.weights == "precision" and weights is not None:
-        np.divide(1.0, weights, out=divided, where=shares > 0.0)
+        divided = 1.0 / weights
 
     def value(shapes: FloatVector, mean: float) -> float:
         family = fitted.family
@@ -179,7 +180,7 @@ def residual_variance(
         response = SingleResponse(
             family=family, mean=mean, shapes=shapes, scale=scale * divided
         )
-        return float(shares @ function.function(response))
+        return float(shares @ function(response))
 
     shapes = fitted.shape_values
     mean = _mean_of_one(fitted, at, lambda mean: value(shapes, mean))

@@ -14,8 +14,7 @@ from multilevel.optimize.common.fitted_model import FittedModel
 def row_counts(fitted: FittedModel, *, trials: bool = False) -> FloatVector:
     """How many observations each row is, (n,).
 
-    A row with a case weight is as many as that, any other row is one; a row of weight
-    zero is none.
+    A row with a case weight is as many as that, any other row is one.
 
     Parameters
     ----------
@@ -24,15 +23,12 @@ def row_counts(fitted: FittedModel, *, trials: bool = False) -> FloatVector:
         Whether each trial of a binomial response is an observation, not each row.
     """
     design, kind = fitted.design, fitted.family.traits.weights
-    weights = design.weights
-    if weights is None:
-        return np.ones(design.nobs)
-    if kind == "cases" or (kind == "trials" and trials):
-        return np.array(weights, dtype=float)
-    if kind == "trials" and design.trials is not None:
-        own = np.zeros(design.nobs)
-        return np.divide(weights, design.trials, out=own, where=design.trials > 0.0)
-    return (weights > 0.0).astype(float)
+    if design.weights is not None:
+        if kind == "cases" or (kind == "trials" and trials):
+            return np.array(design.weights)
+        if kind == "trials" and design.trials is not None:
+            return np.asarray(design.weights / design.trials)
+    return np.ones(design.nobs)
 
 
 def row_shares(fitted: FittedModel) -> FloatVector:

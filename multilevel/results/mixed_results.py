@@ -13,6 +13,7 @@ from statsmodels.base.model import LikelihoodModelResults
 from multilevel.design.read_only import read_only
 from multilevel.errors import FitError
 from multilevel.results.diagnostics import Diagnostics
+from multilevel.results.explained_variance import ExplainedVariance
 from multilevel.results.fit_statistics import FitStatistics
 from multilevel.results.fixed_effects import FixedEffects
 from multilevel.results.labelled_results import LabelledResults
@@ -33,6 +34,7 @@ class MixedResults(
     RandomEffects,
     Tests,
     Diagnostics,
+    ExplainedVariance,
     Predictions,
     FitStatistics,
     LikelihoodModelResults,

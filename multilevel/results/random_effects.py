@@ -11,6 +11,7 @@ from functools import cached_property
 import pandas as pd
 
 from multilevel.array_types import FloatArray, FloatVector
+from multilevel.diagnostics.effect_axes import effect_axes
 from multilevel.inference.variance_components import (
     VarianceComponents,
     variance_components,
@@ -79,3 +80,28 @@ class RandomEffects(Estimates):
     def coefficients(self) -> dict[str, pd.DataFrame]:
         """Grouping factor -> fixed effects plus its random effects, by level."""
         return coefficient_tables(self._fitted)
+
+    def re_pca(self) -> dict[str, pd.DataFrame]:
+        """Principal axes of the random effects of each grouping factor.
+
+        An axis with a standard deviation of zero is a direction in which levels do not
+        differ: the fit is singular, and that many effects could be left out.
+
+        Returns
+        -------
+        dict of str to DataFrame
+            Grouping factor -> `sd`, in units of the linear predictor, and its
+            `proportion` of the variance, largest first.
+
+        Examples
+        --------
+        >>> import multilevel as ml
+        >>> sleep = ml.datasets.load("sleepstudy")
+        >>> result = ml.mixedlm("Reaction ~ Days + (Days | Subject)", sleep).fit()
+        >>> result.re_pca()["Subject"].round(3)
+                  sd  proportion
+        axis
+        PC1   24.744       0.946
+        PC2    5.909       0.054
+        """
+        return effect_axes(self._fitted)
