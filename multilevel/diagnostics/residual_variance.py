@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -168,27 +169,28 @@ def residual_variance(
     as_word(at, MEANS, "at")
     as_word(method, ("auto", *RESIDUAL_VARIANCES), "method")
     name = usual_method(fitted.family) if method == "auto" else method
-    function = RESIDUAL_VARIANCES[name].function
-    shares, weights = row_shares(fitted), fitted.design.weights
-    divided = np.ones_like(shares)
-    if fitted.family.traits.weights == "precision" and weights is not None:
-        divided = 1.0 / weights
-
-    def value(shapes: FloatVector, mean: float) -> float:
-        family = fitted.family
-        scale = family.scale(shapes) if family.shapes else fitted.scale
-        response = SingleResponse(
-            family=family, mean=mean, shapes=shapes, scale=scale * divided
-        )
-        return float(shares @ function(response))
-
+    value = partial(_value, fitted, RESIDUAL_VARIANCES[name].function)
     shapes = fitted.shape_values
-    mean = _mean_of_one(fitted, at, lambda mean: value(shapes, mean))
+    mean = _mean_of_one(fitted, at, partial(value, shapes))
     own = value(shapes, mean)
     if fitted.kind == "linear":  # sigma, not sigma^2, is the parameter
         return ResidualVariance(value=own, slopes=np.array([2.0 * own / fitted.sigma]))
     slopes = [_slope(value, shapes, mean, s) for s in range(len(fitted.family.shapes))]
     return ResidualVariance(value=own, slopes=np.array(slopes))
+
+
+def _value(
+    fitted: FittedModel, function: VarianceFunction, shapes: FloatVector, mean: float
+) -> float:
+    """The mean over the rows, at any shape values and mean."""
+    family, shares = fitted.family, row_shares(fitted)
+    scale = np.full_like(shares, family.scale(shapes) if family.shapes else 1.0)
+    if fitted.kind == "linear":
+        scale = np.full_like(shares, fitted.scale)
+    if family.traits.weights == "precision" and fitted.design.weights is not None:
+        scale /= fitted.design.weights
+    response = SingleResponse(family=family, mean=mean, shapes=shapes, scale=scale)
+    return float(shares @ function(response))
 
 
 _STEP = 1e-4  # of the logarithm of a shape parameter, in a closed form

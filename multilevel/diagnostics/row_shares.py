@@ -25,7 +25,7 @@ def row_counts(fitted: FittedModel, *, trials: bool = False) -> FloatVector:
     design, kind = fitted.design, fitted.family.traits.weights
     if design.weights is not None:
         if kind == "cases" or (kind == "trials" and trials):
-            return np.array(design.weights)
+            return design.weights
         if kind == "trials" and design.trials is not None:
             return np.asarray(design.weights / design.trials)
     return np.ones(design.nobs)
@@ -34,4 +34,4 @@ def row_counts(fitted: FittedModel, *, trials: bool = False) -> FloatVector:
 def row_shares(fitted: FittedModel) -> FloatVector:
     """`row_counts` as shares of their sum, (n,)."""
     counts = row_counts(fitted)
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum())

@@ -1,6 +1,6 @@
 """Explained variance: R squared, intraclass correlations, design effects, cAIC.
 
-Held by tests/results/test_explained_variance.py.
+Held by tests/results/test_variance_shares.py.
 """
 
 from __future__ import annotations

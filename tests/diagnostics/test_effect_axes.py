@@ -29,6 +29,7 @@ def test_axes_agree_with_r(case: ReferenceCase) -> None:
         assert_allclose(table["sd"] / result.sigma, expected["sdev"], rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::multilevel.errors.SingularFitWarning")
 @pytest.mark.parametrize("family", [None, "poisson"])
 def test_axes_are_those_of_the_covariance(family: str | None) -> None:
     data = grouped_responses(1)
