@@ -185,8 +185,6 @@ def _value(
     """The mean over the rows, at any shape values and mean."""
     family, shares = fitted.family, row_shares(fitted)
     scale = np.full_like(shares, family.scale(shapes) if family.shapes else 1.0)
-    if fitted.kind == "linear":
-        scale = np.full_like(shares, fitted.scale)
     if family.traits.weights == "precision" and fitted.design.weights is not None:
         scale /= fitted.design.weights
     response = SingleResponse(family=family, mean=mean, shapes=shapes, scale=scale)

@@ -72,6 +72,36 @@ def test_with_known_variances_it_is_a_trace(case: str) -> None:
     assert_allclose(found["llf"], expected, rtol=1e-10)
 
 
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    ("name", "formula", "reml", "trace", "llf"),
+    [
+        (
+            "sleepstudy",
+            "Reaction ~ Days + (Days | Subject)",
+            True,
+            29.02212395,
+            -824.50689106,
+        ),
+        (
+            "penicillin",
+            "diameter ~ 1 + (1 | plate) + (1 | sample)",
+            False,
+            27.46534934,
+            -104.49008317,
+        ),
+    ],
+)
+def test_traces_agree_with_r(
+    name: str, formula: str, reml: bool, trace: float, llf: float
+) -> None:
+    # lme4 1.1.31: sum(hatvalues(m)); sum(dnorm(y, fitted(m), sigma(m), log = TRUE)).
+    result = ml.mixedlm(formula, ml.datasets.load(name)).fit(reml=reml)
+    found = result.caic("vaida-blanchard")
+    assert_allclose(found["df"] - 1.0, trace, rtol=1e-5)
+    assert_allclose(found["llf"], llf, rtol=1e-6)
+
+
 def test_without_variance_it_is_that_of_least_squares() -> None:
     data = balanced_groups(8, 5, between=0.0)
     result = ml.mixedlm("y ~ 1 + (1 | g)", data).fit(reml=False)
