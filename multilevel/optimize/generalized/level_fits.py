@@ -211,7 +211,7 @@ def _separates(levels: GeneralizedLevels, at: int) -> bool:
     """Whether a level is separated, by a linear programme."""
     if levels.ends is None:
         return False
-    rows = levels.index.codes == at
+    rows = levels.rows_of(at)
     sizes = np.abs(levels.columns[rows]).max(axis=0)
     columns = levels.columns[rows] / np.where(sizes > 0.0, sizes, 1.0)
     return separating_direction(columns, levels.ends[rows]) is not None
@@ -219,7 +219,7 @@ def _separates(levels: GeneralizedLevels, at: int) -> bool:
 
 def _separated(levels: GeneralizedLevels, step: FloatMatrix, at: int) -> str:
     """Why a level runs off: one outcome, or columns that tell the outcomes."""
-    rows = levels.index.codes == at
+    rows = levels.rows_of(at)
     y = levels.y[rows]
     if (y == y[0]).all():
         return f"separated: every response is {y[0]:g}"

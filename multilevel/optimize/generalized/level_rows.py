@@ -122,6 +122,11 @@ class GeneralizedLevels:
             ends=None if self.ends is None else self.ends[rows],
         )
 
+    def rows_of(self, level: int) -> slice:
+        """Where the rows of a level are."""
+        ends = np.searchsorted(self.index.codes, [level, level + 1])
+        return slice(int(ends[0]), int(ends[1]))
+
     def log_likelihoods(self, eta: FloatVector) -> FloatVector:
         """Of each level, less the normalizer, (J,); -inf outside of the domain."""
         with np.errstate(all="ignore"):
