@@ -34,7 +34,7 @@ def level_tables(fitted: FittedModel) -> dict[str, pd.DataFrame]:
         names = [name for t in own for name in design.terms[t].effects]
         values = np.hstack([fitted.modes[t] for t in own])
         tables[factor.name] = pd.DataFrame(
-            values, index=_row_labels(factor), columns=names
+            values, index=row_labels(factor), columns=names
         )
     return tables
 
@@ -70,13 +70,13 @@ def coefficient_tables(fitted: FittedModel) -> dict[str, pd.DataFrame]:
                     alone.append(b[:, k])
         tables[factor.name] = pd.DataFrame(
             np.column_stack([totals, *alone]),
-            index=_row_labels(factor),
+            index=row_labels(factor),
             columns=names,
         )
     return tables
 
 
-def _row_labels(factor: GroupingFactor) -> pd.Index:
+def row_labels(factor: GroupingFactor) -> pd.Index:
     """The levels; of 1 and "1" the text prints in quotes."""
     levels = factor.levels
     if levels.dtype == object:

@@ -37,7 +37,7 @@ def one_factor_variance(
     z, level = np.where(codes[:, None] < 0, 0.0, z), np.maximum(codes, 0)
     (blocks,), (effects,) = point.conditional_blocks(), point.column_effects()
     conditional = np.einsum("ns,stn,nt->n", z, blocks[:, :, level], z)
-    moved = basis.fixed.apply(rows.X[:, basis.order])
+    moved = basis.fixed.apply_to_contrasts(rows.X[:, basis.order])
     for column, own in zip(z.T, effects[:, :-1], strict=True):
         moved -= column[:, None] * own[:, level].T
     spread = moved @ point.profiled.RX_inverse

@@ -12,9 +12,15 @@ import pandas as pd
 
 from multilevel.array_types import FloatArray, FloatVector
 from multilevel.diagnostics.effect_axes import effect_axes
+from multilevel.display.frame_table import FrameTable
 from multilevel.inference.variance_components import (
     VarianceComponents,
     variance_components,
+)
+from multilevel.prediction.level_errors import (
+    coefficient_errors,
+    effects_table,
+    random_effect_errors,
 )
 from multilevel.prediction.level_tables import coefficient_tables, level_tables
 from multilevel.results.estimates import Estimates
@@ -72,7 +78,11 @@ class RandomEffects(Estimates):
 
     @kept_value
     def random_effects_cov(self) -> dict[str, FloatArray]:
-        """Grouping factor -> conditional covariance (levels, k, k) of its effects."""
+        """Grouping factor -> conditional covariance (levels, k, k) of its effects.
+
+        Given the estimates, as the conditional variances of lme4: the uncertainty of
+        the fixed effects is left out. It is in `random_effects_se`.
+        """
         names = self._fitted.design.factor_names
         return dict(zip(names, self._fitted.conditional_covariances(), strict=True))
 
@@ -105,3 +115,69 @@ class RandomEffects(Estimates):
         PC2    5.909       0.054
         """
         return effect_axes(self._fitted)
+
+    @kept_value
+    def random_effects_se(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> standard errors of `random_effects`.
+
+        By the mixed-model equations, fixed and random effects jointly uncertain, so
+        no smaller than the roots of the diagonals of `random_effects_cov`.
+        """
+        return random_effect_errors(self._fitted)
+
+    @kept_value
+    def coefficients_se(self) -> dict[str, pd.DataFrame]:
+        """Grouping factor -> standard errors of `coefficients`, by level.
+
+        By the mixed-model equations: fixed and random effects are uncertain jointly,
+        and their errors are correlated.
+        """
+        return coefficient_errors(self._fitted)
+
+    def coefficient_table(
+        self, factor: str | None = None, *, alpha: float = 0.05
+    ) -> FrameTable:
+        """Coefficients of each level that vary, with standard errors and limits.
+
+        Parameters
+        ----------
+        factor : str, optional
+            Name of the grouping factor; not needed where there is one only.
+        alpha : float
+            One minus the coverage of each level's limits.
+
+        Returns
+        -------
+        FrameTable
+            `frame` has a row for each level and effect: `level, effect, estimate, se,
+            df, lower, upper`. Fixed effects that do not vary are in `params`.
+        """
+        return self._effects_table(factor, alpha, with_fixed=True)
+
+    def random_effects_table(
+        self, factor: str | None = None, *, alpha: float = 0.05
+    ) -> FrameTable:
+        """Random effects of each level with standard errors and limits.
+
+        Parameters
+        ----------
+        factor, alpha
+            As for `coefficient_table`.
+
+        Returns
+        -------
+        FrameTable
+            With the columns of `coefficient_table`.
+        """
+        return self._effects_table(factor, alpha, with_fixed=False)
+
+    def _effects_table(
+        self, factor: str | None, alpha: float, *, with_fixed: bool
+    ) -> FrameTable:
+        return effects_table(
+            self._fitted,
+            factor,
+            with_fixed=with_fixed,
+            alpha=alpha,
+            denominators=lambda: self._denominators,
+        )

@@ -45,11 +45,17 @@ class ColumnBasis:
         Upper triangular; multiplies the centred columns.
     transform : (k, k)
         T with ``transformed = columns @ T`` in exact arithmetic.
+    constant : int
+        Position of the constant column by which the others are centred, or -1.
+    value : float
+        What stands in it.
     """
 
     centre: FloatVector
     inner: FloatMatrix
     transform: FloatMatrix
+    constant: int = -1
+    value: float = 1.0
 
     def apply(
         self, columns: FloatMatrix, out: FloatMatrix | None = None
@@ -66,6 +72,13 @@ class ColumnBasis:
         if product is not out:
             out[:] = product
         return out
+
+    def apply_to_contrasts(self, rows: FloatMatrix) -> FloatMatrix:
+        """Transformed rows (m, k) that need not hold the constant as the columns do."""
+        if self.constant < 0:
+            return rows @ self.inner
+        share = rows[:, self.constant] / self.value
+        return np.asarray((rows - np.multiply.outer(share, self.centre)) @ self.inner)
 
     def centred(self, columns: FloatMatrix) -> FloatMatrix:
         """The columns (n, k) less their centres."""
@@ -173,21 +186,21 @@ def orthonormal_basis(
     R = _triangle(columns, centre, weights)
     if R is None:
         return None
-    inner = upper_inverse(R)
-    return ColumnBasis(centre, inner, _with_centring(inner, columns, constant, centre))
+    return _centred_basis(columns, constant, centre, upper_inverse(R))
 
 
-def _with_centring(
-    inner: FloatMatrix, columns: FloatMatrix, constant: int, centre: FloatVector
-) -> FloatMatrix:
+def _centred_basis(
+    columns: FloatMatrix, constant: int, centre: FloatVector, inner: FloatMatrix
+) -> ColumnBasis:
     if constant < 0:
-        return inner
+        return ColumnBasis(centre, inner, inner)
+    value = float(columns[0, constant])
     unit = np.eye(len(centre))
     # Less its mean is less a multiple of the constant column, so centring is a change
     # of basis as well and can be undone.
-    unit[constant] -= centre / columns[0, constant]
+    unit[constant] -= centre / value
     unit[constant, constant] = 1.0
-    return np.asarray(unit @ inner)
+    return ColumnBasis(centre, inner, np.asarray(unit @ inner), constant, value)
 
 
 def depend_by_rounding(basis: ColumnBasis) -> bool:
@@ -232,7 +245,7 @@ def centring_basis(columns: FloatMatrix, weights: FloatVector | None) -> ColumnB
     constant = constant_column(columns)
     centre = _centre(columns, constant, weights)
     inner = scaling_basis(columns - centre, weights).inner
-    return ColumnBasis(centre, inner, _with_centring(inner, columns, constant, centre))
+    return _centred_basis(columns, constant, centre, inner)
 
 
 def scaling_basis(columns: FloatMatrix, weights: FloatVector | None) -> ColumnBasis:
