@@ -6,16 +6,12 @@ tests/results/test_mixedglm_results.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
+from multilevel.diagnostics.convergence import ConvergenceReport
+from multilevel.diagnostics.singularity import SingularFit, explain_singular
 from multilevel.results.estimates import Estimates
 from multilevel.results.kept_value import kept_value
-
-if TYPE_CHECKING:
-    from multilevel.optimize.common.fit_record import OptimizationReport
 
 
 class FitStatistics(Estimates):
@@ -91,10 +87,9 @@ class FitStatistics(Estimates):
         return self._fitted.formula
 
     @property
-    def optimization(self) -> OptimizationReport:
-        """How the optimizer ended: evaluations, gradient, boundary, in plain words."""
-        report = self._fitted.fit.report
-        return replace(report, boundary=dict(report.boundary))
+    def optimization(self) -> ConvergenceReport:
+        """How the optimizer ended; its `explain()` says it in plain words."""
+        return ConvergenceReport(self._fitted)
 
     @property
     def converged(self) -> bool:
@@ -105,3 +100,14 @@ class FitStatistics(Estimates):
     def is_singular(self) -> bool:
         """Whether an estimated covariance matrix is singular."""
         return self._fitted.fit.is_singular
+
+    def explain_singular(self) -> SingularFit:
+        """Which random effects have no variance, whether it matters, what to try.
+
+        Returns
+        -------
+        SingularFit
+            Prints as text; `formulas` are simpler models to try, the least change
+            first. False if the fit is not singular.
+        """
+        return explain_singular(self._fitted)

@@ -53,6 +53,10 @@ class FitRecord(Protocol):
         """Covariance parameters (m,), terms in formula order."""
 
     @property
+    def working_theta(self) -> FloatVector:
+        """The same for the columns in which the optimizer works."""
+
+    @property
     def beta(self) -> FloatVector:
         """Fixed effects (p,) of the columns that are not aliased."""
 
