@@ -85,7 +85,7 @@ def _gain(fitted: FittedModel) -> Check:
     report = fitted.fit.report
     gain = report.expected_gain
     small = gain < ENOUGH
-    words = f"one more step could lower the deviance by {gain:.1g}, by its curvature; "
+    words = f"one more step could lower the deviance by {_size(gain, 1e-8)}; "
     words += (
         "a hundredth would not show in any result"
         if small
@@ -94,14 +94,19 @@ def _gain(fitted: FittedModel) -> Check:
     return Check("expected gain", "ok" if small else "problem", words)
 
 
+def _size(value: float, below: float) -> str:
+    """A number, or that it is below what matters, which rounding decides."""
+    return f"less than {below:g}" if value < below else f"{value:.1g}"
+
+
 def _gradient(fitted: FittedModel) -> Check:
     report = fitted.fit.report
     slope = report.gradient_norm
     return Check(
         "gradient",
         "ok" if report.expected_gain < ENOUGH else "problem",
-        f"the steepest slope of the deviance is {slope:.1g}, in parameters free of "
-        "units; whether that is near enough to zero, the expected gain says",
+        f"the steepest slope of the deviance is {_size(slope, 1e-6)}, in parameters "
+        "free of units; whether that is near enough to zero, the expected gain says",
     )
 
 
@@ -123,8 +128,8 @@ def _curvature(fitted: FittedModel) -> Check | None:
 
 def _curvature_check(values: FloatVector) -> Check:
     low, high = float(values[0]), float(values[-1])
-    numbers = f"its curvatures in the covariance parameters lie between {low:.2g} and "
-    numbers += f"{high:.2g}"
+    numbers = f"its curvatures in the covariance parameters lie between {low:.3g} and "
+    numbers += f"{high:.3g}"
     if low < -NEGATIVE * abs(high):
         return Check(
             "curvature",
@@ -213,7 +218,7 @@ def _other_starts(fitted: FittedModel, starts: int) -> Check:
         )
     offer = "optimization.explain(starts=5) fits from five more"
     if not fitted.fit.report.converged:
-        return Check("other starts", "note", f"none ended better; {offer}")
+        return Check("other starts", "note", f"none were tried; {offer}")
     return Check("other starts", "ok", f"none were called for; {offer}")
 
 
@@ -227,16 +232,12 @@ def _compared(fitted: FittedModel, starts: int) -> Check:
         return Check(
             "other starts",
             "problem",
-            f"of {starts} more fits one has a deviance lower by {lower:.3g}: this is "
+            f"one of {starts} more fits has a deviance lower by {lower:.3g}: this is "
             "not the best maximum",
         )
     same = int((np.abs(ends - fitted.deviance) <= SAME).sum())
-    return Check(
-        "other starts",
-        "ok",
-        f"{same} of {starts} more fits end at the same deviance, none lower (by at "
-        f"most {max(lower, 0.0):.1g})",
-    )
+    words = f"{same} of {starts} more fits end at the same deviance, none ends lower"
+    return Check("other starts", "ok", words)
 
 
 def _ends(fitted: FittedModel, starts: int) -> Iterator[float]:
