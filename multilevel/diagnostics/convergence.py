@@ -5,14 +5,19 @@ Held by tests/diagnostics/test_convergence.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from multilevel.diagnostics.convergence_checks import Check, convergence_checks
-from multilevel.diagnostics.singularity import SingularFit, explain_singular
+from multilevel.diagnostics.convergence_words import (
+    ADVICE,
+    MATTERS,
+    ON_THE_WAY,
+    VERDICTS,
+    State,
+)
+from multilevel.diagnostics.singularity import explain_singular
 from multilevel.display.explanation import Explanation, Point
-from multilevel.display.number_text import listing
 from multilevel.display.shown import ShownAsTable
 from multilevel.errors import FitError
 from multilevel.optimize.common.fit_record import OptimizationReport
@@ -131,131 +136,53 @@ def explain_convergence(
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 0:
         raise FitError(f"starts={starts!r}; it is a number of fits: 0, 1, 2, ...")
     checks = convergence_checks(fitted, starts)
-    singular = explain_singular(fitted)
+    state = _state(fitted, checks)
     return ConvergenceExplanation(
         formula=fitted.formula,
         criterion=fitted.criterion,
-        verdict=_verdict(fitted, checks),
+        verdict=_verdict(fitted, state),
         checks=checks,
-        matters=tuple(_matters(fitted, checks)),
-        advice=tuple(_advice(fitted, checks, singular)),
+        matters=MATTERS[state],
+        advice=_advice(fitted, state),
     )
 
 
-def _problems(checks: tuple[Check, ...]) -> set[str]:
-    return {check.name for check in checks if check.outcome == "problem"}
+def _state(fitted: FittedModel, checks: tuple[Check, ...]) -> State:
+    """How a fit ended, by the gravest of what was found."""
+    problems = {check.name for check in checks if check.outcome == "problem"}
+    if "separation" in problems:
+        return "separated"
+    if not fitted.fit.report.converged:
+        return "unreached"
+    if problems & {"other starts", "curvature"}:
+        return "elsewhere"
+    if "identification" in problems:
+        return "unidentified"
+    if fitted.fit.is_singular:
+        return "singular"
+    return "simpler family" if fitted.fit.report.boundary else "sound"
 
 
-def _verdict(fitted: FittedModel, checks: tuple[Check, ...]) -> str:
-    report, problems = fitted.fit.report, _problems(checks)
+def _verdict(fitted: FittedModel, state: State) -> str:
+    report = fitted.fit.report
     if not report.converged:
         return f"Not converged: {report.message}."
-    if "other starts" in problems or "curvature" in problems:
-        return "Converged, but not to the maximum of the likelihood: see below."
-    done = f"Converged, after {report.evaluations} evaluations"
-    if "identification" in problems:
-        return f"{done}; some variances cannot be told apart by any data."
-    if fitted.fit.is_singular or report.boundary:
-        return f"{done}, on the edge of the parameter space: a result, not a failure."
-    return f"{done}, inside the parameter space. Nothing needs to be done."
+    return f"Converged, after {report.evaluations} evaluations{VERDICTS[state]}"
 
 
-def _matters(fitted: FittedModel, checks: tuple[Check, ...]) -> Iterator[str]:
-    problems, report = _problems(checks), fitted.fit.report
-    if "separation" in problems:
-        yield (
-            "Yes: the estimates named are as large as the search let them become, and "
-            "their standard errors and Wald tests mean nothing. Fitted probabilities, "
-            "the log-likelihood and likelihood-ratio tests are close to their limits "
-            "and can be used; so can other fixed effects, as a rule."
-        )
-    elif not report.converged or problems & {"other starts", "curvature"}:
-        yield (
-            "Yes: no number of this fit is that of a maximum. Do not report it; the "
-            "fixed effects may be near their values, variances and tests need not be."
-        )
-    elif "identification" in problems:
-        yield (
-            "Only for the variances named: the fixed effects, their tests, the "
-            "likelihood and predictions are the same whichever values are taken."
-        )
-    elif fitted.fit.is_singular:
-        yield (
-            "Not for the fixed effects: the likelihood has its maximum here, and their "
-            "estimates, standard errors and tests stand, as do predictions."
-        )
-        yield (
-            "For what is on the edge itself: it has no standard error and no Wald "
-            "limits, and a test that it is zero needs a mixture of chi-squares, which "
-            "compare_lr_test and compare_pooled take."
-        )
-    elif report.boundary:
-        edge = listing(list(report.boundary))
-        yield (
-            f"Not for the fixed effects; {edge} has no Wald limits, and a simpler "
-            "family gives the same likelihood."
-        )
-    else:
-        yield "No: every result can be used as it is."
-
-
-def _advice(
-    fitted: FittedModel, checks: tuple[Check, ...], singular: SingularFit
-) -> Iterator[Point]:
-    problems, report = _problems(checks), fitted.fit.report
-    if "separation" in problems:
-        yield from _numbered(
-            "Tabulate the response against the columns named: a level or a range of "
-            "them has one outcome only.",
-            "Merge such a level with another one, or drop the column if it is the "
-            "outcome in another guise.",
-            "If the separation is real, report it as such, and test the column by a "
-            "likelihood-ratio test: fit without it and use compare_lr_test.",
-        )
-        return
-    if not report.converged or problems & {"other starts", "curvature"}:
-        yield from _not_converged(fitted, singular)
-        return
-    if "identification" in problems:
-        yield from _numbered(
-            "Keep one of the terms that say the same, or replace | by || where the "
-            "correlation is one of the parameters named.",
-            "Look for two grouping factors that group the rows alike, and for columns "
-            "that are constant within the levels.",
-        )
-        return
-    if singular:
-        yield from singular.advice()
-        return
-    if report.boundary:
-        yield from _numbered("Fit the simpler family that the warning names.")
-        return
-    yield Point("Nothing. result.summary() and what follows from it can be read.")
-
-
-def _not_converged(fitted: FittedModel, singular: SingularFit) -> Iterator[Point]:
-    """From the cheapest to the dearest."""
-    unbounded = "no maximum" in fitted.fit.report.message
-    texts = [
-        "Do what the message above asks for, if it asks for something: it is the most "
-        "telling reason that was found.",
-        "Look for mistyped values and for units that differ by many orders: "
-        "data.describe() shows both.",
-    ]
-    if not unbounded and fitted.fit.report.expected_gain >= ENOUGH:
-        texts.append(
-            "Fit again from here, by model.fit(start=result.theta), and from other "
-            "starts, by result.optimization.explain(starts=5)."
-        )
-    texts.append(
-        "Simplify the random part: || for |, then (1 | g) alone; terms whose effects "
-        "number nearly as many as the rows first."
+def _advice(fitted: FittedModel, state: State) -> tuple[Point, ...]:
+    """What to try, the cheapest first."""
+    if state == "sound":
+        return (Point("Nothing. result.summary() and what follows can be read."),)
+    if state == "singular":
+        return explain_singular(fitted).advice()
+    texts = ADVICE[state]
+    if state == "unreached" and fitted.fit.report.expected_gain >= ENOUGH:
+        texts = (ON_THE_WAY, *texts)
+    numbered = (Point(text, mark=f"{n}.") for n, text in enumerate(texts, 1))
+    # What the end of such a search lacks of its random part is worth a try as well.
+    simpler = explain_singular(fitted).simpler if state == "unreached" else ()
+    return (
+        *numbered,
+        *(Point(one.reason + ":", code=one.formula) for one in simpler),
     )
-    yield from _numbered(*texts)
-    for one in singular.simpler:
-        yield Point(one.reason + ":", code=one.formula)
-
-
-def _numbered(*texts: str) -> Iterator[Point]:
-    for number, text in enumerate(texts, 1):
-        yield Point(text, mark=f"{number}.")

@@ -129,19 +129,17 @@ def effects_table(
     reach = np.where(se > 0.0, two_sided_quantiles(df, alpha) * se, 0.0)
     own, names = fitted.design.factors[position], _names(fitted.design, position)
     levels = row_labels(own)
-    frame = pd.DataFrame(
-        {
-            "level": levels.repeat(len(names)),
-            "effect": names * len(levels),
-            "estimate": means.eta,
-            "se": se,
-            "df": df,
-            "lower": means.eta - reach,
-            "upper": means.eta + reach,
-        }
-    )
+    columns = {
+        "level": levels.repeat(len(names)),
+        "effect": names * len(levels),
+        "estimate": means.eta,
+        "se": se,
+        "df": df,
+        "lower": means.eta - reach,
+        "upper": means.eta + reach,
+    }
     return FrameTable(
-        frame,
+        pd.DataFrame(columns),
         f"{'Coefficients' if with_fixed else 'Random effects'} by {own.name}:",
         (_note(alpha),),
         headings={"level": own.name, "effect": "Effect"},
