@@ -133,7 +133,7 @@ def convergence_notes(fitted: FittedModel) -> list[str]:
             "The fit is singular"
             + (f": {at_edge}. " if at_edge else ". ")
             + "The data show no sign of some of the random variation that the formula "
-            "allows for; a simpler random part would fit as well."
+            "allows for; explain_singular() says which, and what to try."
         )
     return lines
 

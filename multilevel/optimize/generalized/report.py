@@ -171,6 +171,6 @@ def warn_about(
         warn_caller(
             f"{words or 'a covariance matrix is not of full rank'}: the estimate is on "
             "the edge of the parameter space. Drop the term or keep it knowingly; "
-            "Wald intervals for it do not apply.",
+            "Wald intervals for it do not apply. result.explain_singular() says more.",
             SingularFitWarning,
         )

@@ -219,7 +219,7 @@ def _warn_about(fit: LMMFit) -> None:
         warnings.warn(
             f"{edge or 'a covariance matrix is not of full rank'}: the estimate is on "
             "the edge of the parameter space. Drop the term or keep it knowingly; "
-            "Wald intervals for it do not apply.",
+            "Wald intervals for it do not apply. result.explain_singular() says more.",
             SingularFitWarning,
             stacklevel=3,
         )
