@@ -14,7 +14,27 @@ import numpy as np
 
 from multilevel.errors import DataError, MultilevelError
 
-__all__ = ["as_generator", "as_switch", "as_tail_share", "as_word"]
+__all__ = ["as_count", "as_generator", "as_switch", "as_tail_share", "as_word"]
+
+
+def as_count(value: Any, name: str, *, least: int = 1) -> int:
+    """A whole number from `least` on.
+
+    Raises
+    ------
+    DataError
+        For anything else.
+
+    Examples
+    --------
+    >>> from multilevel.option_values import as_count
+    >>> as_count(10.0, "n")
+    10
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_number and value == np.floor(value) and least <= value < np.inf:
+        return int(value)
+    raise DataError(f"{name}={value!r} is no whole number from {least} on")
 
 
 def as_generator(seed: Any) -> np.random.Generator:

@@ -101,6 +101,13 @@ def _tails(
     return Tails(gammainc(a, x), gammaincc(a, x))
 
 
+def _draw(
+    rng: np.random.Generator, mean: FloatArray, values: FloatVector, _: FloatArray
+) -> FloatArray:
+    a, k = values
+    return mean * (rng.gamma(a, size=mean.shape) / a) ** (1.0 / k)
+
+
 def _variance(mean: FloatArray, values: FloatVector) -> VarianceCurve:
     return VarianceCurve(mean**2, 2.0 * mean, np.full_like(mean, 2.0))
 
@@ -119,7 +126,9 @@ GENERALIZED_GAMMA = Family(
         variance=_variance,
         variance_text="mu^2 c(shape, power)",
         distribution=ResponseDistribution(
-            unit_deviance=lambda y, mean, _: np.log(y / mean) ** 2, tails=_tails
+            unit_deviance=lambda y, mean, _: np.log(y / mean) ** 2,
+            tails=_tails,
+            draw=_draw,
         ),
         bind=lambda family, y, weights, trials: GeneralizedGammaRows(np.log(y)),
     ),

@@ -19,6 +19,12 @@ from multilevel.prediction.prediction_options import (
     RandomParts,
 )
 from multilevel.prediction.prediction_table import Prediction
+from multilevel.prediction.simulate import (
+    DrawnEffects,
+    DrawnLevels,
+    SimulationOptions,
+    simulate,
+)
 from multilevel.results.estimates import Estimates
 from multilevel.results.kept_value import kept_value
 
@@ -113,3 +119,66 @@ class Predictions(Estimates):
         return get_prediction(
             self._fitted, data, asked, denominators=lambda: self._denominators
         )
+
+    def simulate(
+        self,
+        n: int = 1,
+        *,
+        seed: Any = None,
+        random: DrawnEffects = "new",
+        data: Any = None,
+        new_levels: DrawnLevels = "draw",
+        offset: Any = None,
+        weights: Any = None,
+    ) -> pd.DataFrame:
+        """New responses drawn from the model at its estimates.
+
+        The estimates are taken as known. Each simulation draws the random effects of
+        every term, level by level in the order of the levels, then the rows in their
+        order; the first simulations do not depend on `n`.
+
+        Parameters
+        ----------
+        n : int
+            Number of simulations.
+        seed : int or numpy.random.Generator, optional
+            The same seed gives the same numbers.
+        random : "new", "estimated" or list of str
+            Random effects are drawn anew, as of other groups from the same population;
+            or they are the conditional modes, and only the rows vary; or a list of the
+            grouping factors of which the conditional modes are kept.
+        data : data frame, optional
+            New rows; the rows of the fit by default. The response is not needed.
+        new_levels : {"draw", "population", "missing", "raise"}
+            For levels that were not in the fit: random effects of their own are drawn,
+            or are zero; or the responses are NaN; or an error.
+        offset, weights : str or array_like (rows,), optional
+            Of new rows, as for `get_prediction`: weights are numbers of trials of a
+            binomial, by which the dispersion of a row is divided otherwise, and play no
+            part for counts. Ones by default; the rows of the fit have their own.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``sim_1``, ``sim_2``, ...; row labels are those of the rows.
+            Responses as they were given, so that a column can take the place of the
+            response: of successes and failures the successes, of a proportion the
+            proportion, of a categorical or boolean response its two values. Of
+            ``log(y)`` they are logarithms. NaN where something that a row needs is
+            missing.
+
+        Examples
+        --------
+        >>> import multilevel as ml
+        >>> sleep = ml.datasets.load("sleepstudy")
+        >>> result = ml.mixedlm("Reaction ~ Days + (Days | Subject)", sleep).fit()
+        >>> result.simulate(2, seed=1).head(3).round(1)
+           sim_1  sim_2
+        0  246.8  246.9
+        1  233.2  230.5
+        2  295.2  276.1
+        """
+        asked = SimulationOptions(
+            random=random, new_levels=new_levels, offset=offset, weights=weights
+        )
+        return simulate(self._fitted, n, seed, data, asked)

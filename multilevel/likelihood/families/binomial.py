@@ -7,6 +7,7 @@ tests/likelihood/families/test_response_distribution.py.
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import betainc, betaincc, xlogy
 
 from multilevel.array_types import FloatArray, FloatVector
@@ -109,6 +110,12 @@ def _tails(
     return Tails(lower, upper)
 
 
+def _draw(
+    rng: Generator, mean: FloatArray, _: FloatVector, trials: FloatArray
+) -> FloatArray:
+    return np.asarray(rng.binomial(np.round(trials).astype(np.int64), mean) / trials)
+
+
 BINOMIAL = FamilyTraits(
     name="binomial",
     spoken_name="binomial",
@@ -120,7 +127,7 @@ BINOMIAL = FamilyTraits(
     weights="trials",
     variance=_variance,
     distribution=ResponseDistribution(
-        unit_deviance=_deviance, tails=_tails, is_discrete=True
+        unit_deviance=_deviance, tails=_tails, draw=_draw, is_discrete=True
     ),
     bind=_bind,
     statsmodels=StatsmodelsFamily("Binomial"),

@@ -7,6 +7,7 @@ tests/likelihood/families/test_families.py.
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import gammainc, gammaincc
 
 from multilevel.array_types import FloatArray, FloatVector
@@ -80,6 +81,15 @@ def _tails(
     return Tails(gammainc(shape, x), gammaincc(shape, x))
 
 
+def _draw(
+    rng: Generator, mean: FloatArray, values: FloatVector, weight: FloatArray
+) -> FloatArray:
+    shape = weight / values[0]
+    # Of a small shape a draw may be smaller than any number but zero.
+    drawn = rng.gamma(shape, mean / shape)
+    return np.asarray(np.maximum(drawn, np.finfo(float).tiny))
+
+
 GAMMA = FamilyTraits(
     name="gamma",
     spoken_name="gamma",
@@ -90,7 +100,9 @@ GAMMA = FamilyTraits(
     shapes=(DISPERSION,),
     variance=scaled_variance(_FORM),
     variance_text="dispersion mu^2",
-    distribution=ResponseDistribution(unit_deviance=_deviance, tails=_tails),
+    distribution=ResponseDistribution(
+        unit_deviance=_deviance, tails=_tails, draw=_draw
+    ),
     bind=_FORM.bind,
     statsmodels=StatsmodelsFamily("Gamma"),
 )

@@ -7,6 +7,7 @@ tests/likelihood/families/test_families.py.
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import ndtr
 
 from multilevel.array_types import FloatArray, FloatVector
@@ -63,6 +64,13 @@ def _normal_tails(
     return Tails(ndtr(z), ndtr(-z))
 
 
+def _draw(
+    rng: Generator, mean: FloatArray, values: FloatVector, weight: FloatArray
+) -> FloatArray:
+    sd = np.sqrt(values[0] / weight)
+    return np.asarray(mean + sd * rng.standard_normal(mean.shape))
+
+
 GAUSSIAN = FamilyTraits(
     name="gaussian",
     spoken_name="Gaussian",
@@ -77,6 +85,7 @@ GAUSSIAN = FamilyTraits(
     distribution=ResponseDistribution(
         unit_deviance=lambda y, mean, _: np.asarray((y - mean) ** 2),
         tails=_normal_tails,
+        draw=_draw,
         is_normal=True,
     ),
     bind=_FORM.bind,

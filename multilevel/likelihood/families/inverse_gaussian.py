@@ -11,6 +11,7 @@ tests/likelihood/families/test_response_distribution.py.
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import log_ndtr, ndtr
 
 from multilevel.array_types import FloatArray, FloatVector
@@ -92,6 +93,12 @@ def _tails(
     return Tails(np.minimum(lower, 1.0), upper)
 
 
+def _draw(
+    rng: Generator, mean: FloatArray, values: FloatVector, weight: FloatArray
+) -> FloatArray:
+    return np.maximum(rng.wald(mean, weight / values[0]), np.finfo(float).tiny)
+
+
 INVERSE_GAUSSIAN = FamilyTraits(
     name="inversegaussian",
     spoken_name="inverse Gaussian",
@@ -102,7 +109,9 @@ INVERSE_GAUSSIAN = FamilyTraits(
     shapes=(DISPERSION,),
     variance=scaled_variance(_FORM),
     variance_text="dispersion mu^3",
-    distribution=ResponseDistribution(unit_deviance=_deviance, tails=_tails),
+    distribution=ResponseDistribution(
+        unit_deviance=_deviance, tails=_tails, draw=_draw
+    ),
     bind=_FORM.bind,
     statsmodels=StatsmodelsFamily("InverseGaussian"),
 )

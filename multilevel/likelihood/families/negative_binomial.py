@@ -7,10 +7,15 @@ tests/likelihood/families/test_families.py.
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import betainc, betaincc, xlogy
 
 from multilevel.array_types import FloatArray, FloatVector
-from multilevel.likelihood.families.counts import count_constant, count_logs
+from multilevel.likelihood.families.counts import (
+    count_constant,
+    count_logs,
+    draw_counts,
+)
 from multilevel.likelihood.families.links import LINKS
 from multilevel.likelihood.families.negative_binomial_rows import (
     NegativeBinomialLogRows,
@@ -71,6 +76,13 @@ def _tails(
     return Tails(lower, np.where(k >= 0, betainc(safe + 1.0, size, failing), 1.0))
 
 
+def _draw(
+    rng: Generator, mean: FloatArray, values: FloatVector, _: FloatArray
+) -> FloatArray:
+    # Poisson counts whose means vary as a gamma distribution.
+    return draw_counts(rng, mean * rng.gamma(values[0], size=mean.shape) / values[0])
+
+
 NEGATIVE_BINOMIAL = FamilyTraits(
     name="negativebinomial",
     spoken_name="negative binomial",
@@ -81,7 +93,7 @@ NEGATIVE_BINOMIAL = FamilyTraits(
     variance=lambda mean, values: size_variance(mean, values[0]),
     variance_text="mu + mu^2/size",
     distribution=ResponseDistribution(
-        unit_deviance=_deviance, tails=_tails, is_discrete=True
+        unit_deviance=_deviance, tails=_tails, draw=_draw, is_discrete=True
     ),
     bind=_bind,
     statsmodels=StatsmodelsFamily(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 from scipy.special import gammainc, gammaincc, xlogy
 
 from multilevel.array_types import FloatArray, FloatVector, IntVector
@@ -16,6 +17,7 @@ from multilevel.likelihood.families.counts import (
     MANY,
     count_constant,
     count_logs,
+    draw_counts,
     halfway_to_mean,
 )
 from multilevel.likelihood.families.links import LINKS
@@ -179,6 +181,12 @@ def _tails(y: FloatArray, mean: FloatArray, _: FloatVector, __: FloatArray) -> T
     return Tails(lower, np.where(k >= 0, gammainc(safe + 1.0, mean), 1.0))
 
 
+def _draw(
+    rng: Generator, mean: FloatArray, _: FloatVector, __: FloatArray
+) -> FloatArray:
+    return draw_counts(rng, mean)
+
+
 POISSON = FamilyTraits(
     name="poisson",
     spoken_name="Poisson",
@@ -188,7 +196,7 @@ POISSON = FamilyTraits(
     weights="cases",
     variance=scaled_variance(_FORM),
     distribution=ResponseDistribution(
-        unit_deviance=_deviance, tails=_tails, is_discrete=True
+        unit_deviance=_deviance, tails=_tails, draw=_draw, is_discrete=True
     ),
     bind=_bind,
     statsmodels=StatsmodelsFamily("Poisson"),

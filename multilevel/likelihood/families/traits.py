@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.random import Generator
 
 from multilevel.array_types import BoolVector, FloatArray, FloatVector
 from multilevel.errors import DataError
@@ -57,7 +58,7 @@ class Tails:
 
 @dataclass(frozen=True, slots=True)
 class ResponseDistribution:
-    """Deviance and distribution function, of arrays that broadcast.
+    """Deviance, distribution function and random numbers, of arrays that broadcast.
 
     A row of a continuous family with prior weight w has dispersion phi/w, as the mean
     of w responses; the weight of a binomial row is its number of trials. Rows with case
@@ -69,6 +70,9 @@ class ResponseDistribution:
         (y, mean, shape values) -> d, never negative.
     tails : callable
         (y, mean, shape values, weight) -> Tails. Of a binomial, y is the proportion.
+    draw : callable
+        (generator, mean, shape values, weight) -> y, independent responses with means
+        that the family can have.
     is_discrete : bool
     is_normal : bool
         Whether residuals over their standard deviation are standard normal.
@@ -80,6 +84,7 @@ class ResponseDistribution:
 
     unit_deviance: Callable[[FloatArray, FloatArray, FloatVector], FloatArray]
     tails: Callable[[FloatArray, FloatArray, FloatVector, FloatArray], Tails]
+    draw: Callable[[Generator, FloatArray, FloatVector, FloatArray], FloatArray]
     is_discrete: bool = False
     is_normal: bool = False
 
