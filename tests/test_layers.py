@@ -12,8 +12,8 @@ import pytest
 
 LAYERS = (
     "errors option_values methods array_types display datasets covariance formula "
-    "design likelihood optimize prediction inference comparison diagnostics streaming "
-    "reporting plots results models cli"
+    "design likelihood optimize prediction inference comparison diagnostics simulation "
+    "streaming reporting plots results models cli"
 ).split()
 # The order of the rooms within a layer.
 ROOMS = {
@@ -36,7 +36,7 @@ PERMITTED = {
         "design/patsy_view.py",  # what statsmodels reads
     },
     "narwhals": {"design/frames.py"},
-    "tqdm": {"optimize/", "inference/", "cli/"},
+    "tqdm": {"optimize/", "inference/", "simulation/", "cli/"},
     "threadpoolctl": {"optimize/"},
     "matplotlib": {"plots/"},
     "jinja2": {"reporting/html_report.py"},

@@ -1,6 +1,6 @@
 """Responses drawn at random: random effects by level, then a response for each row.
 
-Tested by ``tests/prediction/test_simulate.py``.
+Held by tests/prediction/test_simulate.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """New responses from a fitted model.
 
-Tested by ``tests/prediction/test_simulate.py``.
+Held by tests/prediction/test_simulate.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Simulated studies: responses of designs without a fit, and power."""
