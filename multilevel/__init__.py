@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from multilevel.models.loaded_fit import load as load
     from multilevel.models.mixedglm import MixedGLM as MixedGLM
     from multilevel.models.mixedlm import MixedLM as MixedLM
+    from multilevel.models.simulated_studies import power as power
     from multilevel.models.simulated_studies import simulate_design as simulate_design
     from multilevel.models.unpooled_fit import unpooled as unpooled
     from multilevel.results.mixedglm_results import MixedGLMResults as MixedGLMResults
@@ -37,6 +38,7 @@ _HOMES = {
     "load": "multilevel.models.loaded_fit",
     "mixedglm": "multilevel.models.formula_api",
     "mixedlm": "multilevel.models.formula_api",
+    "power": "multilevel.models.simulated_studies",
     "simulate_design": "multilevel.models.simulated_studies",
     "unpooled": "multilevel.models.unpooled_fit",
 }

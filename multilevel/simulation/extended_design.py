@@ -154,7 +154,7 @@ def _design_of(design: ModelDesign, found: _Rows) -> ModelDesign:
             for term in design.terms
         ),
         index=pd.RangeIndex(n),
-        dropped=DroppedRows(n, {}),
+        dropped=DroppedRows(0, {}, n),
         rows=None,
     )
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from multilevel.array_types import FloatMatrix
 from multilevel.comparison.compare_pooled import compare_pooled
@@ -124,6 +125,12 @@ class Study:
     given_family: Any
     parameters: ModelParameters
     tested: TestedEffect
+
+    def bare(self) -> Study:
+        """The same without the way back to data, which need not be sendable."""
+        index = pd.RangeIndex(self.design.nobs)
+        design = replace(self.design, formula=None, encoding=None, index=index)
+        return replace(self, design=design)
 
     def pvalue(self, extension: Extension, seed: np.random.SeedSequence) -> float:
         """The p-value of one simulated study.
