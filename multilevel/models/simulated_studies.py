@@ -1,6 +1,7 @@
 """Studies that are simulated before there is a fit, as functions.
 
-Held by tests/simulation/.
+Held by tests/simulation/test_simulate_design.py and
+tests/simulation/test_power.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from multilevel.option_values import (
 from multilevel.results.power import Power
 from multilevel.simulation.named_parameters import GivenParameters, read_parameters
 from multilevel.simulation.power_grid import Plan, power_frame, read_extensions
-from multilevel.simulation.power_study import Study, TestedEffect
+from multilevel.simulation.power_study import Study, StudyHypothesis
 from multilevel.simulation.simulated_design import (
     design_without_response,
     family_or_normal,
@@ -217,7 +218,7 @@ def power(
         design=design,
         given_family=family,
         parameters=read_parameters(given, design, family_used, linear=linear),
-        tested=TestedEffect.of(test, design),
+        tested=StudyHypothesis.of(test, design),
     )
     plan = Plan(
         n=as_count(n, "n"),

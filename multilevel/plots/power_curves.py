@@ -38,7 +38,8 @@ def power_curves(frame: pd.DataFrame, ax: Any = None, *, title: str = "") -> Any
         If matplotlib is not installed.
     """
     axes = _new_axes() if ax is None else ax
-    grid = [name for name in frame if name == "size" or name.startswith("groups")]
+    columns = [str(name) for name in frame]
+    grid = [name for name in columns if name == "size" or name.startswith("groups")]
     varied = [name for name in grid if frame[name].nunique() > 1] or grid[:1]
     across, lines = varied[0], varied[1:]
     reach = max(float(np.ptp(frame[across])), 1.0)

@@ -15,6 +15,7 @@ import numpy as np
 
 from multilevel.array_types import FloatMatrix, FloatVector
 from multilevel.covariance.square_root import covariance_root
+from multilevel.covariance.triangular import lower_factor
 from multilevel.design.design_record import ModelDesign
 from multilevel.design.random_effects import RandomTermDesign
 from multilevel.errors import DataError
@@ -257,7 +258,7 @@ def _pair_position(
     two = tuple(pair) if isinstance(pair, tuple | list) else (pair,)
     for candidate in (two, two[::-1]):
         if candidate in pairs:
-            return pairs.index(candidate)  # type: ignore[arg-type]
+            return pairs.index(candidate)
     elsewhere = len(two) == 2 and set(two) <= set(effects) and not set(two) & set(own)
     if elsewhere:
         return None
@@ -277,7 +278,8 @@ def _possible_root(
             f"{lowest:.3g}, below zero"
         )
     covariance = correlation * np.outer(sd, sd)
-    root = covariance_root(covariance)
+    # Triangular, as structures have it; beside rows of zeros another root is turned.
+    root = sd[:, None] * lower_factor(covariance_root(correlation))
     structure = term.covariance
     near = structure.factor(structure.theta_of(root))
     if not np.allclose(near @ near.T, covariance, rtol=1e-6, atol=1e-9 * sd.max() ** 2):

@@ -23,7 +23,7 @@ from multilevel.design.design_record import ModelDesign
 from multilevel.errors import DataError, FitError
 from multilevel.option_values import as_count
 from multilevel.simulation.extended_design import Extension
-from multilevel.simulation.power_study import Outcome, Study, outcomes
+from multilevel.simulation.power_study import Outcome, Study, outcomes, refuse_unfit
 
 _MONTE_CARLO = 0.05
 
@@ -124,7 +124,11 @@ def power_frame(
     ------
     FitError
         If all studies of some size failed, with the reason.
+    DataError
+        If the model cannot be estimated from studies of some size.
     """
+    for extension in extensions:
+        _refuse(study, extension)
     entropy = [int(word) for word in rng.integers(0, 2**32, size=4)]
     tasks = list(_tasks(extensions, plan, entropy))
     found: dict[int, list[Outcome]] = {number: [] for number in range(len(extensions))}
@@ -138,6 +142,13 @@ def power_frame(
         for number, extension in enumerate(extensions)
     ]
     return pd.DataFrame(rows), _notes(found)
+
+
+def _refuse(study: Study, extension: Extension) -> None:
+    try:
+        refuse_unfit(study, extension)
+    except DataError as error:
+        raise DataError(f"in a study of {_described(extension)}: {error}") from None
 
 
 _Task = tuple[int, list[SeedSequence]]
@@ -216,7 +227,8 @@ def _group_columns(
 def _described(extension: Extension) -> str:
     parts = [f"{count} levels of {name!r}" for name, count in extension.groups.items()]
     if extension.size is not None:
-        parts.append(f"{extension.size} rows in each")
+        rows = "row" if extension.size == 1 else "rows"
+        parts.append(f"{extension.size} {rows} in each level of {extension.sized!r}")
     return " and ".join(parts) or "this design"
 
 

@@ -21,6 +21,7 @@ from multilevel.covariance.standard_deviations import sd_name
 from multilevel.design.design_record import ModelDesign
 from multilevel.design.fixed_effects import linear_constraints
 from multilevel.design.random_effects import RandomTermDesign
+from multilevel.design.validation import refuse_unusable_terms
 from multilevel.errors import DataError, MultilevelError
 from multilevel.inference.denominator_df import DDF_METHODS
 from multilevel.inference.hypotheses import UncertainEffects, wald_test
@@ -28,6 +29,10 @@ from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.generalized.fit import fit_glmm
 from multilevel.optimize.generalized.fitted_model import GeneralizedFittedModel
 from multilevel.optimize.generalized.problem import build_glm_problem
+from multilevel.optimize.identification.generalized_models import (
+    refuse_unidentified_glm,
+)
+from multilevel.optimize.identification.identified_entries import refuse_unidentified
 from multilevel.optimize.linear.fit import fit_design
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import build_problem
@@ -37,7 +42,7 @@ from multilevel.simulation.simulated_design import family_or_normal, law_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestedEffect:
+class StudyHypothesis:
     """What is tested: fixed effects, or a variance.
 
     Parameters
@@ -54,7 +59,7 @@ class TestedEffect:
     variance: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, test: str, design: ModelDesign) -> TestedEffect:
+    def of(cls, test: str, design: ModelDesign) -> StudyHypothesis:
         """As it is written.
 
         Parameters
@@ -118,13 +123,13 @@ class Study:
     given_family : str, statsmodels family or None
         None for a linear model.
     parameters : ModelParameters
-    tested : TestedEffect
+    tested : StudyHypothesis
     """
 
     design: ModelDesign
     given_family: Any
     parameters: ModelParameters
-    tested: TestedEffect
+    tested: StudyHypothesis
 
     def bare(self) -> Study:
         """The same without the way back to data, which need not be sendable."""
@@ -195,6 +200,28 @@ class Study:
         if not smaller.terms:
             return compare_pooled(fitted).pvalue
         return compare_nested(self._fit(smaller), fitted).pvalue
+
+
+def refuse_unfit(study: Study, extension: Extension) -> None:
+    """Refuse a size of study from which the model could not be estimated at all.
+
+    Raises
+    ------
+    DataError
+        As for a model of such data.
+    """
+    family = family_or_normal(study.given_family)
+    design, _ = extended_design(study.design, extension, np.random.default_rng(0))
+    refuse_unusable_terms(
+        design.factors,
+        design.terms,
+        residual_estimated=family.traits.constant_variance,
+        weights=design.weights,
+    )
+    if study.given_family is None:
+        refuse_unidentified(build_problem(design), design)
+    else:
+        refuse_unidentified_glm(design, family)
 
 
 def without_effect(design: ModelDesign, position: int, effect: int) -> ModelDesign:
