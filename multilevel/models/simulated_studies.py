@@ -216,7 +216,7 @@ def power(
     linear, family_used = family is None, family_or_normal(known)
     study = Study(
         design=design,
-        given_family=family,
+        given_family=family() if isinstance(family, type) else family,
         parameters=read_parameters(given, design, family_used, linear=linear),
         tested=StudyHypothesis.of(test, design),
     )

@@ -6,7 +6,7 @@ Held by tests/prediction/test_simulate.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -140,7 +140,8 @@ def _rows(
     found = encode_new_data(design, data, offset=asked.offset)
     pairs = [_with_new_levels(found, k, count) for k, count in enumerate(counts)]
     levels = _Levels(*map(tuple, zip(*pairs, strict=True)))
-    return rows, levels
+    # A row whose group is not known has no effects to share with others.
+    return replace(rows, missing=rows.missing | found.missing), levels
 
 
 def _with_new_levels(

@@ -187,8 +187,12 @@ def _run(
             pool.submit(outcomes, study, extensions[number], seeds): number
             for number, seeds in tasks
         }
-        for done in as_completed(pending):
-            yield pending[done], done.result()
+        try:
+            for done in as_completed(pending):
+                yield pending[done], done.result()
+        finally:
+            # Whoever stops early does not wait for the rest.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _row(

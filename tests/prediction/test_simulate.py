@@ -177,6 +177,41 @@ def test_a_row_in_which_something_is_missing_has_no_response(sleep):
     assert y.index.tolist() == [5, 6, 7]
 
 
+def test_a_row_of_no_known_group_has_no_response(sleep):
+    _, result = sleep
+    rows = pd.DataFrame({"Days": [0.0, 0.0], "Subject": ["308", None]})
+    assert result.simulate(seed=1, data=rows)["sim_1"].isna().tolist() == [False, True]
+
+
+@settings(max_examples=10)
+@given(unit=st.floats(1e-3, 1e3), of_x=st.floats(1e-3, 1e3))
+def test_units_of_response_and_columns_are_those_of_the_draws(sleep, unit, of_x):
+    data, result = sleep
+    scaled = data.assign(Reaction=data["Reaction"] * unit, Days=data["Days"] * of_x)
+    other = ml.mixedlm("Reaction ~ Days + (Days | Subject)", scaled).fit()
+    drawn = other.simulate(2, seed=1)
+    assert_allclose(drawn, unit * result.simulate(2, seed=1), rtol=1e-3)
+
+
+@settings(max_examples=5)
+@given(prefix=st.sampled_from(["s", "Subject ", "0"]))
+def test_labels_in_the_same_order_give_the_same_draws(sleep, prefix):
+    data, result = sleep
+    other = data.assign(Subject=prefix + data["Subject"].astype(str))
+    again = ml.mixedlm("Reaction ~ Days + (Days | Subject)", other).fit()
+    assert_allclose(again.simulate(seed=1), result.simulate(seed=1), rtol=1e-6)
+
+
+def test_rows_of_a_model_from_arrays(crossed):
+    data, _ = crossed
+    exog = np.column_stack([np.ones(len(data)), data["x"]])
+    term = ml.RandomTerm(data["g"], name="g")
+    result = ml.MixedLM(data["y"], exog, [term]).fit()
+    assert result.simulate(3, seed=1).shape == (len(data), 3)
+    with pytest.raises(DataError, match="built from arrays"):
+        result.simulate(data=data)
+
+
 BINOMIAL = {
     "successes and failures": ("cbind(hits, size - hits)", {}, "hits"),
     "a proportion": ("share", {"weights": "size"}, "share"),

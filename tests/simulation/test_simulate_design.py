@@ -125,6 +125,31 @@ def test_independent_effects_have_no_correlation():
         ml.simulate_design("y ~ x + (x || school)", PLAN, **given)
 
 
+@pytest.mark.parametrize("kind", ["repeated index", "dict", "polars", "arrow"])
+def test_data_of_every_kind(kind):
+    expected = ml.simulate_design(SLOPES, PLAN, seed=1, **GIVEN)
+    plan = {
+        "repeated index": lambda: PLAN.set_axis([0] * len(PLAN)),
+        "dict": lambda: {name: PLAN[name].tolist() for name in PLAN},
+        "polars": lambda: pytest.importorskip("polars").from_pandas(PLAN),
+        "arrow": lambda: pytest.importorskip("pyarrow").Table.from_pandas(PLAN),
+    }[kind]()
+    found = ml.simulate_design(SLOPES, plan, seed=1, **GIVEN)
+    assert_allclose(found.to_numpy(), expected.to_numpy())
+
+
+def test_weights_and_offsets():
+    plan = PLAN.assign(w=4.0, o=100.0)
+    plain = ml.simulate_design(SLOPES, plan, seed=1, **GIVEN)
+    moved = ml.simulate_design(SLOPES, plan, seed=1, offset="o", **GIVEN)
+    assert_allclose(moved, plain + 100.0)
+    sharp = without("", sd={"school": {"Intercept": 0.0, "x": 0.0}})
+    plain = ml.simulate_design(SLOPES, plan, seed=1, **sharp)["sim_1"]
+    heavy = ml.simulate_design(SLOPES, plan, seed=1, weights="w", **sharp)["sim_1"]
+    mean = 5.0 + plan["x"]
+    assert_allclose(heavy - mean, (plain - mean) / 2.0)
+
+
 def test_rows_in_which_something_is_missing_are_left_out():
     plan = PLAN.assign(x=PLAN["x"].where(PLAN["x"] > 0))
     with pytest.warns(ml.errors.DroppedRowsWarning):
