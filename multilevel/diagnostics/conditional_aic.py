@@ -25,7 +25,11 @@ from scipy.linalg import block_diag
 
 from multilevel.array_types import FloatMatrix
 from multilevel.comparison.working_model import working_design
-from multilevel.diagnostics.effective_df import theta_correction, trace_of_fitted
+from multilevel.diagnostics.effective_df import (
+    n_scale_parameters,
+    theta_correction,
+    trace_of_fitted,
+)
 from multilevel.diagnostics.refitted_df import refitted_df
 from multilevel.likelihood.families.traits import bind_rows
 from multilevel.methods import Method, Methods, methods, names_for
@@ -48,7 +52,7 @@ def known_theta_df(fitted: FittedModel) -> float:
     """
     if isinstance(fitted, LinearFittedModel):
         lams = fitted.problem.working.lams(fitted.fit.working_theta)
-        return trace_of_fitted(fitted.problem, lams) + 1.0
+        return trace_of_fitted(fitted.problem, lams) + n_scale_parameters(fitted)
     shapes = np.log(fitted.shape_values)
     design = working_design(fitted.family, fitted.design, fitted.eta, shapes)
     problem = build_problem(design)
@@ -59,7 +63,7 @@ def known_theta_df(fitted: FittedModel) -> float:
         _square(block_diag(*(roots[t] for t in own)))
         for own in _terms_of_factors(fitted)
     ]
-    return trace_of_fitted(problem, lams) + len(fitted.family.shapes)
+    return trace_of_fitted(problem, lams) + n_scale_parameters(fitted)
 
 
 def _terms_of_factors(fitted: FittedModel) -> list[list[int]]:

@@ -17,9 +17,8 @@ For an intercept alone the two are the same.
 
 References
 ----------
-Kish (1965), Survey Sampling, section 5.4; Kish (1987), Statistical Design for Research,
-section 7 (unequal sizes); Moulton (1986), J. Econometrics 32, 385-397, and Scott & Holt
-(1982), JASA 77, 848-854 (coefficients of regressions).
+Kish (1965), Survey Sampling, section 5.4; Moulton (1986), J. Econometrics 32, 385-397,
+and Scott & Holt (1982), JASA 77, 848-854 (coefficients of regressions).
 
 Held by tests/diagnostics/test_design_effect.py.
 """

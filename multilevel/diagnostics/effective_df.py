@@ -5,13 +5,14 @@ Given the covariance of the random effects, the fitted values are H1 y, and
     tr H1 = n - tr(W^-1 P0) = p + sum_k tr( (sum_j [Z'P0 Z]_jj) G_k )
 
 between p, where all variances are zero, and the rank of [X Z]. That the covariance is
-estimated from the same response adds, with r^2 = y'P0 y, d(theta) the deviance and nu
-its degrees of freedom,
+estimated from the same response adds, with r^2 = y'P0 y, sigma^2 = r^2 / nu and the
+deviance d(theta),
 
-    (2 nu / r^2) sum_ab [d'']^-1_ab ( r_a'W r_b - (r_a'W e)(e'W v_b) / r^2 )
+    (2 / sigma^2) sum_ab [d'']^-1_ab ( r_a'W r_b - (r_a'W e)(e'W v_b) / r^2 )
 
 where e = y - fitted, v_a = Z dG_a Z'W e and r_a = v_a less its own fitted values. It is
-tr(d fitted / d theta  d theta / d y) by the implicit function theorem.
+tr(d fitted / d theta  d theta / d y) by the implicit function theorem. Where sigma is
+known there is no second term.
 
 References
 ----------
@@ -31,6 +32,7 @@ import numpy as np
 from multilevel.array_types import FloatArray, FloatMatrix
 from multilevel.diagnostics.random_variance import working_columns
 from multilevel.likelihood.linear.theta_derivatives import covariance_directions
+from multilevel.optimize.common.fitted_model import FittedModel
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.problem import LinearProblem
 from multilevel.optimize.linear.theta_hessian import theta_hessian
@@ -47,6 +49,11 @@ def trace_of_fitted(problem: LinearProblem, lams: Sequence[FloatMatrix]) -> floa
         blocks = gamma + g @ g.T / sigma2
         total += float(np.einsum("ab,ac,bc->", blocks, lam, lam))
     return total
+
+
+def n_scale_parameters(fitted: FittedModel) -> int:
+    """Parameters besides beta and theta: sigma or the shapes, where estimated."""
+    return fitted.n_parameters - len(fitted.beta) - len(fitted.fit.theta)
 
 
 def theta_correction(fitted: LinearFittedModel) -> float:
@@ -66,12 +73,12 @@ def theta_correction(fitted: LinearFittedModel) -> float:
     e = fitted.design.y - fitted.eta
     given = fitted.design.weights
     weights = np.ones(len(e)) if given is None else given
-    nu = point.profiled.nu
-    r2 = nu * fitted.scale
     inner = (left * weights) @ left.T
-    inner -= np.outer(left @ (weights * e), moved @ (weights * e)) / r2
+    if n_scale_parameters(fitted):
+        r2 = point.profiled.nu * fitted.scale
+        inner -= np.outer(left @ (weights * e), moved @ (weights * e)) / r2
     inverse = _curved_inverse(theta_hessian(problem, point, working, theta))
-    return float(2.0 * nu / r2 * np.einsum("ab,ab->", inverse, inner))
+    return float(2.0 / fitted.scale * np.einsum("ab,ab->", inverse, inner))
 
 
 def _moved(fitted: LinearFittedModel, directions: Sequence[FloatArray]) -> FloatMatrix:
