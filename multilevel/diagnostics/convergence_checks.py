@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -24,7 +24,6 @@ from multilevel.optimize.generalized.separation import (
     ends_of,
     separating_direction,
 )
-from multilevel.optimize.linear.fit import fit_lmm
 from multilevel.optimize.linear.fitted_model import LinearFittedModel
 from multilevel.optimize.linear.theta_hessian import theta_hessian
 
@@ -263,5 +262,10 @@ def _fit_again(fitted: FittedModel) -> Callable[[FloatVector], float]:
         problem, nodes = fitted.problem, fitted.fit.n_nodes
         return lambda theta: -2.0 * fit_glmm(problem, nagq=nodes, start=theta).llf
     assert isinstance(fitted, LinearFittedModel)
-    linear, reml = fitted.problem, fitted.is_restricted
-    return lambda theta: -2.0 * fit_lmm(linear, reml=reml, start=theta).llf
+    linear = fitted
+
+    def refit(theta: FloatVector) -> float:
+        # What else the fit was given, such as a known sigma, it keeps.
+        return replace(linear, fit=replace(linear.fit, theta=theta)).refit().deviance
+
+    return refit
