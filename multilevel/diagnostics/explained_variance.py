@@ -139,9 +139,8 @@ def intraclass_correlations(
     parts = variance_parts(fitted, method=method, at=at)
     rows = pd.Index([*parts.factors, ALL], name="group")
     columns: dict[str, FloatVector] = {}
-    covariance = None
+    covariance, alpha = None, as_tail_share(alpha)
     if as_switch(se, "se"):
-        alpha = as_tail_share(alpha)
         covariance = parts_covariance(fitted, parts)
     for name, whole in _wholes(len(parts.factors)).items():
         value, slopes = _shares(parts.values, whole)

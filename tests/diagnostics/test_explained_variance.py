@@ -372,4 +372,4 @@ def test_words_that_there_are_not_are_refused() -> None:
     with pytest.raises(DataError, match="se='yes' is neither True nor False"):
         linear.icc(se="yes")
     with pytest.raises(DataError, match="alpha=95"):
-        linear.icc(se=True, alpha=95)
+        linear.icc(alpha=95)
