@@ -8,7 +8,10 @@ from __future__ import annotations
 import pandas as pd
 
 from multilevel.array_types import FloatVector
+from multilevel.diagnostics.group_influence import GroupInfluence
+from multilevel.diagnostics.influence import influence
 from multilevel.diagnostics.residuals import residuals
+from multilevel.diagnostics.row_influence import RowInfluence
 from multilevel.results.kept_value import kept_value
 from multilevel.results.predictions import Predictions
 
@@ -48,3 +51,44 @@ class Diagnostics(Predictions):
         """
         values = residuals(self._fitted, kind, seed=seed)
         return pd.Series(values, index=self._fitted.design.index, name=kind)
+
+    def influence(
+        self, level: str | None = None, exact: bool = False, *, progress: bool = True
+    ) -> RowInfluence | GroupInfluence:
+        """What single rows, or whole groups, do to the estimates.
+
+        Parameters
+        ----------
+        level : str, optional
+            A grouping factor: each of its levels is deleted in turn. Without one each
+            row is, with the covariance of the random effects held.
+        exact : bool
+            Refit without each level or row, instead of one Newton step.
+        progress : bool
+            Show a bar on a terminal if refits take longer than a second.
+
+        Returns
+        -------
+        RowInfluence
+            `frame` by row: leverage of y on the fitted values, Cook's distance,
+            covariance ratio, DFBETAS.
+        GroupInfluence
+            With `level`: `params`, `cooks_distance`, `dfbetas`, `covratio` and
+            `variance_components` without each level.
+
+        Raises
+        ------
+        DataError
+            If `level` is no grouping factor.
+
+        Examples
+        --------
+        >>> import multilevel as ml
+        >>> data = ml.datasets.load("sleepstudy")
+        >>> result = ml.mixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+        >>> result.influence().frame["leverage"].sum().round(3)
+        29.022
+        >>> result.influence("Subject").cooks_distance.idxmax()
+        '337'
+        """
+        return influence(self._fitted, level, exact=exact, progress=progress)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.design.formula_text import formula_text
 from multilevel.methods import ModelKind
 from multilevel.optimize.common.fit_record import FitRecord
@@ -236,6 +236,16 @@ class FittedModel(ABC):
         """The same model with another offset (n,), at these estimates until `refit`."""
         own = None if offset is None else np.array(offset, dtype=float)
         return self._of(replace(self.design, offset=own))
+
+    @abstractmethod
+    def of_rows(self, rows: IntVector) -> Self:
+        """The same model of some of its rows (r,), at these estimates until `refit`.
+
+        Raises
+        ------
+        DataError
+            If these rows cannot tell of all that was estimated.
+        """
 
     @abstractmethod
     def refit(self) -> Self:

@@ -12,10 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.square_root import covariance_root
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
+from multilevel.design.some_rows import on_rows
 from multilevel.likelihood.elimination.selected_inverse import inverse_by_level
 from multilevel.likelihood.families.traits import Family, bind_rows
 from multilevel.methods import ModelKind
@@ -106,6 +107,11 @@ class GeneralizedFittedModel(FittedModel):
         left_open = self.problem.undetermined
         prepare = partial(_prepared, design, self.family, left_open)
         return replace(self, design=read_only(design), prepare=prepare)
+
+    def of_rows(self, rows: IntVector) -> GeneralizedFittedModel:
+        """The same model of some of its rows, at these estimates until `refit`."""
+        estimated = self.family.traits.constant_variance
+        return self._of(on_rows(self.design, rows, residual_estimated=estimated))
 
     def refit(self) -> GeneralizedFittedModel:
         """Fitted with as many quadrature nodes again, from all parameters on."""

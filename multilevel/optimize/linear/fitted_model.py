@@ -12,9 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from multilevel.array_types import FloatArray, FloatMatrix, FloatVector
+from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.design.model_design import ModelDesign
 from multilevel.design.read_only import read_only
+from multilevel.design.some_rows import on_rows
 from multilevel.likelihood.families.registry import family_of
 from multilevel.likelihood.families.traits import Family
 from multilevel.likelihood.linear.prepared import LikelihoodPoint
@@ -24,7 +25,7 @@ from multilevel.optimize.linear.estimates import fixed_root
 from multilevel.optimize.linear.fit import fit_design
 from multilevel.optimize.linear.fit_record import LMMFit
 from multilevel.optimize.linear.group_loglike import loglike_groups
-from multilevel.optimize.linear.problem import LinearProblem
+from multilevel.optimize.linear.problem import LinearProblem, build_problem
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -130,6 +131,12 @@ class LinearFittedModel(FittedModel):
                 prepare=partial(read_only, problem),
             )
 
+    def of_rows(self, rows: IntVector) -> LinearFittedModel:
+        """The same model of some of its rows, at these estimates until `refit`."""
+        design = on_rows(self.design, rows, residual_estimated=True)
+        prepare = partial(_problem_of, design, self.problem.undetermined)
+        return replace(self, design=read_only(design), prepare=prepare)
+
     def refit(self) -> LinearFittedModel:
         """Fitted by the same criterion again, from theta on.
 
@@ -141,6 +148,10 @@ class LinearFittedModel(FittedModel):
         start, reml = self.fit.theta, self.is_restricted
         fit = fit_design(self.design, self.problem, reml=reml, start=start)
         return replace(self, fit=read_only(fit))
+
+
+def _problem_of(design: ModelDesign, undetermined: frozenset[str]) -> LinearProblem:
+    return read_only(replace(build_problem(design), undetermined=undetermined))
 
 
 def _with_response_of(problem: LinearProblem, design: ModelDesign) -> LinearProblem:

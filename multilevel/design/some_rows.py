@@ -1,0 +1,88 @@
+"""A design on some of its rows, as for deleting a group or for cross-validation.
+
+Nothing is read from the data again: columns keep their meaning, so that what a spline
+or a mean has learned from all rows stays as it was.
+
+Tests: ``tests/design/test_some_rows.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from multilevel.array_types import FloatVector, IntVector
+from multilevel.design.design_record import ModelDesign
+from multilevel.design.grouping import GroupingFactor
+from multilevel.design.rank import independent_columns
+from multilevel.design.validation import refuse_unusable_terms
+from multilevel.errors import DataError
+
+
+def on_rows(
+    design: ModelDesign, rows: IntVector, *, residual_estimated: bool
+) -> ModelDesign:
+    """The same design on some of its rows.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    rows : (r,) integers
+        Positions of the rows that stay, ascending.
+    residual_estimated : bool
+        Whether the model has a residual variance to estimate.
+
+    Returns
+    -------
+    ModelDesign
+        Its factors have the levels that are left. It cannot code new data.
+
+    Raises
+    ------
+    DataError
+        If the fixed effects that were estimated cannot be from these rows, or the
+        random terms leave nothing to tell them apart by.
+    """
+    exog = np.asfortranarray(design.exog[rows])
+    _refuse_fewer_columns(design, exog[:, design.kept])
+    factors = tuple(_on_rows(factor, rows) for factor in design.factors)
+    terms = tuple(
+        replace(term, columns=np.asfortranarray(term.columns[rows]))
+        for term in design.terms
+    )
+    weights = _part(design.weights, rows)
+    refuse_unusable_terms(
+        factors, terms, residual_estimated=residual_estimated, weights=weights
+    )
+    return replace(
+        design,
+        y=design.y[rows],
+        exog=exog,
+        weights=weights,
+        offset=_part(design.offset, rows),
+        factors=factors,
+        terms=terms,
+        index=design.index[rows],
+        encoding=None,
+        rows=rows if design.rows is None else design.rows[rows],
+        trials=_part(design.trials, rows),
+    )
+
+
+def _part(values: FloatVector | None, rows: IntVector) -> FloatVector | None:
+    return None if values is None else values[rows]
+
+
+def _on_rows(factor: GroupingFactor, rows: IntVector) -> GroupingFactor:
+    used, codes = np.unique(factor.codes[rows], return_inverse=True)
+    return replace(factor, codes=codes.astype(np.intp), levels=factor.levels[used])
+
+
+def _refuse_fewer_columns(design: ModelDesign, columns: np.ndarray) -> None:  # type: ignore[type-arg]
+    kept = independent_columns(columns)
+    if len(kept) == columns.shape[1] < len(columns):
+        return
+    lost = [n for j, n in enumerate(design.kept_names) if j not in set(kept.tolist())]
+    what = ", ".join(map(repr, lost[:6])) or "the residual variance"
+    raise DataError(f"{what} cannot be estimated from the {len(columns)} rows left")
