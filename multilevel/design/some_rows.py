@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from multilevel.array_types import FloatVector, IntVector
+from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.design.design_record import ModelDesign
 from multilevel.design.grouping import GroupingFactor
 from multilevel.design.rank import independent_columns
@@ -79,7 +79,7 @@ def _on_rows(factor: GroupingFactor, rows: IntVector) -> GroupingFactor:
     return replace(factor, codes=codes.astype(np.intp), levels=factor.levels[used])
 
 
-def _refuse_fewer_columns(design: ModelDesign, columns: np.ndarray) -> None:  # type: ignore[type-arg]
+def _refuse_fewer_columns(design: ModelDesign, columns: FloatMatrix) -> None:
     kept = independent_columns(columns)
     if len(kept) == columns.shape[1] < len(columns):
         return

@@ -60,7 +60,7 @@ class TermPath:
     def moves(self) -> FloatArray:
         """Derivatives of ``lam lam'`` in the step, (c, k, k)."""
         if self.basis is None:
-            return self.structure.moves(self.theta)
+            return np.asarray(self.structure.moves(self.theta))
         lam = self.structure.factor(self.theta)
         return np.asarray(lam @ self.basis @ lam.T)
 
@@ -70,7 +70,9 @@ class TermPath:
             weight = 2.0 * gamma @ self.structure.factor(self.theta)
             dlam = self.structure.jacobian(self.theta)
             across = np.einsum("aij,ik,bkj->ab", dlam, gamma, dlam)
-            return 2.0 * across + self.structure.curvature(self.theta, weight)
+            return np.asarray(
+                2.0 * across + self.structure.curvature(self.theta, weight)
+            )
         lam = self.structure.factor(self.theta)
         inner = lam.T @ gamma @ lam
         half = np.einsum("ij,ajk,bki->ab", inner, self.basis, self.basis) / 2.0

@@ -70,7 +70,7 @@ def component_values(
 def determinant_ratio(found: WithoutGroups) -> FloatVector:
     """|C_j| / |C|, (J,); no product of variances that could underflow."""
     root = np.linalg.cholesky(found.whole)
-    known = np.isfinite(found.covariance).all(axis=(1, 2))
+    known = np.asarray(np.isfinite(found.covariance).all(axis=(1, 2)))
     relative = np.where(known[:, None, None], found.covariance, np.eye(len(root)))
     relative = np.linalg.solve(root, np.linalg.solve(root, relative).transpose(0, 2, 1))
     return np.where(known, np.linalg.det(relative), np.nan)

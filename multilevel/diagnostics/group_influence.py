@@ -15,11 +15,15 @@ Tests: ``tests/diagnostics/test_group_influence.py``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from multilevel.array_types import FloatMatrix
 from multilevel.diagnostics.estimates_without import (
     WithoutGroups,
     component_names,
@@ -31,8 +35,8 @@ from multilevel.diagnostics.one_step_linear import one_step_linear
 from multilevel.display.frame_table import FrameTable
 from multilevel.display.shown import ShownAsTable
 from multilevel.errors import DataError, FitError
+from multilevel.methods import ModelKind
 from multilevel.optimize.common.fitted_model import FittedModel
-from multilevel.optimize.linear.fitted_model import LinearFittedModel
 
 _SHOWN = 10
 
@@ -109,6 +113,12 @@ class GroupInfluence(ShownAsTable):
         )
 
 
+TOGETHER: MappingProxyType[ModelKind, Callable[[Any, int], WithoutGroups]] = (
+    MappingProxyType({"linear": one_step_linear, "generalized": one_step_generalized})
+)
+"""Kind of model -> one step without each level of an independent factor."""
+
+
 def group_influence(
     fitted: FittedModel, level: str, *, exact: bool = False, progress: bool = True
 ) -> GroupInfluence:
@@ -149,9 +159,7 @@ def group_influence(
 
 def _one_step(fitted: FittedModel, position: int, *, progress: bool) -> WithoutGroups:
     if _is_independent(fitted, position):
-        if isinstance(fitted, LinearFittedModel):
-            return one_step_linear(fitted, position)
-        return one_step_generalized(fitted, position)  # type: ignore[arg-type]
+        return TOGETHER[fitted.kind](fitted, position)
     codes = fitted.design.factors[position].codes
     return without_each(fitted, codes, STEPS[fitted.kind], progress=progress)
 
@@ -196,9 +204,9 @@ def _measured(
 
 def _with_aliased(
     fitted: FittedModel,
-    values: np.ndarray,
+    values: FloatMatrix,
     names: list[str],
-    index: pd.Index,  # type: ignore[type-arg]
+    index: pd.Index[Any],
 ) -> pd.DataFrame:
     """Columns (J, p) among those of all fixed effects, NaN where left out."""
     out = np.full((len(values), len(names)), np.nan)

@@ -80,7 +80,8 @@ class FittedRows:
     @property
     def leverage(self) -> FloatVector:
         """h, (n,)."""
-        return self.weight * (self.alone + np.square(self.along).sum(axis=1))
+        spread = self.alone + np.square(self.along).sum(axis=1)
+        return np.asarray(self.weight * spread)
 
 
 def linear_rows(fitted: LinearFittedModel) -> FittedRows:
