@@ -49,6 +49,12 @@ MODELS = {
 }
 
 
+def quietly(call):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call()
+
+
 def fit(name, frame=FRAME):
     formula, options = MODELS[name]
     weights = "w" if name.startswith("weights") else None
@@ -60,9 +66,8 @@ def fit(name, frame=FRAME):
 def dense(fitted):
     """X, V / sigma^2 and y less the offset, written out."""
     design = fitted.design
-    V = np.diag(
-        np.ones(len(design.y)) if design.weights is None else 1 / design.weights
-    )
+    w = np.ones(len(design.y)) if design.weights is None else design.weights
+    V = np.diag(1.0 / w)
     for term, F in zip(design.terms, fitted.fit.factors, strict=True):
         codes = design.factors[term.factor_index].codes
         same = codes[:, None] == codes[None, :]
@@ -162,16 +167,17 @@ def test_refits_change_what_depends_on_theta_only():
 def test_a_column_that_was_left_out_has_no_dfbetas():
     frame = FRAME.assign(twice=2.0 * FRAME["x"])
     with pytest.warns(ml.errors.RankDeficiencyWarning):
-        model = ml.mixedlm("normal ~ x + twice + (1 | g)", frame)
-    found = model.fit().influence().frame
+        model = ml.mixedlm("normal ~ x + twice + (x | g)", frame)
+    found = quietly(model.fit).influence().frame
     assert found["dfbetas_twice"].isna().all()
-    plain = ml.mixedlm("normal ~ x + (1 | g)", frame).fit().influence().frame
+    plain = fit("slopes").influence().frame
     assert_allclose(found["dfbetas_x"], plain["dfbetas_x"], rtol=1e-6)
 
 
 def test_a_row_that_alone_tells_of_a_coefficient():
     frame = FRAME.assign(only=(np.arange(len(FRAME)) == 4).astype(float))
-    found = ml.mixedlm("normal ~ x + only + (1 | g)", frame).fit().influence().frame
+    model = ml.mixedlm("normal ~ x + only + (1 | g)", frame)
+    found = quietly(model.fit).influence().frame
     assert_allclose(found["leverage"].iloc[4], 1.0)
     assert found.iloc[4][["cooks_distance", "covratio", "dfbetas_x"]].isna().all()
     assert np.isfinite(found.drop(index=found.index[4])).all().all()
@@ -221,7 +227,8 @@ def test_units_origins_order_and_labels_do_not_matter(scale, origin, unit, seed)
 
 def test_frames_are_copies_and_tables_print():
     found = fit("slopes").influence()
-    found.frame["leverage"] = 0.0
+    mine = found.frame
+    mine["leverage"] = 0.0
     assert found.frame["leverage"].min() > 0
     assert "Cook's distance" in str(found)
     assert "<table" in found._repr_html_()
