@@ -36,7 +36,7 @@ PERMITTED = {
         "design/patsy_view.py",  # what statsmodels reads
     },
     "narwhals": {"design/frames.py"},
-    "tqdm": {"optimize/", "inference/", "simulation/", "cli/"},
+    "tqdm": {"optimize/", "inference/", "simulation/", "diagnostics/", "cli/"},
     "threadpoolctl": {"optimize/"},
     "matplotlib": {"plots/"},
     "jinja2": {"reporting/html_report.py"},

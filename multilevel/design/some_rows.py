@@ -3,7 +3,7 @@
 Nothing is read from the data again: columns keep their meaning, so that what a spline
 or a mean has learned from all rows stays as it was.
 
-Tests: ``tests/design/test_some_rows.py``.
+Held by tests/design/test_some_rows.py.
 """
 
 from __future__ import annotations

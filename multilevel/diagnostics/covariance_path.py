@@ -1,10 +1,12 @@
 """Curves through a fitted covariance along which deviances are nearly quadratic.
 
-A step S, a symmetric matrix, leads from ``lam lam'`` to ``lam exp(S) lam'``: for one
-effect that is a step of its log variance. No step leaves the covariances, and none
-leaves the directions in which a singular one is zero.
+A step S, a symmetric matrix, leads from ``lam lam'`` to ``lam (I + S/4)^4 lam'``: for
+one effect that is a step of the square root of its standard deviation, which is halfway
+between the standard deviation, of which a deviance is quadratic near zero, and its
+logarithm, of which it is quadratic far from zero. No step leaves the covariances, and
+none leaves the directions in which a singular one is zero.
 
-Tests: ``tests/diagnostics/test_group_influence.py``.
+Held by tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ class TermPath:
         return np.asarray(lam @ self.basis @ lam.T)
 
     def curvature(self, gamma: FloatMatrix) -> FloatMatrix:
-        """Second derivatives of ``sum(gamma * lam exp(S) lam')``, (c, c)."""
+        """Second derivatives of ``sum(gamma * G)`` along the curve, (c, c)."""
         if self.basis is None:
             weight = 2.0 * gamma @ self.structure.factor(self.theta)
             dlam = self.structure.jacobian(self.theta)
@@ -75,8 +77,9 @@ class TermPath:
             )
         lam = self.structure.factor(self.theta)
         inner = lam.T @ gamma @ lam
-        half = np.einsum("ij,ajk,bki->ab", inner, self.basis, self.basis) / 2.0
-        return np.asarray(half + half.T)
+        half = np.einsum("ij,ajk,bki->ab", inner, self.basis, self.basis)
+        # (I + S/4)^4 = I + S + 3/8 S^2 + ...
+        return np.asarray(0.375 * (half + half.T))
 
     def root(self, step: FloatVector) -> FloatMatrix:
         """A square root (k, k) of the covariance a step away."""
@@ -84,7 +87,8 @@ class TermPath:
             return self.structure.factor(self.theta + step)
         values, vectors = np.linalg.eigh(np.tensordot(step, self.basis, 1))
         lam = self.structure.factor(self.theta)
-        return np.asarray(lam @ (vectors * np.exp(values / 2.0)))
+        stretch = np.maximum(1.0 + values / 4.0, 0.0) ** 2
+        return np.asarray(lam @ (vectors * stretch))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Estimates without a group: what every way of finding them gives, in one record.
 
-Tests: ``tests/diagnostics/test_group_influence.py``.
+Held by tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Cook (1977), Technometrics 19, 15-18.
 Belsley, Kuh & Welsch (1980), Regression Diagnostics, section 2.1.
 Loy & Hofmann (2014), J. Stat. Softw. 56(5), section 3.
 
-Tests: ``tests/diagnostics/test_group_influence.py``.
+Held by tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Influence of rows or of groups: which of them is asked for.
 
-Tests: ``tests/diagnostics/test_row_influence.py``, ``test_group_influence.py``.
+Held by tests/diagnostics/test_row_influence.py and
+tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations

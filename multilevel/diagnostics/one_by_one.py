@@ -4,7 +4,7 @@ A refit is exact. One step is taken this way where groups share random effects w
 another, as the levels of crossed factors do: what is left without a group is reduced
 to its products again, and one Newton step goes from the estimates of all.
 
-Tests: ``tests/diagnostics/test_group_influence.py``.
+Held by tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations

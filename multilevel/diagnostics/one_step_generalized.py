@@ -10,7 +10,7 @@ References
 Williams (1987), Applied Statistics 36, 181-191 (one-step deletion).
 Loy & Hofmann (2014), J. Stat. Softw. 56(5), section 3.
 
-Tests: ``tests/diagnostics/test_group_influence.py``.
+Held by tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations

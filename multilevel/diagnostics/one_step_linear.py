@@ -15,7 +15,7 @@ References
 Demidenko & Stukel (2005), Statistics in Medicine 24, 893-909, section 3.
 Loy & Hofmann (2014), J. Stat. Softw. 56(5), section 3.
 
-Tests: ``tests/diagnostics/test_group_influence.py``.
+Held by tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Cook (1977), Technometrics 19, 15-18.
 Belsley, Kuh & Welsch (1980), Regression Diagnostics, section 2.1.
 Demidenko & Stukel (2005), Statistics in Medicine 24, 893-909.
 
-Tests: ``tests/diagnostics/test_row_influence.py``.
+Held by tests/diagnostics/test_row_influence.py.
 """
 
 from __future__ import annotations

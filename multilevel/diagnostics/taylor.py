@@ -3,7 +3,7 @@
 Each evaluation tells of all groups together, so that 1,000 of them cost as much as one:
 what the estimates are without a group is read off surfaces around those of all.
 
-Tests: ``tests/diagnostics/test_group_influence.py``.
+Held by tests/diagnostics/test_group_influence.py.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ References
 Demidenko & Stukel (2005), Statistics in Medicine 24, 893-909, section 2.
 Christensen, Pearson & Johnson (1992), Technometrics 34, 38-45.
 
-Tests: ``tests/diagnostics/test_row_influence.py``.
+Held by tests/diagnostics/test_row_influence.py.
 """
 
 from __future__ import annotations

@@ -115,9 +115,9 @@ def test_one_step_is_near_the_refits(name):
     assert relative_error(near.params, exact.params, result.params).max() < 0.3
     whole = [row.sdcor for row in result.variance_components.components()]
     error = relative_error(near.variance_components, exact.variance_components, whole)
-    assert error.max() < 0.6
+    assert error.max() < 0.7
     assert_allclose(near.cooks_distance, exact.cooks_distance, rtol=0.2, atol=2e-3)
-    assert_allclose(near.covratio, exact.covratio, rtol=0.1)
+    assert_allclose(near.covratio, exact.covratio, rtol=0.15)
     assert near.cooks_distance.idxmax() == exact.cooks_distance.idxmax()
 
 
