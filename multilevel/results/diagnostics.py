@@ -5,6 +5,8 @@ Held by tests/results/test_mixedglm_results.py and tests/diagnostics/test_residu
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from multilevel.array_types import FloatVector
@@ -12,6 +14,7 @@ from multilevel.diagnostics.group_influence import GroupInfluence
 from multilevel.diagnostics.influence import influence
 from multilevel.diagnostics.residuals import residuals
 from multilevel.diagnostics.row_influence import RowInfluence
+from multilevel.plots.influence_index import influence_index
 from multilevel.results.kept_value import kept_value
 from multilevel.results.predictions import Predictions
 
@@ -92,3 +95,23 @@ class Diagnostics(Predictions):
         '337'
         """
         return influence(self._fitted, level, exact=exact, progress=progress)
+
+    def plot_influence(
+        self, level: str | None = None, measure: str = "cooks_distance", ax: Any = None
+    ) -> Any:
+        """A measure of influence of every row or group, the largest ones named.
+
+        Parameters
+        ----------
+        level : str, optional
+            A grouping factor; rows by default.
+        measure : str
+            A column of ``influence(level).frame``.
+        ax : matplotlib Axes, optional
+            New ones by default.
+
+        Returns
+        -------
+        Axes
+        """
+        return influence_index(self.influence(level).frame, measure, ax)

@@ -49,6 +49,8 @@ def test_refits_are_those_of_lme4(case):
     found, wanted = case.fitted().influence(case["group"], exact=True), case["result"]
     levels = wanted["levels"]
     assert_allclose(found.params.loc[levels], wanted["fixef"], rtol=1e-6)
+    distances = found.cooks_distance.loc[levels]
+    assert_allclose(distances, wanted["cooks_distance"], rtol=1e-5)
     components = found.variance_components.loc[levels]
     assert_allclose(components["sigma"], wanted["sigma"], rtol=1e-4)
     sd = np.array(wanted["theta"])[:, 0] * wanted["sigma"]
@@ -116,7 +118,7 @@ def test_one_step_is_near_the_refits(name):
     whole = [row.sdcor for row in result.variance_components.components()]
     error = relative_error(near.variance_components, exact.variance_components, whole)
     assert error.max() < 0.7
-    assert_allclose(near.cooks_distance, exact.cooks_distance, rtol=0.2, atol=2e-3)
+    assert near.cooks_distance.corr(exact.cooks_distance) > 0.95
     assert_allclose(near.covratio, exact.covratio, rtol=0.15)
     assert near.cooks_distance.idxmax() == exact.cooks_distance.idxmax()
 
