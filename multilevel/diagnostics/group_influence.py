@@ -39,6 +39,10 @@ from multilevel.methods import ModelKind
 from multilevel.optimize.common.fitted_model import FittedModel
 
 _SHOWN = 10
+_HOW = {
+    "one-step": "One step from the estimates, not refits.",
+    "refits": "Refits without each group.",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -100,8 +104,7 @@ class GroupInfluence(ShownAsTable):
         """The groups with the largest Cook's distances."""
         found = self.frame.sort_values("cooks_distance", ascending=False, kind="stable")
         shown = found.head(_SHOWN)
-        notes = ["One Newton step from the estimates." if self.method != "refits" else
-                 "Refits without each group."]  # fmt: skip
+        notes = [_HOW[self.method]]
         if self.excluded:
             level, why = next(iter(self.excluded.items()))
             notes.append(f"No estimates without {len(self.excluded)}: {level}: {why}")
@@ -130,7 +133,7 @@ def group_influence(
     level : str
         The grouping factor.
     exact : bool
-        Refit without each level, instead of one Newton step.
+        Refit without each level, instead of one step.
     progress : bool
         Whether to show a bar on a terminal where levels are deleted one by one.
 

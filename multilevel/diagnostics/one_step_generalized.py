@@ -2,8 +2,8 @@
 
 The approximate log-likelihood is a sum over such groups, so that without one of them it
 is that sum less its own part. Evaluated at a few parameters by group it gives the
-quadratic surface of each deleted deviance, in the fixed effects, the covariances and
-the shapes together, and one Newton step on it the estimates without the group.
+cubic surface of each deleted deviance, in the fixed effects, the covariances and the
+shapes together, and its minimum the estimates without the group.
 
 References
 ----------
@@ -104,7 +104,7 @@ def covariance_path(fitted: GeneralizedFittedModel) -> CovariancePath:
 
 
 def one_step_generalized(fitted: GeneralizedFittedModel, factor: int) -> WithoutGroups:
-    """Estimates without each level of the independent factor, by one Newton step.
+    """Estimates without each level of the independent factor, in one step.
 
     Parameters
     ----------
@@ -124,8 +124,9 @@ def one_step_generalized(fitted: GeneralizedFittedModel, factor: int) -> Without
         return (own.sum() - own, own.sum(keepdims=True))
 
     without, whole = surfaces(evaluate, joint.n_directions)
-    steps = without.newton_steps()
-    covariance, lost = _fixed_covariances(joint, without.curvature)
+    steps = without.steps_to_minima()
+    nowhere = np.zeros_like(steps[:1])
+    covariance, lost = _fixed_covariances(joint, without.curvature_at(steps))
     beta = fitted.beta + steps[:, : len(fitted.beta)] @ _user_steps(joint).T
     components = _components(joint, steps)
     for values in (beta, covariance, components):
@@ -134,7 +135,7 @@ def one_step_generalized(fitted: GeneralizedFittedModel, factor: int) -> Without
     return WithoutGroups(
         beta=beta,
         covariance=covariance,
-        whole=_fixed_covariances(joint, whole.curvature)[0][0],
+        whole=_fixed_covariances(joint, whole.curvature_at(nowhere))[0][0],
         components=components,
         excluded=dict.fromkeys(np.flatnonzero(lost).tolist(), why),
     )
@@ -150,7 +151,7 @@ def _fixed_covariances(
 ) -> tuple[FloatArray, FloatVector]:
     """Covariance (J, p, p) of the fixed effects, and where none is left of one."""
     p = len(joint.fixed)
-    information = curvature.transpose(2, 0, 1) / 2.0
+    information = curvature / 2.0
     values, vectors = np.linalg.eigh(information)
     half = vectors / np.sqrt(np.maximum(values, LEAST))[:, None, :]
     inverse = (half @ half.transpose(0, 2, 1))[:, :p, :p]

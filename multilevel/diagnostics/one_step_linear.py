@@ -7,8 +7,8 @@ Of a group that shares no random effect with another one, the products of the co
 
 and log|V_j| are all that the restricted likelihood needs: what is left of their sums
 without the group gives the fixed effects, sigma and the deviance without it, exactly,
-at any theta. Evaluated at a few theta they give the quadratic surface of each deleted
-deviance, and one Newton step on it the theta without the group.
+at any theta. Evaluated at a few theta they give the cubic surface of each deleted
+deviance, and its minimum the theta without the group.
 
 References
 ----------
@@ -165,7 +165,7 @@ def _deleted(data: GroupProducts, lams: list[FloatMatrix]) -> _Deleted:
 
 
 def one_step_linear(fitted: LinearFittedModel, factor: int) -> WithoutGroups:
-    """Estimates without each level of an independent factor, by one Newton step.
+    """Estimates without each level of an independent factor, in one step.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def one_step_linear(fitted: LinearFittedModel, factor: int) -> WithoutGroups:
         return found.deviance, found.beta, found.log_sigma2, found.inverse
 
     deviance, beta, log_sigma2, inverse = surfaces(evaluate, path.n_directions)
-    steps = deviance.newton_steps()
+    steps = deviance.steps_to_minima()
     sigma = np.exp(log_sigma2.at(steps) / 2.0) * fitted.problem.basis.response_scale
     return _read_off(
         fitted,

@@ -66,7 +66,7 @@ class Diagnostics(Predictions):
             A grouping factor: each of its levels is deleted in turn. Without one each
             row is, with the covariance of the random effects held.
         exact : bool
-            Refit without each level or row, instead of one Newton step.
+            Refit without each level or row, instead of one step from the estimates.
         progress : bool
             Show a bar on a terminal if refits take longer than a second.
 
@@ -92,7 +92,7 @@ class Diagnostics(Predictions):
         >>> result.influence().frame["leverage"].sum().round(3)
         29.022
         >>> result.influence("Subject").cooks_distance.idxmax()
-        '337'
+        '309'
         """
         return influence(self._fitted, level, exact=exact, progress=progress)
 

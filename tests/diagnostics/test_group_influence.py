@@ -114,13 +114,13 @@ def test_one_step_is_near_the_refits(name):
     formula, reml, weights = LINEAR[name]
     result = linear(formula, reml=reml, weights=weights)
     near, exact = result.influence("g"), result.influence("g", exact=True)
-    assert relative_error(near.params, exact.params, result.params).max() < 0.3
+    assert relative_error(near.params, exact.params, result.params).max() < 0.1
     whole = [row.sdcor for row in result.variance_components.components()]
     error = relative_error(near.variance_components, exact.variance_components, whole)
-    assert error.max() < 0.7
-    assert near.cooks_distance.corr(exact.cooks_distance) > 0.95
+    assert error.max() < 0.5
+    assert near.cooks_distance.corr(exact.cooks_distance) > 0.99
     assert_allclose(near.covratio, exact.covratio, rtol=0.2)
-    assert near.cooks_distance.idxmax() == exact.cooks_distance.idxmax()
+    assert exact.cooks_distance.idxmax() in near.cooks_distance.nlargest(2)
 
 
 def test_one_step_is_close_where_no_group_decides():
@@ -134,7 +134,7 @@ def test_one_step_is_close_where_no_group_decides():
     assert relative_error(near.params, exact.params, result.params).max() < 0.01
     whole = [row.sdcor for row in result.variance_components.components()]
     error = relative_error(near.variance_components, exact.variance_components, whole)
-    assert error.max() < 0.1
+    assert error.max() < 0.03
     assert_allclose(near.covratio, exact.covratio, rtol=0.005)
     assert_allclose(near.dfbetas, exact.dfbetas, atol=0.005)
 
@@ -153,9 +153,9 @@ def test_one_step_of_generalized_models_is_near_the_refits(name):
     model = ml.mixedglm(formula, FRAME, family=family)
     result = quietly(model.fit, nagq=nodes)
     near, exact = result.influence("g"), result.influence("g", exact=True)
-    # The information of a row moves with its mean, which one step does not see.
-    assert relative_error(near.params, exact.params, result.params).max() < 0.5
-    assert np.corrcoef(near.cooks_distance, exact.cooks_distance)[0, 1] > 0.95
+    assert relative_error(near.params, exact.params, result.params).max() < 0.15
+    assert np.corrcoef(near.cooks_distance, exact.cooks_distance)[0, 1] > 0.99
+    assert np.median(np.abs(near.covratio / exact.covratio - 1.0)) < 0.02
     name = "sd(Intercept | g)"
     moved = near.variance_components[name], exact.variance_components[name]
     assert np.corrcoef(*moved)[0, 1] > 0.97
@@ -267,6 +267,23 @@ def test_units_origins_order_and_labels_do_not_matter(scale, origin, unit, seed)
     assert_allclose(slopes, FIRST.dfbetas["x"], rtol=2e-3, atol=1e-4)
 
 
+def test_third_derivatives_of_a_cubic_are_exact():
+    rng = np.random.default_rng(1)
+    third = sum(
+        np.einsum("a,b,c,j->abcj", v, v, v, rng.normal(size=2))
+        for v in rng.normal(size=(9, 4))
+    )
+
+    def evaluate(step):
+        return (np.einsum("a,b,c,abcj->j", step, step, step, third) / 6.0,)
+
+    (found,) = surfaces(evaluate, 4)
+    assert_allclose(found.third, third, rtol=1e-8, atol=1e-8)
+    step = np.full((2, 4), 0.3)
+    slope = np.einsum("b,c,abcj->ja", step[0], step[0], third) / 2.0
+    assert_allclose(found.slope_at(step), slope + found.slope.T, atol=1e-7)
+
+
 def test_surfaces_of_quadratics_are_exact():
     rng = np.random.default_rng(1)
     value, slope = rng.normal(size=4), rng.normal(size=(3, 4))
@@ -280,7 +297,7 @@ def test_surfaces_of_quadratics_are_exact():
     (found,) = surfaces(evaluate, 3)
     assert_allclose(found.slope, slope, rtol=1e-9, atol=1e-9)
     assert_allclose(found.curvature, curvature, rtol=1e-8, atol=1e-8)
-    for j, step in enumerate(found.newton_steps()):
+    for j, step in enumerate(found.steps_to_minima()):
         wanted = -np.linalg.solve(curvature[:, :, j], slope[:, j])
         assert_allclose(step, wanted, rtol=1e-7)
 
