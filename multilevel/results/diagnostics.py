@@ -89,7 +89,7 @@ class Diagnostics(Predictions):
         >>> import multilevel as ml
         >>> data = ml.datasets.load("sleepstudy")
         >>> result = ml.mixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
-        >>> result.influence().frame["leverage"].sum().round(3)
+        >>> round(float(result.influence().frame["leverage"].sum()), 3)
         29.022
         >>> result.influence("Subject").cooks_distance.idxmax()
         '309'
