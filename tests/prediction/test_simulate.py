@@ -281,6 +281,31 @@ def test_case_weights_leave_responses_single(binomial_data):
     assert_allclose(y.var(axis=1) / result.fittedvalues, 1.0, atol=0.2)
 
 
+@pytest.mark.parametrize("name", ["gamma", "inversegaussian", "negativebinomial"])
+def test_rows_vary_as_the_estimated_family_says(name):
+    """Dispersion over the prior weight, or the estimated size."""
+    rng = np.random.default_rng(6)
+    data = pd.DataFrame({"g": np.repeat(np.arange(8), 15)})
+    data["w"] = rng.choice([1.0, 4.0], 120)
+    data["y"] = rng.gamma(2.0, np.exp(1.0 + 0.4 * rng.normal(size=8)[data["g"]]))
+    counts = name == "negativebinomial"
+    if counts:
+        data["y"] = rng.poisson(data["y"])
+    weights = None if counts else "w"
+    family = family_of(name, "log")
+    result = ml.mixedglm("y ~ 1 + (1 | g)", data, family=family, weights=weights).fit()
+    n = 4000
+    y = result.simulate(n, seed=1, random="estimated").to_numpy()
+    mean = np.asarray(result.fittedvalues)
+    shape = result._fitted.shape_values
+    variance = result.scale * family.traits.variance(mean, shape).value
+    variance = variance if counts else variance / data["w"].to_numpy()
+    assert np.abs((y.mean(axis=1) - mean) / np.sqrt(variance / n)).max() < 4.5
+    error = np.std((y - mean[:, None]) ** 2, axis=1) / np.sqrt(n)
+    found = np.mean((y - mean[:, None]) ** 2, axis=1)
+    assert np.abs((found - variance) / error).max() < 6.0  # squares are skewed
+
+
 def test_means_outside_of_the_link_are_told():
     rng = np.random.default_rng(1)
     data = pd.DataFrame({"g": np.repeat(np.arange(8), 10)})
