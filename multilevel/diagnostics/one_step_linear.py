@@ -26,6 +26,7 @@ import numpy as np
 
 from multilevel.array_types import FloatArray, FloatMatrix, FloatVector, IntVector
 from multilevel.diagnostics.covariance_path import CovariancePath
+from multilevel.diagnostics.effective_df import n_scale_parameters
 from multilevel.diagnostics.estimates_without import (
     WithoutGroups,
     component_names,
@@ -85,6 +86,16 @@ class GroupProducts:
                 for f in design.factors
             ),
         )
+
+    @property
+    def scale(self) -> float:
+        """sigma^2 of all groups, working units."""
+        return self.fitted.scale / self.fitted.problem.basis.response_scale**2
+
+    @property
+    def scale_is_known(self) -> bool:
+        """Whether sigma was given rather than estimated."""
+        return not n_scale_parameters(self.fitted)
 
     @property
     def _change(self) -> FloatMatrix:
@@ -151,14 +162,18 @@ def _deleted(data: GroupProducts, lams: list[FloatMatrix]) -> _Deleted:
     nu = n - problem.n_fixed if reml else n
     squares = left[:, -1, -1] - np.einsum("ja,ja->j", Xr, beta)
     sigma2 = np.maximum(squares, 1e-300) / np.maximum(nu, 1)
-    deviance = log_dets.sum() - log_dets + nu * (1.0 + LOG_2PI + np.log(sigma2))
+    if data.scale_is_known:
+        sigma2 = np.full_like(sigma2, data.scale)
+    log_sigma2 = np.log(sigma2)
+    deviance = log_dets.sum() - log_dets + nu * (LOG_2PI + log_sigma2)
+    deviance = deviance + np.maximum(squares, 1e-300) / sigma2
     if reml:
         deviance = deviance + np.log(values).sum(axis=1)
         deviance = deviance + 2.0 * np.log(np.diag(whole)).sum()
     return _Deleted(
         deviance=deviance,
         beta=beta,
-        log_sigma2=np.log(sigma2),
+        log_sigma2=log_sigma2,
         inverse=inverse,
         lost=lost | (nu < 1),
     )

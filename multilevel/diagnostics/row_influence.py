@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from multilevel.array_types import FloatMatrix, FloatVector
+from multilevel.diagnostics.effective_df import n_scale_parameters
 from multilevel.diagnostics.estimates_without import determinant_ratio
 from multilevel.diagnostics.one_by_one import refitted, without_each
 from multilevel.diagnostics.residuals import pearson_residuals
@@ -168,7 +169,7 @@ def deleted_rows(rows: FittedRows, nu: float | None) -> DeletedRows:
 
 def _degrees_of_scale(fitted: FittedModel) -> float | None:
     """n - p for REML, n for ML; None where the scale is not re-estimated."""
-    if fitted.kind != "linear":
+    if fitted.kind != "linear" or not n_scale_parameters(fitted):
         return None
     p = len(fitted.beta) if fitted.criterion == "REML" else 0
     return float(fitted.design.nobs - p)

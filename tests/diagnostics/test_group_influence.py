@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from statsmodels.genmod.families import Gamma, links
 
 import multilevel as ml
 from multilevel.diagnostics.covariance_path import CovariancePath
+from multilevel.diagnostics.influence import influence
 from multilevel.diagnostics.one_step_linear import (
     GroupProducts,
     _deleted,
@@ -225,6 +227,17 @@ def test_a_variance_of_zero_stays_zero_in_one_step():
     assert (found.variance_components["sd(Intercept | g)"] == 0).all()
     exact = linear("y ~ x + (1 | g)", frame).influence("g", exact=True)
     assert_allclose(found.params, exact.params, rtol=1e-5, atol=1e-8)
+
+
+def test_a_sigma_that_is_known_is_held():
+    fitted = linear("normal ~ x + (x | g)")._fitted
+    record = replace(fitted.fit, n_parameters=fitted.n_parameters - 1)
+    found = influence(replace(fitted, fit=record), "g").variance_components
+    assert_allclose(found["sigma"], fitted.sigma)
+    # Without a group the deviance is lowest there; sigma does not move with it.
+    estimated = influence(fitted, "g").variance_components
+    name = "sd(x | g)"
+    assert np.corrcoef(found[name], estimated[name])[0, 1] > 0.9
 
 
 def test_a_column_that_was_left_out_stays_out():

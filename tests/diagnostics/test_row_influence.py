@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -115,6 +116,17 @@ def test_deleting_rows_is_exact_with_theta_held(name):
         assert_allclose(found[columns].iloc[i], dfbetas, rtol=1e-6, atol=1e-9)
         ratio = np.linalg.det(covariance) / np.linalg.det(whole)
         assert_allclose(found["covratio"].iloc[i], ratio, rtol=1e-7)
+
+
+def test_a_sigma_that_is_known_is_held():
+    fitted = fit("slopes")._fitted
+    record = replace(fitted.fit, n_parameters=fitted.n_parameters - 1)
+    known = influence(replace(fitted, fit=record)).frame
+    estimated = influence(fitted).frame
+    assert_allclose(known["leverage"], estimated["leverage"])
+    nu, e2 = len(FRAME) - 2, np.square(fitted.design.y - fitted.mean) / fitted.scale
+    scale = (nu - e2 / (1.0 - known["leverage"])) / (nu - 1.0)
+    assert_allclose(known["covratio"] * scale**2, estimated["covratio"])
 
 
 @pytest.mark.parametrize(
