@@ -60,6 +60,22 @@ def test_refits_are_those_of_lme4(case):
     assert_allclose(components[name], sd, rtol=2e-3)
 
 
+def test_dfbetas_are_those_of_lme4_but_for_the_sign():
+    # dfbetas(influence(m, "Subject")), lme4 1.1-31, tight tolerances.
+    wanted = -np.array(
+        [
+            [0.058724882, -0.44892744],
+            [0.410874922, 0.30989690],
+            [0.427608791, 0.15834122],
+            [-0.329537838, 0.27909779],
+        ]
+    )
+    sleep = ml.datasets.load("sleepstudy")
+    result = ml.mixedlm("Reaction ~ Days + (Days | Subject)", sleep).fit()
+    found = result.influence("Subject", exact=True).dfbetas.iloc[:4]
+    assert_allclose(found, wanted, rtol=1e-4)
+
+
 LINEAR = {
     "slopes": ("normal ~ x + (x | g)", True, None),
     "independent slopes by ML": ("normal ~ x + (x || g)", False, None),
