@@ -8,7 +8,7 @@ References
 Bates, Kliegl, Vasishth & Baayen (2015), Parsimonious mixed models, arXiv:1506.04967;
 Matuschek, Kliegl, Vasishth, Baayen & Bates (2017), J. Mem. Lang. 94, 305-315.
 
-Held by tests/diagnostics/test_singularity.py.
+Held by tests/diagnostics/test_singular_fit.py.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ they are depends on no unit and no origin.  Of the user's effects those come fir
 have no variance themselves.  What is lost beyond them is told in units of the effects'
 own standard deviations, by the eigenvectors of their correlation matrix.
 
-Held by tests/diagnostics/test_singularity.py.
+Held by tests/diagnostics/test_singular_fit.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A singular fit in plain words: what has no variance, whether it matters, what to try.
 
-Held by tests/diagnostics/test_singularity.py.
+Held by tests/diagnostics/test_singular_fit.py.
 """
 
 from __future__ import annotations

@@ -58,10 +58,13 @@ def handed_out(thing):
         try:
             value = getattr(thing, name)
             if callable(value):
-                parameters = inspect.signature(value).parameters.values()
-                if any(p.default is p.empty and p.kind not in FREE for p in parameters):
+                parameters = inspect.signature(value).parameters
+                if any(
+                    p.default is p.empty and p.kind not in FREE
+                    for p in parameters.values()
+                ):
                     continue
-                value = value()
+                value = value(seed=1) if "seed" in parameters else value()
         except Exception:  # what statsmodels has and a mixed model has not
             continue
         if value is not thing:
