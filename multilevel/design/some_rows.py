@@ -44,25 +44,44 @@ def on_rows(
         If the fixed effects that were estimated cannot be from these rows, or the
         random terms leave nothing to tell them apart by.
     """
-    exog = np.asfortranarray(design.exog[rows])
-    _refuse_fewer_columns(design, exog[:, design.kept])
+    _refuse_fewer_columns(design, design.exog[rows][:, design.kept])
     factors = tuple(_on_rows(factor, rows) for factor in design.factors)
-    terms = tuple(
-        replace(term, columns=np.asfortranarray(term.columns[rows]))
-        for term in design.terms
-    )
-    weights = _part(design.weights, rows)
+    part = with_rows(design, rows, factors)
     refuse_unusable_terms(
-        factors, terms, residual_estimated=residual_estimated, weights=weights
+        factors, part.terms, residual_estimated=residual_estimated, weights=part.weights
     )
+    return part
+
+
+def with_rows(
+    design: ModelDesign, rows: IntVector, factors: tuple[GroupingFactor, ...]
+) -> ModelDesign:
+    """The arrays of a design at given rows; whether they tell enough is not asked.
+
+    Parameters
+    ----------
+    design : ModelDesign
+    rows : (r,) integers
+        Positions of rows, some of them more than once where rows are copied.
+    factors : tuple of GroupingFactor
+        Of these rows.
+
+    Returns
+    -------
+    ModelDesign
+        It cannot code new data.
+    """
     return replace(
         design,
         y=design.y[rows],
-        exog=exog,
-        weights=weights,
+        exog=np.asfortranarray(design.exog[rows]),
+        weights=_part(design.weights, rows),
         offset=_part(design.offset, rows),
         factors=factors,
-        terms=terms,
+        terms=tuple(
+            replace(term, columns=np.asfortranarray(term.columns[rows]))
+            for term in design.terms
+        ),
         index=design.index[rows],
         encoding=None,
         rows=rows if design.rows is None else design.rows[rows],

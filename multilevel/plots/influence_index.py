@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multilevel.errors import DataError, MultilevelError
+from multilevel.errors import DataError
+from multilevel.plots.new_axes import new_axes
 
 _MANY = 200
 """Beyond so many, points without stems."""
@@ -50,7 +51,7 @@ def influence_index(
     if measure not in frame:
         listed = ", ".join(map(repr, frame.columns))
         raise DataError(f"measure={measure!r} is no column of the table: {listed}")
-    axes = _new_axes() if ax is None else ax
+    axes = new_axes(height=3.4) if ax is None else ax
     values = frame[measure].to_numpy(dtype=float)
     middle = 1.0 if measure == "covratio" else 0.0
     place = np.arange(len(values))
@@ -92,13 +93,3 @@ def _words(measure: str) -> str:
         "leverage": "leverage",
     }
     return plain.get(measure, measure.replace("dfbetas_", "DFBETAS of ", 1))
-
-
-def _new_axes() -> Any:
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise MultilevelError(
-            "pictures need matplotlib: pip install multilevel[plots]"
-        ) from None
-    return pyplot.subplots(figsize=(6.0, 3.4), layout="constrained")[1]

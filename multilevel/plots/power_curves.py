@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from multilevel.errors import MultilevelError
+from multilevel.plots.new_axes import new_axes
 
 _SPREAD = 0.006
 
@@ -37,7 +37,7 @@ def power_curves(frame: pd.DataFrame, ax: Any = None, *, title: str = "") -> Any
     MultilevelError
         If matplotlib is not installed.
     """
-    axes = _new_axes() if ax is None else ax
+    axes = new_axes() if ax is None else ax
     columns = [str(name) for name in frame]
     grid = [name for name in columns if name == "size" or name.startswith("groups")]
     varied = [name for name in grid if frame[name].nunique() > 1] or grid[:1]
@@ -87,13 +87,3 @@ def _named(lines: list[str], values: Any) -> str:
     listed = values if isinstance(values, tuple) else (values,)
     pairs = zip(lines, listed, strict=True)
     return ", ".join(f"{_words(name)}: {value:g}" for name, value in pairs)
-
-
-def _new_axes() -> Any:
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise MultilevelError(
-            "pictures need matplotlib: pip install multilevel[plots]"
-        ) from None
-    return pyplot.subplots(figsize=(6.0, 4.0), layout="constrained")[1]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from multilevel.optimize.common.fit_record import FitRecord
-from multilevel.optimize.common.fitted_model import FittedModel
+    from multilevel.optimize.common.fitted_model import FittedModel
 
 
 class Estimates:

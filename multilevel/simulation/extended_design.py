@@ -21,6 +21,7 @@ from multilevel.design.design_record import ModelDesign
 from multilevel.design.grouping import GroupingFactor
 from multilevel.design.missing import DroppedRows
 from multilevel.design.rank import independent_columns
+from multilevel.design.some_rows import with_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,26 +134,17 @@ def _with_sizes(found: _Rows, position: int, size: int, rng: Generator) -> _Rows
 
 def _design_of(design: ModelDesign, found: _Rows) -> ModelDesign:
     """The rows as a design of its own, without the way back to data."""
-    rows, n = found.rows, len(found.rows)
-    exog = np.asfortranarray(design.exog[rows])
+    n = len(found.rows)
+    factors = tuple(
+        _factor_of(factor, codes, n)
+        for factor, codes in zip(design.factors, found.codes, strict=True)
+    )
+    part = with_rows(design, found.rows, factors)
     return replace(
-        design,
+        part,
         formula=None,
-        encoding=None,
-        y=design.y[rows],
-        exog=exog,
-        kept=independent_columns(exog),
-        weights=None if design.weights is None else design.weights[rows],
-        offset=None if design.offset is None else design.offset[rows],
+        kept=independent_columns(part.exog),
         trials=None,
-        factors=tuple(
-            _factor_of(factor, codes, n)
-            for factor, codes in zip(design.factors, found.codes, strict=True)
-        ),
-        terms=tuple(
-            replace(term, columns=np.asfortranarray(term.columns[rows]))
-            for term in design.terms
-        ),
         index=pd.RangeIndex(n),
         dropped=DroppedRows(0, {}, n),
         rows=None,

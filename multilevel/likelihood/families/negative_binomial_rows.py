@@ -46,8 +46,35 @@ def _mean_and_beyond(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.exp(held), eta - held
 
 
+class _SizedRows(DistinctRows):
+    """What the rows of both share: the size, case weights."""
+
+    __slots__ = ()
+
+    y: FloatVector
+    prior: FloatVector | None
+    known_size: float | None
+
+    @property
+    def n_shapes(self) -> int:
+        """One, the size, if it is estimated."""
+        return int(self.known_size is None)
+
+    def _size(self, shapes: FloatVector) -> float:
+        if self.known_size is not None:
+            return self.known_size
+        return float(np.exp(shapes[0]))
+
+    def _weighted(self, values: FloatArray) -> FloatArray:
+        return values if self.prior is None else self.prior * values
+
+    def starting_mean(self) -> FloatVector:
+        """Half way from the counts to their mean, or above zero."""
+        return halfway_to_mean(self.y)
+
+
 @dataclass(frozen=True, slots=True)
-class NegativeBinomialLogRows(DistinctRows):
+class NegativeBinomialLogRows(_SizedRows):
     """Negative binomial counts with the log link; the dispersion is the size.
 
     Parameters
@@ -67,19 +94,6 @@ class NegativeBinomialLogRows(DistinctRows):
     prior: FloatVector | None
     constant: FloatVector
     known_size: float | None
-
-    @property
-    def n_shapes(self) -> int:
-        """One, the size, if it is estimated."""
-        return int(self.known_size is None)
-
-    def _size(self, shapes: FloatVector) -> float:
-        if self.known_size is not None:
-            return self.known_size
-        return float(np.exp(shapes[0]))
-
-    def _weighted(self, values: FloatArray) -> FloatArray:
-        return values if self.prior is None else self.prior * values
 
     def _pieces(
         self, eta: FloatArray, shapes: FloatVector
@@ -148,10 +162,6 @@ class NegativeBinomialLogRows(DistinctRows):
         mean, beyond = _mean_and_beyond(eta)
         return self._weighted(size_slope(self.y, mean, size) - size * beyond)
 
-    def starting_mean(self) -> FloatVector:
-        """Half way from the counts to their mean, or above zero."""
-        return halfway_to_mean(self.y)
-
     def take(self, rows: IntVector | slice) -> NegativeBinomialLogRows:
         """The same for some rows."""
         prior = None if self.prior is None else self.prior[rows]
@@ -161,7 +171,7 @@ class NegativeBinomialLogRows(DistinctRows):
 
 
 @dataclass(frozen=True, slots=True)
-class NegativeBinomialRows(DistinctRows):
+class NegativeBinomialRows(_SizedRows):
     """Negative binomial rows; the dispersion is the size.
 
     Parameters
@@ -181,19 +191,6 @@ class NegativeBinomialRows(DistinctRows):
     prior: FloatVector | None
     constant: FloatVector
     known_size: float | None
-
-    @property
-    def n_shapes(self) -> int:
-        """One, the size, if it is estimated."""
-        return int(self.known_size is None)
-
-    def _size(self, shapes: FloatVector) -> float:
-        if self.known_size is not None:
-            return self.known_size
-        return float(np.exp(shapes[0]))
-
-    def _weighted(self, values: FloatArray) -> FloatArray:
-        return values if self.prior is None else self.prior * values
 
     def _core(self, eta: FloatArray, shapes: FloatVector) -> CoreCurve:
         size = self._size(shapes)
@@ -262,10 +259,6 @@ class NegativeBinomialRows(DistinctRows):
         with np.errstate(all="ignore"):
             slope = size_slope(self.y, self.link.mean(eta), self._size(shapes))
         return self._weighted(slope)
-
-    def starting_mean(self) -> FloatVector:
-        """Half way from the counts to their mean, or above zero."""
-        return halfway_to_mean(self.y)
 
     def take(self, rows: IntVector | slice) -> NegativeBinomialRows:
         """The same for some rows."""
