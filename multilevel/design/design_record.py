@@ -195,6 +195,12 @@ class ModelDesign:
             len(self.factors),
         )
 
+    def terms_on(self, position: int) -> tuple[int, ...]:
+        """Positions of the random terms on one grouping factor, in formula order."""
+        return tuple(
+            t for t, term in enumerate(self.terms) if term.factor_index == position
+        )
+
     def factor(self, name: str) -> GroupingFactor:
         """The grouping factor of that name.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag
 
 from multilevel.optimize.common.fitted_model import FittedModel
 
@@ -33,13 +32,9 @@ def effect_axes(fitted: FittedModel) -> dict[str, pd.DataFrame]:
     """
     design = fitted.design
     found = {}
-    for position, name in enumerate(design.factor_names):
-        own = [
-            root
-            for term, root in zip(design.terms, fitted.effect_factors, strict=True)
-            if term.factor_index == position
-        ]
-        sd = np.linalg.svd(block_diag(*own), compute_uv=False)
+    roots = design.stacked_terms.stack(fitted.effect_factors)
+    for name, root in zip(design.factor_names, roots, strict=True):
+        sd = np.linalg.svd(root, compute_uv=False)
         # Of the largest, so that no square underflows.
         share = (sd / sd[0]) ** 2 if sd[0] > 0.0 else np.full(len(sd), np.nan)
         found[name] = pd.DataFrame(

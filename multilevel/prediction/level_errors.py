@@ -187,14 +187,14 @@ def _position(design: ModelDesign, factor: str | None) -> int:
 
 def _names(design: ModelDesign, position: int) -> list[str]:
     """Names of the effects of one factor, terms in formula order, (S,)."""
-    own = (term for term in design.terms if term.factor_index == position)
+    own = (design.terms[t] for t in design.terms_on(position))
     return [name for term in own for name in term.effects]
 
 
 def _places(design: ModelDesign, position: int) -> list[int]:
     """For each of them the position of its column in X; -1 if it has none, (S,)."""
     place = {int(column): number for number, column in enumerate(design.kept)}
-    own = (term for term in design.terms if term.factor_index == position)
+    own = (design.terms[t] for t in design.terms_on(position))
     return [place.get(shared, -1) for term in own for shared in term.shared]
 
 

@@ -28,9 +28,7 @@ def level_tables(fitted: FittedModel) -> dict[str, pd.DataFrame]:
     """
     design, tables = fitted.design, {}
     for position, factor in enumerate(design.factors):
-        own = [
-            t for t, term in enumerate(design.terms) if term.factor_index == position
-        ]
+        own = design.terms_on(position)
         names = [name for t in own for name in design.terms[t].effects]
         values = np.hstack([fitted.modes[t] for t in own])
         tables[factor.name] = pd.DataFrame(

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from multilevel.array_types import FloatMatrix, FloatVector, IntVector
 from multilevel.covariance.triangular import lower_factor
@@ -110,7 +109,7 @@ class RowElimination:
         lams = [
             lower_factor(np.asarray(np.linalg.solve(T, lam)))
             for T, lam in zip(
-                self.transforms, _stacked_factors(self.design, factors), strict=True
+                self.transforms, self.design.stacked_terms.stack(factors), strict=True
             )
         ]
         n = len(self.design.y)
@@ -168,21 +167,6 @@ def _filled_codes(design: ModelDesign, rows: RowsToPredict) -> list[IntVector]:
         np.where(codes >= 0, codes, factor.codes[model])
         for codes, factor in zip(rows.codes, design.factors, strict=True)
     ]
-
-
-def _stacked_factors(
-    design: ModelDesign, factors: Sequence[FloatMatrix]
-) -> list[FloatMatrix]:
-    """Block-diagonal covariance factors by grouping factor."""
-    stacked = []
-    for position in range(len(design.factors)):
-        own = [
-            factor
-            for term, factor in zip(design.terms, factors, strict=True)
-            if term.factor_index == position
-        ]
-        stacked.append(np.asarray(block_diag(*own), dtype=float))
-    return stacked
 
 
 def _in_working_columns(

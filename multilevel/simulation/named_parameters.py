@@ -201,7 +201,7 @@ def _roots(given: GivenParameters, design: ModelDesign) -> tuple[FloatMatrix, ..
 def _effects(design: ModelDesign, factor: str) -> tuple[str, ...]:
     """All effects of a factor, of all its terms."""
     position = design.factor_names.index(factor)
-    terms = [term for term in design.terms if term.factor_index == position]
+    terms = [design.terms[t] for t in design.terms_on(position)]
     return tuple(effect for term in terms for effect in term.effects)
 
 
