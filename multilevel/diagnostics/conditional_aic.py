@@ -21,10 +21,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag
 
-from multilevel.array_types import FloatMatrix
 from multilevel.comparison.working_model import working_design
+from multilevel.covariance.triangular import lower_factor
 from multilevel.diagnostics.effective_df import (
     n_scale_parameters,
     theta_correction,
@@ -59,25 +58,8 @@ def known_theta_df(fitted: FittedModel) -> float:
     inverses = [np.linalg.inv(T) for T in problem.basis.terms]
     solved = zip(inverses, fitted.effect_factors, strict=True)
     roots = [np.asarray(inverse @ root) for inverse, root in solved]
-    lams = [
-        _square(block_diag(*(roots[t] for t in own)))
-        for own in _terms_of_factors(fitted)
-    ]
+    lams = [lower_factor(root) for root in problem.terms.stack(roots)]
     return trace_of_fitted(problem, lams) + n_scale_parameters(fitted)
-
-
-def _terms_of_factors(fitted: FittedModel) -> list[list[int]]:
-    positions = [term.factor_index for term in fitted.design.terms]
-    return [
-        [t for t, position in enumerate(positions) if position == k]
-        for k in range(len(fitted.design.factors))
-    ]
-
-
-def _square(root: FloatMatrix) -> FloatMatrix:
-    """The lower triangle with the same ``root root'``."""
-    lower = np.linalg.qr(root.T)[1].T
-    return np.asarray(lower * np.where(np.diag(lower) < 0.0, -1.0, 1.0))
 
 
 DfFunction: TypeAlias = Callable[[Any], float]
